@@ -1,0 +1,35 @@
+# braid_library(NAME SOURCES ... PUBLIC ... PRIVATE ...): one room of the house.
+#
+# A room's target carries only its own include folder and those of the rooms it links publicly, so
+# an include in the wrong direction is "file not found". Third-party libraries are linked privately.
+add_library(braid_flags INTERFACE)
+target_compile_features(braid_flags INTERFACE cxx_std_20)
+# The optimizer may not contract a*b+c behind our back: bits would depend on the compiler's mood.
+target_compile_options(braid_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers -Werror
+  -ffp-contract=off -fvisibility=hidden -fvisibility-inlines-hidden)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
+  target_compile_options(braid_flags INTERFACE -Wno-maybe-uninitialized)
+endif()
+
+find_program(BRAID_CCACHE ccache)
+if(BRAID_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${BRAID_CCACHE})
+endif()
+find_program(BRAID_LLD ld.lld)
+if(BRAID_LLD)
+  add_link_options(-fuse-ld=lld)
+endif()
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
+function(braid_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(braid_${name} STATIC ${ARG_SOURCES})
+  add_library(braid::${name} ALIAS braid_${name})
+  set_target_properties(braid_${name} PROPERTIES EXPORT_NAME ${name})
+  target_include_directories(braid_${name}
+    PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
+  target_link_libraries(braid_${name} PUBLIC ${ARG_PUBLIC}
+    PRIVATE $<BUILD_INTERFACE:braid_flags> ${ARG_PRIVATE})
+  target_compile_features(braid_${name} PUBLIC cxx_std_20)
+endfunction()

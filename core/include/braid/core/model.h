@@ -1,0 +1,137 @@
+// Model: what was typed, as typed values with their Marks. Blocks, repeats and conditions are
+// expanded, names are resolved, expressions are evaluated; types and shapes are not yet checked
+// (the compiler does that against a Registry). `dsl` makes a Model from text, C++ programs make
+// one directly.
+//
+//   Model m;
+//   m.inputs.push_back({"x", {DType::f32, {N, 64}}});
+//   m.layers.push_back({.path = "fc", .type = "Linear", .params = {{"out_features", 10}},
+//                       .from = {Link::input(0)}});
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <braid/core/attr.h>
+#include <braid/core/type.h>
+
+namespace braid {
+
+/// A use of an input's or a layer's value.
+struct Link {
+  enum class Kind { input, layer } kind = Kind::layer;
+  int index = -1;         ///< into Model::inputs or Model::layers
+  std::string port = {};  ///< which output of the layer; "" = the first
+  std::string into = {};  ///< which input port of the user, for `from: {input: f}`; "" = by position
+  Mark mark = {};
+
+  static Link input(int index) { return {Kind::input, index}; }
+  static Link layer(int index, std::string port = {}) {
+    return {Kind::layer, index, std::move(port)};
+  }
+};
+
+enum class Freeze { none, params, stats, all };
+
+/// One dimension of an `expect:`; nothing = `_`, which matches anything.
+using ExpectDim = std::optional<Dim>;
+
+/// One use of a layer.
+struct LayerItem {
+  std::string path;  ///< unique; the prefix of its weights' keys, e.g. "layer1.0.conv1"
+  std::string type;  ///< a LayerDef's name
+  Dict params = {};  ///< what was typed beside the common keys
+  std::vector<Link> from = {};
+  int share = -1;  ///< index of the layer whose parameters this call uses
+  std::optional<int> sync = {};  ///< replicas per group; 0 = all, 1 = none; unset = the default
+  Freeze freeze = Freeze::none;
+  std::optional<std::vector<ExpectDim>> expect = {};
+  Mark expect_mark = {};
+  std::string when = {};  ///< "train", "eval" or "" = both
+  Dict init = {};         ///< parameter name -> law, number or {npy: file}
+  std::string on_replicate = {};
+  Mark mark = {};       ///< of its name, or of its type where it has none
+  Mark type_mark = {};  ///< of its type
+};
+
+struct InputDecl {
+  std::string name;
+  Type type;
+  Mark mark = {};
+};
+
+struct OutputDecl {
+  std::string name;
+  Link from;
+  Mark mark = {};
+};
+
+/// A loss or a metric.
+struct TermDecl {
+  std::string name;  ///< "loss" where the file has a single one
+  std::string type;
+  Dict params = {};
+  std::vector<Link> from = {};
+  double factor = 1;
+  Mark mark = {};
+  Mark type_mark = {};
+};
+
+/// `type` and the other keys of an optimizer, schedule or data source.
+struct TypedDict {
+  std::string type;
+  Dict params = {};
+  Mark mark = {};
+  Mark type_mark = {};
+};
+
+struct OptimizerGroup {
+  std::vector<std::string> match = {};  ///< patterns over weight keys
+  std::vector<std::string> types = {};  ///< layer types
+  Dict params = {};                     ///< replaces; `lr_scale` multiplies
+  Mark mark = {};
+};
+
+struct BatchDecl {
+  int64_t global = 0;      ///< samples of one optimizer step; 0 = not given
+  int64_t accumulate = 1;  ///< micro-batches
+  bool drop_last = false;
+  Mark mark = {};
+};
+
+struct TrainDecl {
+  std::optional<int64_t> steps = {}, epochs = {};
+  int64_t eval_every = 1;  ///< epochs
+  int64_t checkpoint_every = 0, checkpoint_keep = 3;
+  Mark mark = {};
+};
+
+struct WeightsDecl {
+  std::string path;
+  Mark mark = {};
+};
+
+struct Model {
+  std::string name;
+  std::string folder;  ///< of the file; relative data paths start here
+  int64_t replicas = 1;
+  Mark replicas_mark = {};
+  BatchDecl batch = {};
+  uint64_t seed = 0;
+  std::vector<InputDecl> inputs = {};
+  std::vector<LayerItem> layers = {};
+  std::vector<OutputDecl> outputs = {};
+  std::vector<TermDecl> losses = {}, metrics = {};
+  std::optional<TypedDict> optimizer = {};
+  std::vector<OptimizerGroup> groups = {};
+  std::optional<TypedDict> schedule = {};
+  std::optional<TypedDict> train_data = {}, test_data = {};
+  TrainDecl train = {};
+  std::optional<WeightsDecl> weights = {};
+  std::vector<std::string> devices = {};
+  Mark devices_mark = {};
+  Mark mark = {};
+};
+
+}  // namespace braid
