@@ -29,14 +29,15 @@ struct Attr {
   std::variant<Null, bool, int64_t, double, std::string, List, Dict> value;
   Mark mark = {};  ///< where the value begins
 
-  Attr() = default;
-  Attr(bool v) : value(v) {}
-  Attr(int v) : value(int64_t{v}) {}
-  Attr(int64_t v) : value(v) {}
-  Attr(double v) : value(v) {}
-  Attr(const char* v) : value(std::string(v)) {}
-  Attr(std::string v) : value(std::move(v)) {}
-  Attr(List v) : value(std::move(v)) {}
+  // Defined below Entry: clang wants it complete before a Dict can be built or destroyed.
+  Attr();
+  Attr(bool v);
+  Attr(int v);
+  Attr(int64_t v);
+  Attr(double v);
+  Attr(const char* v);
+  Attr(std::string v);
+  Attr(List v);
   Attr(Dict v);
 
   template <class T>
@@ -61,6 +62,14 @@ struct Entry {
   Mark mark = {};  ///< where the key stands
 };
 
+inline Attr::Attr() = default;
+inline Attr::Attr(bool v) : value(v) {}
+inline Attr::Attr(int v) : value(int64_t{v}) {}
+inline Attr::Attr(int64_t v) : value(v) {}
+inline Attr::Attr(double v) : value(v) {}
+inline Attr::Attr(const char* v) : value(std::string(v)) {}
+inline Attr::Attr(std::string v) : value(std::move(v)) {}
+inline Attr::Attr(List v) : value(std::move(v)) {}
 inline Attr::Attr(Dict v) : value(std::move(v)) {}
 
 /// Equal values; marks do not count. 1 and 1.0 differ.
