@@ -20,13 +20,13 @@ namespace braid {
 
 /// Whose fault it is; the value is the exit code of the `braid` command.
 enum class Fault {
-  usage = 2,    ///< the command line
-  model = 3,    ///< the model file, or a Model built in C++
-  data = 4,     ///< data or weights
-  run = 5,      ///< a step: a kernel or a user callback
-  device = 6,   ///< a device that is absent, or a collective
-  output = 7,   ///< writing
-  bug = 70,     ///< ours
+  usage = 2,   ///< the command line
+  model = 3,   ///< the model file, or a Model built in C++
+  data = 4,    ///< data or weights
+  run = 5,     ///< a step: a kernel or a user callback
+  device = 6,  ///< a device that is absent, or a collective
+  output = 7,  ///< writing
+  bug = 70,    ///< ours
 };
 
 enum class Severity { error, warning };

@@ -23,7 +23,8 @@ struct Link {
   enum class Kind { input, layer } kind = Kind::layer;
   int index = -1;         ///< into Model::inputs or Model::layers
   std::string port = {};  ///< which output of the layer; "" = the first
-  std::string into = {};  ///< which input port of the user, for `from: {input: f}`; "" = by position
+  std::string into =
+      {};  ///< which input port of the user, for `from: {input: f}`; "" = by position
   Mark mark = {};
 
   static Link input(int index) { return {Kind::input, index}; }
@@ -43,7 +44,7 @@ struct LayerItem {
   std::string type;  ///< a LayerDef's name
   Dict params = {};  ///< what was typed beside the common keys
   std::vector<Link> from = {};
-  int share = -1;  ///< index of the layer whose parameters this call uses
+  int share = -1;                ///< index of the layer whose parameters this call uses
   std::optional<int> sync = {};  ///< replicas per group; 0 = all, 1 = none; unset = the default
   Freeze freeze = Freeze::none;
   std::optional<std::vector<ExpectDim>> expect = {};

@@ -1,0 +1,81 @@
+// Builder: the only door into a Graph. It infers type, layout and "needs a gradient" as a node
+// enters, so that an error has the Mark of the layer that caused it. Layers see nothing else of the
+// compiler.
+//
+//   int y = b.one("matmul", {x, w}, {{"transpose_b", true}});
+//   if (b.needs_gradient(w)) b.add_gradient(w, dw);
+#pragma once
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <braid/core/error.h>
+#include <braid/core/graph.h>
+
+namespace braid {
+
+class Registry;
+
+enum class Mode { train, eval };
+
+class Builder {
+ public:
+  Builder(Graph& graph, const Registry& registry, Mode mode);
+
+  // ---- for layers -------------------------------------------------------------------------------
+  /// Adds an operation; returns its results. With `group` the inputs that are partial are merged
+  /// over groups of that many replicas instead of all (0 = all).
+  std::vector<int> add(std::string_view op, std::vector<int> in, Dict attrs = {}, int group = 0);
+  /// The same for operations with one result.
+  int one(std::string_view op, std::vector<int> in, Dict attrs = {}, int group = 0);
+
+  /// A trainable variable of the current call, key `<owner>.<name>`. The item's `init` wins over
+  /// `init`. A shared layer finds its owner's. Frozen layers' parameters need no gradient.
+  int param(const std::string& name, Shape shape, Init init);
+  /// A variable that no optimizer touches.
+  int buffer(const std::string& name, Type type, Init init);
+  /// Optimizer state of a weight, key `optimizer.<key of weight>.<name>`.
+  int optimizer_state(int weight, const std::string& name, Type type, Init init);
+
+  const Type& type(int value) const { return graph_.values[value].type; }
+  bool needs_gradient(int value) const { return value >= 0 && graph_.values[value].needs_gradient; }
+  /// `gradient` is one contribution to the gradient of `value`; -1 and values that need none are
+  /// ignored.
+  void add_gradient(int value, int gradient);
+  Mode mode() const { return mode_; }
+  bool training() const { return mode_ == Mode::train; }
+
+  /// f64 [2] (sum, count) from two f64 [1]: what losses and metrics return. Both are merged over
+  /// all replicas. The count must come from targets, masks and shapes only, never from logits.
+  int batch_mean(int sum, int count);
+
+  /// Throws a model error at the current call: "<path>: <message>".
+  [[noreturn]] void fail(std::string code, std::string message, std::string help = {}) const;
+
+  // ---- for the compiler -------------------------------------------------------------------------
+  Graph& graph() { return graph_; }
+  const Graph& graph() const { return graph_; }
+  const Registry& registry() const { return registry_; }
+  void enter(int call);  ///< following nodes belong to this call
+  void label(std::string text) { label_ = std::move(text); }
+  void backward(bool on) { backward_ = on; }
+  int input(int index, int micro);
+  /// The sum of all contributions, added in the order they came; -1 when there are none.
+  int gradient_of(int value);
+
+ private:
+  int state(StateVar var);
+  Layout infer_layout(const Node& node, const Type& type) const;
+
+  Graph& graph_;
+  const Registry& registry_;
+  Mode mode_;
+  int call_ = -1;
+  std::string label_;
+  bool backward_ = false;
+  std::map<std::string, int> state_by_key_;
+  std::map<int, std::vector<int>> gradients_;
+};
+
+}  // namespace braid

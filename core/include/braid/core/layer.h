@@ -1,0 +1,95 @@
+// LayerDef: what users type. A plain struct that reads like a form: a name, its parameters and
+// ports, and two functions that add operations: forward and gradient. The same form serves losses,
+// metrics and optimizers.
+//
+//   registry.add(LayerDef{
+//       .name = "ReLU",
+//       .doc = "max(x, 0), elementwise.",
+//       .inputs = {{"input"}},
+//       .forward = [](Builder& b, Call& c) {
+//         auto y = b.add("relu", c.in);
+//         c.saved["y"] = y[0];
+//         return y;
+//       },
+//       .gradient = [](Builder& b, const Call& c, const std::vector<int>& g) {
+//         return b.add("relu_grad", {g[0], c.saved.at("y")});
+//       },
+//       .samples = {{.inputs = {{DType::f32, {N, 3, 7, 5}}}}}});
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <braid/core/builder.h>
+
+namespace braid {
+
+enum class Role { layer, loss, metric, optimizer };
+
+enum class ParamKind {
+  boolean,
+  integer,
+  number,  ///< an integer or a float; kept as a float
+  text,
+  choice,    ///< one of ParamDef::choices
+  integers,  ///< one integer for all spatial dimensions, or a list of `length`; kept as a list
+  any
+};
+
+struct ParamDef {
+  std::string name;
+  ParamKind kind = ParamKind::integer;
+  std::string doc = {};
+  Attr fallback = {};     ///< the default; null with `optional` false = must be given
+  bool optional = false;  ///< may be left out or null (it follows from the input, or is off)
+  double min = -1e300, max = 1e300;  ///< inclusive, for every number in it
+  bool min_exclusive = false;
+  std::vector<std::string> choices = {};
+  int length = 0;  ///< of `integers`: a single integer is repeated to this length
+};
+
+struct PortDef {
+  std::string name;
+  std::string doc = {};
+  bool variadic = false;  ///< takes all remaining inputs (Add, Concat); must be the last
+  bool optional = false;
+};
+
+/// A small model of one layer, for the conformance tests and the reference pages.
+struct Sample {
+  std::vector<Type> inputs;
+  Dict params = {};
+  int64_t classes = 0;  ///< integer inputs are drawn from [0, classes)
+  std::string note = {};
+  bool smooth = true;  ///< false: finite differences meet kinks; only the f64 reference judges
+};
+
+struct LayerDef {
+  std::string name;
+  Role role = Role::layer;
+  std::string doc;
+  std::string formula = {};
+  std::string source = {};  ///< where the formula comes from
+  std::vector<PortDef> inputs = {};
+  std::vector<PortDef> outputs = {{"output"}};
+  std::vector<ParamDef> params = {};
+  /// Adds operations and returns one value for each output port. Losses and metrics return a single
+  /// f64 [2]: (sum, count); what users see is sum / count.
+  std::function<std::vector<int>(Builder&, Call&)> forward = {};
+  /// Given the gradient of each output (-1 = none reaches it), returns that of each input (-1 =
+  /// none) and hands those of variables to Builder::add_gradient. A loss is given {-1} and starts
+  /// from 1/count (times its `factor` parameter). Null: no gradient flows through.
+  std::function<std::vector<int>(Builder&, const Call&, const std::vector<int>&)> gradient = {};
+  /// Optimizers only: adds the operations that update `weight` from `gradient`.
+  std::function<void(Builder&, const Dict& params, int weight, int gradient)> update = {};
+  /// Multiply-adds times two of one sample's forward pass, 0 = negligible.
+  std::function<int64_t(const Call&, const Builder&)> flops = {};
+  std::vector<Sample> samples = {};
+};
+
+/// Checks what was typed against the definition and fills in defaults; errors (unknown name with
+/// the nearest one, wrong kind, out of range, missing) go to `found`.
+Dict check_params(const std::vector<ParamDef>& params, const Dict& given, const std::string& who,
+                  Mark mark, Diagnostics& found);
+
+}  // namespace braid

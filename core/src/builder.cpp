@@ -1,0 +1,172 @@
+#include <braid/core/builder.h>
+
+#include <algorithm>
+
+#include <braid/core/init.h>
+#include <braid/core/registry.h>
+
+namespace braid {
+
+std::string to_string(const Layout& layout) {
+  switch (layout.kind) {
+    case Layout::Kind::split:
+      return "split";
+    case Layout::Kind::copy:
+      return layout.group ? "copy(" + std::to_string(layout.group) + ")" : "copy";
+    default:
+      return "partial(" + layout.merge + ")";
+  }
+}
+
+Builder::Builder(Graph& graph, const Registry& registry, Mode mode)
+    : graph_(graph), registry_(registry), mode_(mode) {}
+
+void Builder::enter(int call) {
+  call_ = call;
+  label_ = call < 0 ? "" : graph_.calls[call].path;
+}
+
+int Builder::input(int index, int micro) {
+  Value v{.type = graph_.inputs[index].type, .input = index, .micro = micro};
+  v.layout = v.type.batched() ? Layout::split() : Layout::copy();
+  graph_.values.push_back(std::move(v));
+  return int(graph_.values.size()) - 1;
+}
+
+// What a node yields follows from where N went. With no split input the result is the copy of its
+// inputs; the narrowest group wins.
+Layout Builder::infer_layout(const Node& node, const Type& type) const {
+  bool split = false, all_partial = !node.in.empty();
+  int group = 0;
+  for (size_t i = 0; i < node.in.size(); ++i) {
+    const Layout& want = node.wants[i];
+    split |= want.kind == Layout::Kind::split;
+    all_partial &= want.kind == Layout::Kind::partial;
+    if (want.kind == Layout::Kind::copy && want.group)
+      group = group ? std::min(group, want.group) : want.group;
+  }
+  if (node.op->linear && all_partial) return node.wants[0];
+  if (!split) return Layout::copy(group);
+  if (type.batched()) return Layout::split();
+  if (node.op->merge.empty())
+    bug("operation '" + node.op->name + "' loses the batch dimension and names no merge");
+  return Layout::partial(node.op->merge);
+}
+
+std::vector<int> Builder::add(std::string_view op, std::vector<int> in, Dict attrs, int group) {
+  const OpDef* def = registry_.op(op);
+  if (!def) bug("unknown operation '" + std::string(op) + "'");
+  Node node{.op = def,
+            .attrs = std::move(attrs),
+            .in = std::move(in),
+            .call = call_,
+            .label = label_,
+            .backward = backward_};
+  bool needs = false, all_partial = !node.in.empty();
+  std::vector<Type> types;
+  for (int v : node.in) {
+    ensure(v >= 0, "an operation was given a value that does not exist");
+    const Value& value = graph_.values[v];
+    types.push_back(value.type);
+    needs |= value.needs_gradient;
+    all_partial &= value.layout.kind == Layout::Kind::partial;
+    if (value.micro >= 0) node.micro = std::max(node.micro, value.micro);
+  }
+  bool stays_partial = def->linear && all_partial;
+  for (int v : node.in) {
+    const Layout& has = graph_.values[v].layout;
+    bool merged = has.kind == Layout::Kind::partial && !stays_partial;
+    node.wants.push_back(merged ? Layout::copy(group) : has);
+  }
+  int id = int(graph_.nodes.size());
+  for (auto& type : def->infer(node.attrs, types)) {
+    Value value{.type = type, .layout = infer_layout(node, type), .node = id};
+    value.needs_gradient = needs && !backward_;
+    value.micro = node.micro;
+    node.out.push_back(int(graph_.values.size()));
+    graph_.values.push_back(std::move(value));
+  }
+  auto out = node.out;
+  graph_.nodes.push_back(std::move(node));
+  return out;
+}
+
+int Builder::one(std::string_view op, std::vector<int> in, Dict attrs, int group) {
+  return add(op, std::move(in), std::move(attrs), group).at(0);
+}
+
+int Builder::state(StateVar var) {
+  if (auto found = state_by_key_.find(var.key); found != state_by_key_.end()) {
+    const Type& has = graph_.states[graph_.values[found->second].state].type;
+    if (!(has == var.type))
+      fail("E0206", "shares '" + var.key + "', whose type is " + to_string(has) + ", and needs " +
+                        to_string(var.type));
+    return found->second;
+  }
+  Value value{.type = var.type, .layout = Layout::copy()};
+  value.state = int(graph_.states.size());
+  value.needs_gradient = var.trainable;
+  int id = int(graph_.values.size());
+  state_by_key_[var.key] = id;
+  graph_.values.push_back(std::move(value));
+  graph_.states.push_back(std::move(var));
+  graph_.state_values.push_back(id);
+  return id;
+}
+
+int Builder::param(const std::string& name, Shape shape, Init init) {
+  const Call& call = graph_.calls.at(call_);
+  bool frozen = call.freeze == Freeze::params || call.freeze == Freeze::all;
+  if (const Attr* law = find(call.init, name)) init = parse_init(*law, shape);
+  return state({.kind = StateVar::Kind::parameter,
+                .key = call.owner + "." + name,
+                .type = {DType::f32, std::move(shape)},
+                .init = init,
+                .trainable = !frozen,
+                .call = call_});
+}
+
+int Builder::buffer(const std::string& name, Type type, Init init) {
+  return state({.kind = StateVar::Kind::buffer,
+                .key = graph_.calls.at(call_).owner + "." + name,
+                .type = std::move(type),
+                .init = init,
+                .call = call_});
+}
+
+int Builder::optimizer_state(int weight, const std::string& name, Type type, Init init) {
+  const StateVar& of = graph_.states[graph_.values[weight].state];
+  return state({.kind = StateVar::Kind::optimizer,
+                .key = "optimizer." + of.key + "." + name,
+                .type = std::move(type),
+                .init = init,
+                .call = of.call});
+}
+
+void Builder::add_gradient(int value, int gradient) {
+  if (gradient >= 0 && needs_gradient(value)) gradients_[value].push_back(gradient);
+}
+
+int Builder::gradient_of(int value) {
+  auto found = gradients_.find(value);
+  if (found == gradients_.end()) return -1;
+  auto& parts = found->second;
+  int sum = parts[0];
+  for (size_t i = 1; i < parts.size(); ++i) sum = one("add", {sum, parts[i]});
+  parts = {sum};
+  return sum;
+}
+
+int Builder::batch_mean(int sum, int count) { return one("pair", {sum, count}); }
+
+void Builder::fail(std::string code, std::string message, std::string help) const {
+  Mark mark;
+  std::string who;
+  if (call_ >= 0) {
+    mark = graph_.calls[call_].mark;
+    who = "layer '" + graph_.calls[call_].path + "': ";
+  }
+  throw Error(Fault::model, std::move(code), who + message, mark).help(std::move(help));
+}
+
+}  // namespace braid

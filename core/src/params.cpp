@@ -1,0 +1,130 @@
+#include <algorithm>
+#include <cmath>
+
+#include <braid/core/layer.h>
+
+namespace braid {
+namespace {
+
+std::string wanted(const ParamDef& def) {
+  switch (def.kind) {
+    case ParamKind::boolean:
+      return "true or false";
+    case ParamKind::integer:
+      return "an integer";
+    case ParamKind::number:
+      return "a number";
+    case ParamKind::text:
+      return "text";
+    case ParamKind::choice: {
+      std::string s = "one of";
+      for (auto& c : def.choices) s += (s == "one of" ? " " : ", ") + c;
+      return s;
+    }
+    case ParamKind::integers:
+      return def.length ? "an integer or a list of " + std::to_string(def.length)
+                        : "an integer or a list of integers";
+    default:
+      return "a value";
+  }
+}
+
+bool in_range(const ParamDef& def, double v) {
+  return (def.min_exclusive ? v > def.min : v >= def.min) && v <= def.max;
+}
+
+std::string range_of(const ParamDef& def) {
+  std::string s;
+  auto text = [](double v) {
+    return v == std::floor(v) && std::abs(v) < 1e15 ? std::to_string(int64_t(v)) : shortest(v);
+  };
+  if (def.min > -1e300) s += (def.min_exclusive ? "more than " : "at least ") + text(def.min);
+  if (def.max < 1e300) s += (s.empty() ? "" : " and ") + ("at most " + text(def.max));
+  return s;
+}
+
+// The value as its kind keeps it, or nothing when the kind is wrong.
+std::optional<Attr> converted(const ParamDef& def, const Attr& given) {
+  Attr out = given;
+  switch (def.kind) {
+    case ParamKind::boolean:
+      return given.is<bool>() ? std::optional(out) : std::nullopt;
+    case ParamKind::integer:
+      return given.is<int64_t>() ? std::optional(out) : std::nullopt;
+    case ParamKind::number:
+      if (!given.is_number()) return std::nullopt;
+      out.value = given.as_double();
+      return out;
+    case ParamKind::text:
+      return given.is<std::string>() ? std::optional(out) : std::nullopt;
+    case ParamKind::choice:
+      if (!given.is<std::string>() ||
+          std::ranges::find(def.choices, given.as_text()) == def.choices.end())
+        return std::nullopt;
+      return out;
+    case ParamKind::integers:
+      if (given.is<int64_t>()) {
+        out.value = Attr::List(size_t(std::max(1, def.length)), given);
+        return out;
+      }
+      if (!given.is<Attr::List>()) return std::nullopt;
+      for (auto& e : given.as_list())
+        if (!e.is<int64_t>()) return std::nullopt;
+      if (def.length && int(given.as_list().size()) != def.length) return std::nullopt;
+      return out;
+    default:
+      return out;
+  }
+}
+
+bool numbers_in_range(const ParamDef& def, const Attr& value) {
+  if (value.is_number()) return in_range(def, value.as_double());
+  if (!value.is<Attr::List>()) return true;
+  return std::ranges::all_of(value.as_list(),
+                             [&](const Attr& e) { return numbers_in_range(def, e); });
+}
+
+}  // namespace
+
+Dict check_params(const std::vector<ParamDef>& params, const Dict& given, const std::string& who,
+                  Mark mark, Diagnostics& found) {
+  std::vector<std::string> names;
+  for (auto& def : params) names.push_back(def.name);
+  for (auto& entry : given)
+    if (std::ranges::find(names, entry.key) == names.end()) {
+      auto& d = found.error(
+          "E0104", entry.mark ? entry.mark : mark,
+          who + " has no parameter '" + entry.key + "'" + did_you_mean(entry.key, names));
+      std::string list;
+      for (auto& n : names) list += (list.empty() ? "" : ", ") + n;
+      d.help(list.empty() ? who + " has no parameters" : "parameters: " + list);
+    }
+  Dict checked;
+  for (auto& def : params) {
+    const Entry* entry = find_entry(given, def.name);
+    if (!entry || (entry->value.is_null() && def.optional)) {
+      if (!entry && def.fallback.is_null() && !def.optional)
+        found.error("E0106", mark, who + " needs the parameter '" + def.name + "'")
+            .help(def.name + ": " + def.doc);
+      Attr fallback = def.fallback;
+      if (entry) fallback = {};
+      if (!fallback.is_null()) fallback = converted(def, fallback).value_or(def.fallback);
+      checked.push_back({def.name, fallback, mark});
+      continue;
+    }
+    auto value = converted(def, entry->value);
+    if (!value) {
+      found.error("E0105", entry->value.mark ? entry->value.mark : mark,
+                  who + ": '" + def.name + "' is " + kind_of(entry->value) + " (" +
+                      to_string(entry->value) + "), expected " + wanted(def));
+    } else if (!numbers_in_range(def, *value)) {
+      found.error("E0107", entry->value.mark ? entry->value.mark : mark,
+                  who + ": '" + def.name + "' is " + to_string(entry->value) + ", must be " +
+                      range_of(def));
+    }
+    checked.push_back({def.name, value.value_or(def.fallback), entry->mark});
+  }
+  return checked;
+}
+
+}  // namespace braid
