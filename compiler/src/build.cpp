@@ -1,0 +1,381 @@
+// Layers to operations. forward() walks the model once per micro-batch; differentiate() walks the
+// calls backwards; optimize() adds the updates.
+#include "build.h"
+
+#include <algorithm>
+
+#include "glob.h"
+
+namespace braid {
+namespace {
+
+class Forward {
+ public:
+  Forward(const Model& model, Builder& builder, const CompileOptions& options, Diagnostics& found)
+      : model_(model), b_(builder), options_(options), found_(found) {
+    b_.graph().inputs = model.inputs;
+    b_.graph().micros = options.mode == Mode::train ? int(model.batch.accumulate) : 1;
+    item_call_.assign(model.layers.size(), -1);
+  }
+
+  void run() {
+    for (int micro = 0; micro < b_.graph().micros; ++micro) {
+      inputs_.clear();
+      for (size_t i = 0; i < model_.inputs.size(); ++i) inputs_.push_back(b_.input(int(i), micro));
+      outs_.assign(model_.layers.size(), {});
+      for (size_t i = 0; i < model_.layers.size(); ++i) layer(int(i), micro);
+      for (auto& term : model_.losses) this->term(term, Role::loss, Result::Kind::loss, micro);
+      for (auto& term : model_.metrics) this->term(term, Role::metric, Result::Kind::metric, micro);
+      outputs();
+    }
+    b_.enter(-1);
+  }
+
+  std::vector<int>& item_calls() { return item_call_; }
+
+ private:
+  bool wanted(const std::string& name, bool by_default) const {
+    if (options_.wanted.empty()) return by_default;
+    return std::ranges::find(options_.wanted, name) != options_.wanted.end();
+  }
+
+  // The value behind a link, or -1 when the layer behind it failed.
+  int value_of(const Link& link) {
+    if (link.kind == Link::Kind::input) return inputs_.at(size_t(link.index));
+    auto& outs = outs_.at(size_t(link.index));
+    if (outs.empty()) return -1;
+    if (link.port.empty()) return outs[0];
+    const LayerDef* def = b_.registry().layer(model_.layers[size_t(link.index)].type);
+    for (size_t i = 0; i < def->outputs.size(); ++i)
+      if (def->outputs[i].name == link.port) return outs[i];
+    std::vector<std::string> names;
+    for (auto& port : def->outputs) names.push_back(port.name);
+    found_.error("E0208", link.mark,
+                 "layer '" + model_.layers[size_t(link.index)].path + "' (" + def->name +
+                     ") has no output '" + link.port + "'" + did_you_mean(link.port, names));
+    return -1;
+  }
+
+  const LayerDef* find_def(const std::string& type, Role role, Mark mark, const char* what) {
+    const LayerDef* def = b_.registry().layer(type);
+    if (def && def->role == role) return def;
+    auto names = b_.registry().layers(role);
+    auto& d = found_.error(
+        "E0103", mark,
+        "unknown " + std::string(what) + " '" + type + "'" + did_you_mean(type, names));
+    if (def)
+      d.help("'" + type + "' is not a " + what);
+    else
+      d.help("`braid layers` lists all types that this build knows");
+    return nullptr;
+  }
+
+  // Inputs in the order of the definition's ports; false when something is wrong or missing.
+  bool connect(const LayerDef& def, const std::vector<Link>& from, const std::string& who,
+               Mark mark, std::vector<int>& in) {
+    std::vector<std::string> names;
+    for (auto& port : def.inputs) names.push_back(port.name);
+    bool variadic = !def.inputs.empty() && def.inputs.back().variadic;
+    bool good = true;
+    std::vector<int> ports(variadic ? std::max(from.size(), def.inputs.size()) : def.inputs.size(),
+                           -2);
+    size_t next = 0;
+    for (auto& link : from) {
+      size_t port = next++;
+      if (!link.into.empty()) {
+        auto at = std::ranges::find(names, link.into);
+        port = size_t(at - names.begin());
+        if (at == names.end()) {
+          found_.error("E0208", link.mark,
+                       who + ": " + def.name + " has no input '" + link.into + "'" +
+                           did_you_mean(link.into, names));
+          good = false;
+          continue;
+        }
+      }
+      if (port >= ports.size()) {
+        found_.error("E0207", mark,
+                     who + ": " + def.name + " takes " + std::to_string(def.inputs.size()) +
+                         (def.inputs.size() == 1 ? " input" : " inputs") + ", given " +
+                         std::to_string(from.size()));
+        return false;
+      }
+      ports[port] = value_of(link);
+    }
+    for (size_t i = 0; i < ports.size(); ++i) {
+      if (ports[i] == -1) good = false;  // reported where it failed
+      if (ports[i] == -2) {
+        if (i < def.inputs.size() && !def.inputs[i].optional) {
+          found_
+              .error("E0207", mark,
+                     who + ": the input '" + def.inputs[i].name + "' of " + def.name +
+                         " is not connected")
+              .help("name it with `from:`");
+          good = false;
+        }
+        continue;
+      }
+      in.push_back(ports[i]);
+    }
+    return good;
+  }
+
+  void layer(int index, int micro) {
+    auto& item = model_.layers[size_t(index)];
+    std::string who = "layer '" + item.path + "'";
+    const LayerDef* def =
+        find_def(item.type, Role::layer, item.type_mark ? item.type_mark : item.mark, "layer type");
+    Call call{.def = def,
+              .path = item.path,
+              .owner = item.path,
+              .item = index,
+              .micro = micro,
+              .mark = item.mark};
+    if (!def) return;
+    if (!connect(*def, item.from, who, item.mark, call.in)) return;
+    if (!item.when.empty() && (item.when == "train") != b_.training()) {
+      outs_[size_t(index)] = {call.in.at(0)};
+      return;
+    }
+    if (item.share >= 0) {
+      int of = item_call_[size_t(item.share)];
+      if (of < 0) return;
+      call.owner = b_.graph().calls[size_t(of)].owner;
+      call.params = b_.graph().calls[size_t(of)].params;
+    } else {
+      size_t before = found_.errors();
+      call.params = check_params(def->params, item.params, who, item.type_mark, found_);
+      if (found_.errors() > before) return;
+    }
+    call.freeze = item.freeze;
+    call.init = item.init;
+    call.group = item.sync.value_or(0);
+    if (call.group >= replicas()) call.group = 0;
+    if (call.group && replicas() % call.group)
+      found_.error("E0210", item.mark,
+                   who + ": sync group " + std::to_string(call.group) + " does not divide the " +
+                       std::to_string(replicas()) + " replicas");
+    int id = add(std::move(call));
+    if (id < 0) return;
+    item_call_[size_t(index)] = id;
+    outs_[size_t(index)] = b_.graph().calls[size_t(id)].out;
+    expect(item, outs_[size_t(index)][0]);
+  }
+
+  int64_t replicas() const { return options_.replicas ? options_.replicas : model_.replicas; }
+
+  // Runs the definition's forward; -1 when it refused.
+  int add(Call call) {
+    auto& calls = b_.graph().calls;
+    int id = int(calls.size());
+    calls.push_back(std::move(call));
+    b_.enter(id);
+    size_t nodes = b_.graph().nodes.size();
+    try {
+      Call work = calls[size_t(id)];
+      work.out = work.def->forward(b_, work);
+      calls[size_t(id)] = std::move(work);
+      return id;
+    } catch (const Error& e) {
+      if (e.fault() != Fault::model) throw;
+      found_.add(with_inputs(e, calls[size_t(id)]));
+      b_.graph().nodes.resize(nodes);
+      return -1;
+    }
+  }
+
+  // Shape errors show both shapes and where each came from.
+  Error with_inputs(const Error& e, const Call& call) {
+    auto diagnostics = std::vector(e.diagnostics().begin(), e.diagnostics().end());
+    auto& first = diagnostics.front();
+    if (!first.mark) first.mark = call.mark;
+    if (first.notes.empty())
+      for (size_t i = 0; i < call.in.size(); ++i) {
+        auto [mark, name] = origin(call.in[i]);
+        first.note(mark, "input " + std::to_string(i) + "  '" + name + "'  " +
+                             to_string(b_.type(call.in[i]).shape));
+      }
+    return Error(e.fault(), std::move(diagnostics));
+  }
+
+  std::pair<Mark, std::string> origin(int value) {
+    auto& v = b_.graph().values[size_t(value)];
+    if (v.input >= 0)
+      return {model_.inputs[size_t(v.input)].mark, model_.inputs[size_t(v.input)].name};
+    int call = b_.graph().nodes[size_t(v.node)].call;
+    return {b_.graph().calls[size_t(call)].mark, b_.graph().calls[size_t(call)].path};
+  }
+
+  void expect(const LayerItem& item, int value) {
+    if (!item.expect) return;
+    const Shape& has = b_.type(value).shape;
+    bool same = has.size() == item.expect->size();
+    std::string wants;
+    for (size_t i = 0; i < item.expect->size(); ++i) {
+      auto& dim = (*item.expect)[i];
+      wants += (i ? ", " : "") + (dim ? to_string(*dim) : std::string("_"));
+      if (same && dim) same = *dim == has[i];
+    }
+    if (!same)
+      found_.error(
+          "E0205", item.expect_mark ? item.expect_mark : item.mark,
+          "layer '" + item.path + "': expected shape [" + wants + "], inferred " + to_string(has));
+  }
+
+  void term(const TermDecl& term, Role role, Result::Kind kind, int micro) {
+    const char* what = role == Role::loss ? "loss" : "metric";
+    std::string who = std::string(what) + " '" + term.name + "'";
+    const LayerDef* def =
+        find_def(term.type, role, term.type_mark ? term.type_mark : term.mark, what);
+    if (!def) return;
+    Call call{.def = def, .path = term.name, .owner = term.name, .micro = micro, .mark = term.mark};
+    for (auto& link : term.from)  // a term that names a layer of the other mode is left out
+      if (link.kind == Link::Kind::layer) {
+        auto& when = model_.layers[size_t(link.index)].when;
+        if (!when.empty() && (when == "train") != b_.training()) return;
+      }
+    if (!connect(*def, term.from, who, term.mark, call.in)) return;
+    size_t before = found_.errors();
+    Dict given = term.params;
+    if (role == Role::loss && term.factor != 1) set(given, "factor", term.factor);
+    call.params = check_params(def->params, given, who, term.type_mark, found_);
+    if (found_.errors() > before) return;
+    bool is_wanted = wanted(term.name, true);
+    if (!is_wanted && !(role == Role::loss && b_.training())) return;
+    int id = add(std::move(call));
+    if (id < 0) return;
+    b_.graph().results.push_back(
+        {term.name, kind, b_.graph().calls[size_t(id)].out[0], term.factor});
+  }
+
+  void outputs() {
+    for (auto& out : model_.outputs)
+      if (int v = value_of(out.from); v >= 0 && wanted(out.name, !b_.training()))
+        b_.graph().results.push_back({out.name, Result::Kind::output, v});
+    for (auto& name : options_.wanted) {  // any layer's name serves as an output
+      auto& results = b_.graph().results;
+      if (std::ranges::any_of(results, [&](auto& r) { return r.name == name; })) continue;
+      for (size_t i = 0; i < model_.layers.size(); ++i)
+        if (model_.layers[i].path == name && !outs_[i].empty())
+          results.push_back({name, Result::Kind::output, outs_[i][0]});
+    }
+  }
+
+  const Model& model_;
+  Builder& b_;
+  const CompileOptions& options_;
+  Diagnostics& found_;
+  std::vector<int> inputs_;
+  std::vector<std::vector<int>> outs_;
+  std::vector<int> item_call_;
+};
+
+// A loss divides by the count of the whole optimizer step: with micro-batches, the sum of theirs.
+void join_counts(Builder& b) {
+  std::map<std::string, std::vector<int>> losses;
+  auto& calls = b.graph().calls;
+  for (size_t i = 0; i < calls.size(); ++i)
+    if (calls[i].def->role == Role::loss) losses[calls[i].path].push_back(int(i));
+  for (auto& [path, ids] : losses) {
+    if (ids.size() < 2) continue;
+    b.enter(ids.back());
+    int total = -1;
+    for (int id : ids) {
+      auto count = calls[size_t(id)].saved.find("count");
+      ensure(count != calls[size_t(id)].saved.end(), "a loss must save its count");
+      total = total < 0 ? count->second : b.one("add", {total, count->second});
+    }
+    for (int id : ids) calls[size_t(id)].saved["count"] = total;
+  }
+}
+
+}  // namespace
+
+std::vector<int> forward(const Model& model, Builder& builder, const CompileOptions& options,
+                         Diagnostics& found) {
+  Forward f(model, builder, options, found);
+  f.run();
+  return std::move(f.item_calls());
+}
+
+void differentiate(Builder& b) {
+  join_counts(b);
+  b.backward(true);
+  auto& calls = b.graph().calls;
+  for (int i = int(calls.size()) - 1; i >= 0; --i) {
+    if (!calls[size_t(i)].def->gradient) continue;
+    b.enter(i);
+    const Call call = calls[size_t(i)];
+    bool is_loss = call.def->role == Role::loss, reached = is_loss, needed = false;
+    std::vector<int> gradients;
+    for (int v : call.out) {
+      gradients.push_back(is_loss ? -1 : b.gradient_of(v));
+      reached |= gradients.back() >= 0;
+      needed |= b.needs_gradient(v);
+    }
+    if (!reached || !needed) continue;
+    auto back = call.def->gradient(b, call, gradients);
+    ensure(back.size() <= call.in.size(), "a gradient rule returned more values than inputs");
+    for (size_t k = 0; k < back.size(); ++k) b.add_gradient(call.in[k], back[k]);
+  }
+}
+
+void optimize(const Model& model, Builder& b, Diagnostics& found) {
+  if (!model.optimizer) return;
+  auto& decl = *model.optimizer;
+  const LayerDef* def = b.registry().layer(decl.type);
+  if (!def || def->role != Role::optimizer) {
+    found.error("E0103", decl.type_mark ? decl.type_mark : decl.mark,
+                "unknown optimizer '" + decl.type + "'" +
+                    did_you_mean(decl.type, b.registry().layers(Role::optimizer)));
+    return;
+  }
+  size_t states = b.graph().states.size();
+  std::vector<bool> used(model.groups.size(), false);
+  for (size_t s = 0; s < states; ++s) {
+    const StateVar var = b.graph().states[s];
+    if (!var.trainable) continue;
+    int weight = b.graph().state_values[s];
+    b.enter(-1);
+    b.label(var.key);
+    int gradient = b.gradient_of(weight);
+    if (gradient < 0) continue;
+    Dict params = decl.params;
+    double scale = get_double(params, "lr_scale", 1);
+    for (size_t g = 0; g < model.groups.size(); ++g) {
+      auto& group = model.groups[g];
+      const std::string& type = b.graph().calls[size_t(var.call)].def->name;
+      bool hit = std::ranges::any_of(group.match, [&](auto& p) { return glob(p, var.key); }) ||
+                 std::ranges::find(group.types, type) != group.types.end();
+      if (!hit) continue;
+      used[g] = true;
+      for (auto& e : group.params)
+        if (e.key == "lr_scale")
+          scale *= e.value.is_number() ? e.value.as_double() : 1;
+        else
+          set(params, e.key, e.value);
+    }
+    if (scale != 1) set(params, "lr_scale", scale);
+    size_t before = found.errors();
+    Dict checked = check_params(def->params, params, "optimizer " + def->name, decl.mark, found);
+    if (found.errors() > before) return;
+    def->update(b, checked, weight, gradient);
+  }
+  for (size_t g = 0; g < used.size(); ++g)
+    if (!used[g])
+      found.error("E0211", model.groups[g].mark, "this optimizer group matches no parameter");
+}
+
+Graph build(const Model& model, const Registry& registry, const CompileOptions& options,
+            Diagnostics& found) {
+  Graph graph;
+  Builder b(graph, registry, options.mode);
+  size_t before = found.errors();
+  forward(model, b, options, found);
+  if (found.errors() > before || options.mode == Mode::eval) return graph;
+  differentiate(b);
+  optimize(model, b, found);
+  return graph;
+}
+
+}  // namespace braid

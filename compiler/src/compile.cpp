@@ -1,0 +1,137 @@
+// The table of contents of the compilation.
+#include <braid/compiler/compile.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "passes.h"
+
+namespace braid {
+namespace {
+
+class Clock {
+ public:
+  explicit Clock(const CompileOptions& options) : options_(options) {}
+  void pass(const char* name) {
+    auto now = std::chrono::steady_clock::now();
+    if (options_.on_pass)
+      options_.on_pass(name, std::chrono::duration<double, std::milli>(now - last_).count());
+    last_ = now;
+  }
+
+ private:
+  const CompileOptions& options_;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+void check_deployment(const Model& model, const CompileOptions& options, int replicas) {
+  if (options.devices.empty()) throw Error(Fault::device, "E0501", "no device is given");
+  for (auto& device : options.devices) {
+    auto kind = device.substr(0, device.find(':'));
+    if (kind != "cpu")
+      throw Error(
+          Fault::device, "E0502",
+          "device '" + device + "': this build offers only CPU devices (cpu, cpu:0, cpu:1, ...)",
+          model.devices_mark)
+          .help("use --devices cpu, or devices: [cpu] in the file");
+  }
+  if (int(options.devices.size()) > std::min(replicas, 64))
+    throw Error(Fault::device, "E0503",
+                std::to_string(options.devices.size()) + " devices for " +
+                    std::to_string(replicas) + (replicas == 1 ? " replica" : " replicas") +
+                    ": a device without a replica would have nothing to do",
+                model.devices_mark ? model.devices_mark : model.replicas_mark)
+        .help("name at most one device for each replica, or raise `replicas`");
+}
+
+void describe_syncs(const Graph& graph, const Expanded& expanded, Plan& plan) {
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    auto& node = graph.nodes[i];
+    plan.nodes.push_back({node.op->name, node.label, {}, node.backward, node.op == &sync_op()});
+    if (node.call >= 0) plan.nodes.back().mark = graph.calls[size_t(node.call)].mark;
+    if (node.op != &sync_op()) continue;
+    auto& part = graph.values[size_t(node.in[0])];
+    int participants = 0;
+    for (int v : expanded.at[size_t(node.in[0])]) participants += v >= 0;
+    plan.syncs.push_back({int(i), part.layout.merge, graph.values[size_t(node.out[0])].layout.group,
+                          part.type.bytes(0), participants, node.backward});
+  }
+}
+
+}  // namespace
+
+const std::vector<std::string>& optional_passes() {
+  static const std::vector<std::string> names = {"alias", "reuse", "window"};
+  return names;
+}
+
+std::string describe(const Plan& plan, const Step& step) {
+  if (step.node < 0) return step.kind == StepKind::gate ? "commit gate" : "step";
+  auto& node = plan.nodes[size_t(step.node)];
+  std::string text = node.label + " (" + node.op + (node.backward ? ", backward)" : ")");
+  if (step.hi > step.lo)
+    return text + ", merge of replicas " + std::to_string(step.lo) + ".." +
+           std::to_string(step.hi - 1);
+  if (step.replica >= 0) text += ", replica " + std::to_string(step.replica);
+  return text;
+}
+
+Plan compile(const Model& model, const Registry& registry, const CompileOptions& options) {
+  int replicas = options.replicas ? options.replicas : int(model.replicas);
+  if (replicas < 1 || replicas > 4096)
+    throw Error(Fault::model, "E0212",
+                "replicas is " + std::to_string(replicas) + ", must be between 1 and 4096",
+                model.replicas_mark);
+  check_deployment(model, options, replicas);
+  if (options.batch < 1)
+    throw Error(Fault::model, "E0213", "the batch has no samples: give batch: {global: N}",
+                model.batch.mark ? model.batch.mark : model.mark);
+  if (int64_t(model.layers.size()) * replicas > 1000000)
+    throw Error(Fault::model, "E0214",
+                std::to_string(model.layers.size()) + " layers on " + std::to_string(replicas) +
+                    " replicas exceed 1,000,000 copies",
+                model.replicas_mark);
+
+  Clock clock(options);
+  Plan plan{.replicas = replicas,
+            .devices = options.devices,
+            .traits = options.traits,
+            .batch = options.batch};
+  Diagnostics found;
+  Graph graph = build(model, registry, options, found);
+  found.raise();
+  clock.pass("build");
+  eliminate(graph);
+  if (!options.disabled.contains("fuse")) fuse(graph, registry);
+  clock.pass("fuse");
+  synchronize(graph);
+  clock.pass("synchronize");
+  int64_t slice = (options.batch + replicas * graph.micros - 1) / (replicas * graph.micros);
+  choose_formats(graph, registry, options, slice);
+  clock.pass("formats");
+  Expanded expanded = replicate(graph, replicas, options.batch, options.mutant);
+  clock.pass("replicate");
+  choose_kernels(graph, expanded, registry, options.traits, plan);
+  clock.pass("kernels");
+  plan.program_hash = program_hash(graph, expanded, plan);
+  clock.pass("hash");
+
+  Order order;
+  place(graph, expanded, plan, order);
+  clock.pass("place");
+  if (!options.disabled.contains("window")) window(graph, expanded, plan, order);
+  clock.pass("window");
+  weave(plan, order);
+  clock.pass("weave");
+  lay_out(plan, order, options.disabled);
+  clock.pass("lay out");
+  plan.slices = expanded.slices;
+  plan.states = graph.states;
+  plan.inputs = graph.inputs;
+  describe_syncs(graph, expanded, plan);
+  plan.plan_hash = plan_hash(plan);
+  clock.pass("describe");
+  return plan;
+}
+
+}  // namespace braid

@@ -1,0 +1,25 @@
+#include "passes.h"
+
+namespace braid {
+
+void eliminate(Graph& graph) {
+  std::vector<bool> needed(graph.values.size(), false), keep(graph.nodes.size(), false);
+  for (auto& result : graph.results) needed[size_t(result.value)] = true;
+  for (size_t i = graph.nodes.size(); i-- > 0;) {
+    auto& node = graph.nodes[i];
+    bool on = !node.op->writes.empty();
+    for (int v : node.out) on = on || needed[size_t(v)];
+    keep[i] = on;
+    if (on)
+      for (int v : node.in) needed[size_t(v)] = true;
+  }
+  std::vector<Node> kept;
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    if (!keep[i]) continue;
+    for (int v : graph.nodes[i].out) graph.values[size_t(v)].node = int(kept.size());
+    kept.push_back(std::move(graph.nodes[i]));
+  }
+  graph.nodes = std::move(kept);
+}
+
+}  // namespace braid

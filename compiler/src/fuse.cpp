@@ -1,0 +1,64 @@
+// normalize + relu becomes one operation: the activation is written once instead of twice, and the
+// mask of the backward pass is recomputed from x, so that the value between them is never stored.
+#include "passes.h"
+
+namespace braid {
+namespace {
+
+struct Uses {
+  std::vector<std::vector<int>> of;
+  explicit Uses(const Graph& graph) : of(graph.values.size()) {
+    for (size_t i = 0; i < graph.nodes.size(); ++i)
+      for (int v : graph.nodes[i].in) of[size_t(v)].push_back(int(i));
+    for (auto& result : graph.results) of[size_t(result.value)].push_back(-1);
+  }
+};
+
+bool is(const Node& node, std::string_view op) { return node.op && node.op->name == op; }
+
+}  // namespace
+
+void fuse(Graph& graph, const Registry&) {
+  Uses uses(graph);
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    Node& norm = graph.nodes[i];
+    if (!is(norm, "normalize") && !is(norm, "normalize_eval")) continue;
+    int between = norm.out[0];
+    auto& users = uses.of[size_t(between)];
+    if (users.size() != 1 || users[0] < 0 || !is(graph.nodes[size_t(users[0])], "relu")) continue;
+    Node& relu = graph.nodes[size_t(users[0])];
+    int y = relu.out[0], backward = -1;
+    bool possible = true;
+    for (int user : uses.of[size_t(y)])
+      if (user >= 0 && is(graph.nodes[size_t(user)], "relu_grad") &&
+          graph.nodes[size_t(user)].in[1] == y)
+        backward = user;
+    if (backward >= 0)  // its result may only go into this batch norm's own gradient
+      for (int user : uses.of[size_t(graph.nodes[size_t(backward)].out[0])])
+        possible &= user >= 0 &&
+                    (is(graph.nodes[size_t(user)], "bn_reduce") ||
+                     is(graph.nodes[size_t(user)], "bn_dx")) &&
+                    graph.nodes[size_t(user)].in[1] == norm.in[0];
+    if (!possible) continue;
+    if (backward >= 0) {
+      int g = graph.nodes[size_t(backward)].in[0];
+      for (int user : uses.of[size_t(graph.nodes[size_t(backward)].out[0])]) {
+        graph.nodes[size_t(user)].in[0] = g;
+        set(graph.nodes[size_t(user)].attrs, "relu", true);
+      }
+      graph.nodes[size_t(backward)].op = nullptr;
+    }
+    set(norm.attrs, "relu", true);
+    norm.out[0] = y;
+    relu.op = nullptr;
+  }
+  std::vector<Node> kept;
+  for (auto& node : graph.nodes) {
+    if (!node.op) continue;
+    for (int v : node.out) graph.values[size_t(v)].node = int(kept.size());
+    kept.push_back(std::move(node));
+  }
+  graph.nodes = std::move(kept);
+}
+
+}  // namespace braid

@@ -1,0 +1,39 @@
+// The passes, in the order in which compile() calls them. Up to synchronize() they work on the
+// logical Graph, then on its expansion over replicas, then on the Plan.
+#pragma once
+#include <braid/compiler/compile.h>
+
+#include "expanded.h"
+
+namespace braid {
+
+/// Drops operations whose results nobody needs and that write no state.
+void eliminate(Graph& graph);
+/// normalize + relu -> one operation, forward and backward.
+void fuse(Graph& graph, const Registry& registry);
+/// Compares what a producer yields with what a consumer wants and inserts one sync node per value
+/// and group.
+void synchronize(Graph& graph);
+/// Chooses memory formats through the graph and inserts reorders.
+void choose_formats(Graph& graph, const Registry& registry, const CompileOptions& options,
+                    int64_t slice);
+/// R copies; a sync becomes a tree of merges.
+Expanded replicate(const Graph& graph, int replicas, int64_t batch, const Mutant& mutant);
+/// A kernel for each node and slice size; fills Plan::kernels and ExpandedNode::kernel.
+void choose_kernels(const Graph& graph, Expanded& expanded, const Registry& registry,
+                    const DeviceTraits& traits, Plan& plan);
+uint64_t program_hash(const Graph& graph, const Expanded& expanded, const Plan& plan);
+/// Steps on devices, transfers between them, the commit gate.
+void place(const Graph& graph, const Expanded& expanded, Plan& plan, Order& order);
+/// Control edges that bound how many partial gradients are alive at once.
+void window(const Graph& graph, const Expanded& expanded, const Plan& plan, Order& order);
+/// Lanes and strands.
+void weave(Plan& plan, Order& order);
+/// Offsets in the arenas.
+void lay_out(Plan& plan, const Order& order, const std::set<std::string>& disabled);
+uint64_t plan_hash(const Plan& plan);
+
+/// "sync", the one operation that exists only in the logical graph.
+const OpDef& sync_op();
+
+}  // namespace braid

@@ -1,0 +1,165 @@
+// R copies of what is split, one of what is common. A sync node becomes a binary tree of merges
+// over the replica index, always merge(left, right): the left subtree is the largest power of two
+// below the number of replicas, and empty slices are skipped leaves. The tree depends on R alone.
+#include <algorithm>
+#include <array>
+#include <bit>
+
+#include "passes.h"
+
+namespace braid {
+namespace {
+
+// The first `total mod parts` parts get one more.
+std::vector<int64_t> cut(int64_t total, int64_t parts) {
+  std::vector<int64_t> sizes;
+  for (int64_t i = 0; i < parts; ++i) sizes.push_back(total / parts + (i < total % parts));
+  return sizes;
+}
+
+class Replication {
+ public:
+  Replication(const Graph& graph, int replicas, int64_t batch, const Mutant& mutant)
+      : g_(graph), replicas_(replicas), mutant_(mutant), seed_(mutant.arrival) {
+    int64_t row = 0;
+    for (int64_t micro : cut(batch, graph.micros)) {
+      e_.slices.push_back(cut(micro, replicas));
+      e_.rows.emplace_back();
+      for (int64_t n : e_.slices.back()) {
+        e_.rows.back().push_back(row);
+        row += n;
+      }
+    }
+    e_.common.assign(graph.values.size(), -1);
+    e_.at.resize(graph.values.size());
+  }
+
+  Expanded run() {
+    e_.nodes.reserve(g_.nodes.size() * size_t(replicas_) * 2);
+    e_.values.reserve(g_.values.size() * size_t(replicas_) * 2);
+    for (size_t v = 0; v < g_.values.size(); ++v) leaf(int(v));
+    for (size_t i = 0; i < g_.nodes.size(); ++i) {
+      auto& node = g_.nodes[i];
+      if (node.op == &sync_op())
+        sync(int(i), node);
+      else if (common(node))
+        once(int(i), node);
+      else
+        for (int r = 0; r < replicas_; ++r) replica(int(i), node, r);
+    }
+    return std::move(e_);
+  }
+
+ private:
+  static bool everywhere(const Layout& l) { return l.kind == Layout::Kind::copy && !l.group; }
+
+  bool common(const Node& node) const { return std::ranges::all_of(node.wants, everywhere); }
+
+  void leaf(int v) {
+    auto& value = g_.values[size_t(v)];
+    if (!everywhere(value.layout)) e_.at[size_t(v)].assign(size_t(replicas_), -1);
+    if (value.node >= 0) return;
+    if (everywhere(value.layout)) {
+      e_.common[size_t(v)] = add_value(v, -1, 0);
+      return;
+    }
+    auto& slices = e_.slices[size_t(value.micro)];
+    for (int r = 0; r < replicas_; ++r)
+      if (slices[size_t(r)]) e_.at[size_t(v)][size_t(r)] = add_value(v, r, slices[size_t(r)]);
+  }
+
+  int add_value(int logical, int replica, int64_t n) {
+    e_.values.push_back({logical, replica, -1, n});
+    return int(e_.values.size()) - 1;
+  }
+
+  int add_node(ExpandedNode node, std::span<const int> in, std::span<const int> out) {
+    node.first = int(e_.operands.size());
+    node.inputs = int(in.size());
+    node.outputs = int(out.size());
+    e_.operands.insert(e_.operands.end(), in.begin(), in.end());
+    e_.operands.insert(e_.operands.end(), out.begin(), out.end());
+    for (int v : out) e_.values[size_t(v)].node = int(e_.nodes.size());
+    e_.nodes.push_back(node);
+    return int(e_.nodes.size()) - 1;
+  }
+
+  int input(int v, int r) const {
+    return everywhere(g_.values[size_t(v)].layout) ? e_.common[size_t(v)]
+                                                   : e_.at[size_t(v)][size_t(r)];
+  }
+
+  void once(int id, const Node& node) {
+    in_.clear(), out_.clear();
+    for (int v : node.in) in_.push_back(e_.common[size_t(v)]);
+    if (std::ranges::find(in_, -1) != in_.end()) return;
+    for (int v : node.out) out_.push_back(e_.common[size_t(v)] = add_value(v, -1, 0));
+    add_node({.logical = id}, in_, out_);
+  }
+
+  void replica(int id, const Node& node, int r) {
+    in_.clear(), out_.clear();
+    int present = -1;
+    for (int v : node.in) {
+      in_.push_back(input(v, r));
+      if (in_.back() >= 0) present = in_.back();
+    }
+    if (std::ranges::find(in_, -1) != in_.end()) {
+      // An empty slice. Where another micro-batch has samples, the sum is what is there.
+      if (node.op->linear && node.in.size() > 1 && present >= 0)
+        e_.at[size_t(node.out[0])][size_t(r)] = present;
+      return;
+    }
+    size_t micro = size_t(std::max(0, node.micro));
+    int64_t n = e_.slices[micro][size_t(r)];
+    for (int v : node.out) out_.push_back(e_.at[size_t(v)][size_t(r)] = add_value(v, r, n));
+    add_node({.logical = id, .replica = r, .n = n, .first_sample = e_.rows[micro][size_t(r)]}, in_,
+             out_);
+  }
+
+  void sync(int id, const Node& node) {
+    int from = node.in[0], to = node.out[0];
+    std::vector<int> leaves = e_.at[size_t(from)];
+    if (mutant_.arrival)
+      for (size_t i = leaves.size() - 1; i > 0; --i) {
+        seed_ = seed_ * 1664525u + 1013904223u;
+        std::swap(leaves[i], leaves[(seed_ >> 16) % (i + 1)]);
+      }
+    int group = g_.values[size_t(to)].layout.group;
+    if (!group) {
+      e_.common[size_t(to)] = tree(id, to, leaves, 0, replicas_);
+      return;
+    }
+    for (int lo = 0; lo < replicas_; lo += group) {
+      int merged = tree(id, to, leaves, lo, std::min(lo + group, replicas_));
+      for (int r = lo; r < std::min(lo + group, replicas_); ++r)
+        e_.at[size_t(to)][size_t(r)] = merged;
+    }
+  }
+
+  int tree(int id, int to, const std::vector<int>& leaves, int lo, int hi) {
+    if (hi - lo == 1) return leaves[size_t(lo)];
+    int half = int(std::bit_floor(unsigned(hi - lo - 1)));
+    int left = tree(id, to, leaves, lo, lo + half), right = tree(id, to, leaves, lo + half, hi);
+    if (left < 0 || right < 0) return left < 0 ? right : left;
+    if (mutant_.swap_merge) std::swap(left, right);
+    int out = add_value(to, -1, 0);
+    add_node({.logical = id, .lo = lo, .hi = hi}, std::array{left, right}, std::array{out});
+    return out;
+  }
+
+  const Graph& g_;
+  int replicas_;
+  Mutant mutant_;
+  unsigned seed_;
+  Expanded e_;
+  std::vector<int> in_, out_;
+};
+
+}  // namespace
+
+Expanded replicate(const Graph& graph, int replicas, int64_t batch, const Mutant& mutant) {
+  return Replication(graph, replicas, batch, mutant).run();
+}
+
+}  // namespace braid

@@ -1,0 +1,123 @@
+// Plan: the treaty between compiler and runtime. Plain data: a table of kernels, steps, the strands
+// that the scheduler runs, slots of memory with their offsets, the results that the host reads.
+//
+// The *program hash* covers the arithmetic (graph, slices, formats, kernels): it is the same for
+// every device list and thread count. The *plan hash* covers arithmetic and deployment.
+//
+//   for (auto& strand : plan.strands)
+//     for (int s : strand.steps) plan.kernels[plan.steps[s].kernel].impl;
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <braid/core/graph.h>
+
+namespace braid {
+
+struct KernelUse {
+  Signature signature;
+  std::string impl;
+  int64_t workspace = 0;
+  int alias = -1;
+};
+
+/// A piece of memory on one device: a variable of State, a slice of an input, or a place in the
+/// device's arena.
+struct Slot {
+  int device = 0;
+  int64_t bytes = 0;
+  int64_t offset = 0;  ///< arena: bytes from its start; input: bytes from the batch's start
+  int state = -1;
+  int input = -1;
+  int value = -1;  ///< logical value, for names
+};
+
+enum class StepKind : uint8_t { kernel, transfer, gate };
+
+struct Step {
+  StepKind kind = StepKind::kernel;
+  bool gated = false;  ///< writes State: runs behind the commit gate
+  int node = -1;       ///< logical node (of a transfer: the producer; of a merge: the sync node)
+  int replica = -1;    ///< -1: common to all
+  int lo = 0, hi = 0;  ///< of a merge: the replicas [lo, hi) it covers
+  int device = 0;
+  int kernel = -1;
+  int lane = -1;
+  int strand = -1;
+  int first = 0, inputs = 0, outputs = 0;  ///< operands are Plan::operands[first ...]
+  int64_t first_sample = 0;
+};
+
+/// A stretch of a lane that runs without waiting for another lane: one task.
+struct Strand {
+  int device = 0;
+  int lane = 0;
+  std::vector<int> steps = {};
+  std::vector<int> preds = {};
+};
+
+/// What a user needs to know about a logical node.
+struct NodeInfo {
+  std::string op;
+  std::string label;
+  Mark mark;
+  bool backward = false;
+  bool sync = false;
+};
+
+/// One sync point: a value merged over (groups of) replicas.
+struct SyncPoint {
+  int node = -1;
+  std::string merge;
+  int group = 0;      ///< replicas per group, 0 = all
+  int64_t bytes = 0;  ///< of one participant
+  int participants = 0;
+  bool backward = false;
+};
+
+struct PlanResult {
+  std::string name;
+  Result::Kind kind = Result::Kind::output;
+  Type type;
+  double factor = 1;
+  std::vector<int> slots = {};     ///< one (common), or one for each slice that is not empty
+  std::vector<int64_t> rows = {};  ///< first sample of each
+};
+
+struct Plan {
+  int replicas = 1;
+  std::vector<std::string> devices = {};
+  DeviceTraits traits = {};
+  int64_t batch = 0;                              ///< N
+  std::vector<std::vector<int64_t>> slices = {};  ///< samples, by micro-batch and replica
+  uint64_t program_hash = 0, plan_hash = 0;
+
+  std::vector<NodeInfo> nodes = {};
+  std::vector<StateVar> states = {};
+  std::vector<InputDecl> inputs = {};
+  std::vector<KernelUse> kernels = {};
+  std::vector<Slot> slots = {};
+  std::vector<Step> steps = {};
+  std::vector<int> operands = {};  ///< slots
+  std::vector<Strand> strands = {};
+  std::vector<PlanResult> results = {};
+  std::vector<SyncPoint> syncs = {};
+  std::vector<int64_t> arena = {};  ///< bytes, by device
+  int64_t arena_without_reuse = 0;
+  int64_t workspace = 0;  ///< bytes, the largest of any step
+  int lanes = 0;
+
+  std::span<const int> in(const Step& s) const {
+    return {operands.data() + s.first, size_t(s.inputs)};
+  }
+  std::span<const int> out(const Step& s) const {
+    return {operands.data() + s.first + s.inputs, size_t(s.outputs)};
+  }
+};
+
+/// "bn1 (normalize), replica 2": names a step to users.
+std::string describe(const Plan& plan, const Step& step);
+
+}  // namespace braid
