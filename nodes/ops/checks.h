@@ -1,0 +1,19 @@
+// Checks that layers make on their inputs; each throws a model error at the layer's mark.
+#pragma once
+#include <braid/core/layer.h>
+
+namespace braid {
+
+/// The input's port name, for messages: "input", or "input 2" of a variadic port.
+std::string port_name(const Call& call, size_t input);
+
+/// Input `input` is f32 (E0207).
+void require_f32(const Builder& b, const Call& call, size_t input);
+/// Input `input` is of class indices, i64 (E0207).
+void require_i64(const Builder& b, const Call& call, size_t input);
+
+/// `dim` counted from the front (-1 is the last) when it exists (E0208) and is no batch dimension
+/// (E0210): an operation over that would mix samples of different replicas.
+size_t resolve_dim(const Builder& b, const Type& type, int64_t dim);
+
+}  // namespace braid

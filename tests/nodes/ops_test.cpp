@@ -1,0 +1,187 @@
+// Operations one by one: values that can be checked by hand, edges, and what they refuse.
+#include <cmath>
+#include <limits>
+
+#include "support/kernels.h"
+
+namespace braid {
+namespace {
+
+using testing::OpCall;
+
+Operand f32(std::vector<int64_t> dims, Format format = {}) {
+  return {DType::f32, std::move(dims), std::move(format)};
+}
+Operand f64(std::vector<int64_t> dims) { return {DType::f64, std::move(dims)}; }
+Operand i64(std::vector<int64_t> dims) { return {DType::i64, std::move(dims)}; }
+
+TEST(Add, AddsEveryElementWhateverTheLength) {
+  for (int64_t n : {1, 2, 7, 16, 33}) {
+    std::vector<float> a(n), b(n), y(n);
+    for (int64_t i = 0; i < n; ++i) a[i] = float(i), b[i] = 100.0f * float(i);
+    OpCall("add", {f32({n}), f32({n})}, {f32({n})}).run({a.data(), b.data()}, {y.data()});
+    for (int64_t i = 0; i < n; ++i) EXPECT_EQ(y[i], 101.0f * float(i)) << n;
+  }
+}
+
+TEST(Add, MayWriteOverItsFirstInput) {
+  std::vector<float> a{1, 2, 3}, b{10, 20, 30};
+  OpCall add("add", {f32({3}), f32({3})}, {f32({3})});
+  EXPECT_EQ(add.offer().alias, 0);
+  add.run({a.data(), b.data()}, {a.data()});
+  EXPECT_EQ(a, (std::vector<float>{11, 22, 33}));
+}
+
+TEST(MergeSum, RunsOverBlockedMemoryAndItsPadding) {
+  Operand blocked = f32({1, 3, 1, 2}, "aBcd16b");
+  std::vector<float> a(32, 1), b(32, 2), y(32);
+  OpCall merge("merge_sum", {blocked, blocked}, {blocked});
+  EXPECT_EQ(merge.offer().out_formats[0], "aBcd16b");
+  merge.run({a.data(), b.data()}, {y.data()});
+  EXPECT_EQ(y, std::vector<float>(32, 3));
+}
+
+TEST(MergeSum, IsLinearAndTakesF64) {
+  EXPECT_TRUE(testing::builtin().op("merge_sum")->linear);
+  double a = 1e300, b = 1, y = 0;
+  OpCall("merge_sum", {f64({1}), f64({1})}, {f64({1})}).run({&a, &b}, {&y});
+  EXPECT_EQ(y, 1e300);
+}
+
+TEST(Pair, PutsSumAndCountSideBySide) {
+  double sum = 6, count = 3, y[2] = {};
+  OpCall("pair", {f64({1}), f64({1})}, {f64({2})}).run({&sum, &count}, {y});
+  EXPECT_EQ(y[0], 6);
+  EXPECT_EQ(y[1], 3);
+}
+
+TEST(Relu, KeepsNaNAndLetsNoGradientThroughZero) {
+  const float nan = std::nanf("");
+  std::vector<float> x{-1, 0, 2, nan}, y(4), g{5, 5, 5, 5}, dx(4);
+  OpCall("relu", {f32({4})}, {f32({4})}).run({x.data()}, {y.data()});
+  EXPECT_EQ(y[0], 0);
+  EXPECT_EQ(y[2], 2);
+  EXPECT_TRUE(std::isnan(y[3]));
+  y[3] = 1;
+  OpCall("relu_grad", {f32({4}), f32({4})}, {f32({4})}).run({g.data(), y.data()}, {dx.data()});
+  EXPECT_EQ(dx, (std::vector<float>{0, 0, 5, 5}));
+}
+
+struct Xent {
+  std::vector<float> p;
+  double sum = 0, count = 0;
+  std::vector<float> gradient;
+};
+
+Xent cross_entropy(std::vector<float> x, std::vector<int64_t> labels, Dict attrs = {},
+                   int64_t first_sample = 0) {
+  int64_t n = int64_t(labels.size()), classes = int64_t(x.size()) / n;
+  Xent r{.p = std::vector<float>(x.size()), .gradient = std::vector<float>(x.size())};
+  OpCall xent("xent", {f32({n, classes}), i64({n})}, {f32({n, classes}), f64({1})}, attrs);
+  xent.first_sample = first_sample;
+  xent.run({x.data(), labels.data()}, {r.p.data(), &r.sum});
+  OpCall("xent_count", {i64({n})}, {f64({1})}, attrs).run({labels.data()}, {&r.count});
+  OpCall("xent_grad", {f32({n, classes}), i64({n}), f64({1})}, {f32({n, classes})}, attrs)
+      .run({r.p.data(), labels.data(), &r.count}, {r.gradient.data()});
+  return r;
+}
+
+TEST(CrossEntropy, OfEqualLogitsIsTheLogarithmOfTheClasses) {
+  auto r = cross_entropy({0, 0, 0, 0, 7, 7, 7, 7}, {0, 3});
+  EXPECT_NEAR(r.sum, 2 * std::log(4.0), 1e-12);
+  EXPECT_EQ(r.count, 2);
+  EXPECT_EQ(r.p[0], 0.25f);
+  EXPECT_EQ(r.gradient[0], (0.25f - 1) / 2);
+  EXPECT_EQ(r.gradient[4], 0.25f / 2);
+}
+
+TEST(CrossEntropy, IsFiniteForHugeLogits) {
+  auto r = cross_entropy({1e30f, -1e30f, 300, 0}, {0, 1});
+  EXPECT_NEAR(r.sum, 300, 1e-9);
+  for (float p : r.p) EXPECT_TRUE(std::isfinite(p));
+}
+
+TEST(CrossEntropy, IgnoredTargetsCountNeitherInTheLossNorInTheGradient) {
+  auto one = cross_entropy({1, 2, 3}, {2});
+  auto two = cross_entropy({1, 2, 3, 9, 9, 1}, {2, -100});
+  EXPECT_EQ(two.sum, one.sum);
+  EXPECT_EQ(two.count, 1);
+  for (int c = 0; c < 3; ++c) {
+    EXPECT_EQ(two.gradient[c], one.gradient[c]);
+    EXPECT_EQ(two.gradient[3 + c], 0);
+  }
+}
+
+TEST(CrossEntropy, OfNothingIsZeroAndNotNaN) {
+  auto r = cross_entropy({1, 2, 3, 4}, {-100, -100});
+  EXPECT_EQ(r.sum, 0);
+  EXPECT_EQ(r.count, 0);
+  EXPECT_EQ(r.gradient, std::vector<float>(4, 0));
+}
+
+TEST(CrossEntropy, SmoothingMixesInTheMeanOverClasses) {
+  auto plain = cross_entropy({1, 2, 4}, {0});
+  auto smooth = cross_entropy({1, 2, 4}, {0}, {{"label_smoothing", 0.3}});
+  double whole = std::log(std::exp(1.0) + std::exp(2.0) + std::exp(4.0));
+  EXPECT_NEAR(smooth.sum, 0.7 * plain.sum + 0.3 * (whole - 7.0 / 3), 1e-6);
+}
+
+TEST(CrossEntropy, NamesALabelOutsideTheClasses) {
+  try {
+    cross_entropy({1, 2, 3, 4}, {1, 2}, {}, 36);
+    FAIL() << "label 2 of 2 classes was accepted";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.fault(), Fault::data);
+    EXPECT_EQ(e.diagnostics()[0].code, "E0420");
+    EXPECT_EQ(e.diagnostics()[0].message,
+              "label 2 outside the classes 0..1 (sample 37 of the batch)");
+  }
+}
+
+double correct(std::vector<float> x, std::vector<int64_t> labels, int k = 1) {
+  int64_t n = int64_t(labels.size());
+  Operand scores = f32({n, int64_t(x.size()) / n});
+  double found = -1;
+  OpCall("correct", {scores, i64({n})}, {f64({1})}, {{"k", k}})
+      .run({x.data(), labels.data()}, {&found});
+  return found;
+}
+
+TEST(Accuracy, GivesTiesToTheFirstMaximum) {
+  EXPECT_EQ(correct({1, 5, 5}, {1}), 1);
+  EXPECT_EQ(correct({1, 5, 5}, {2}), 0);
+  EXPECT_EQ(correct({1, 5, 5}, {2}, 2), 1);
+  EXPECT_EQ(correct({3, 2, 1, 1, 2, 3}, {0, 0}), 1);
+}
+
+TEST(Accuracy, ANaNIsNeverCorrect) {
+  const float nan = std::nanf("");
+  EXPECT_EQ(correct({nan, nan, nan}, {0}), 0);
+  EXPECT_EQ(correct({nan, 1, 2}, {2}), 0);
+}
+
+// torch.optim.SGD(lr=0.5, momentum=0.5, dampening=0.25, weight_decay=0.1), two steps by hand.
+TEST(Sgd, FollowsPyTorchFromTheFirstStepOn) {
+  Dict attrs{{"momentum", 0.5}, {"dampening", 0.25}, {"weight_decay", 0.1}, {"lr_scale", 1.0}};
+  std::vector<float> w(19, 1), v(19, 99), g(19, 0.9f);
+  OpCall sgd("sgd_momentum", {f32({19}), f32({19}), f32({19})}, {}, attrs);
+  sgd.scalars = {.lr = 0.5, .step = 0};
+  sgd.run({w.data(), v.data(), g.data()}, {});
+  for (float x : v) EXPECT_FLOAT_EQ(x, 1.0f);  // the buffer starts as the gradient
+  for (float x : w) EXPECT_FLOAT_EQ(x, 0.5f);
+  sgd.scalars.step = 1;
+  sgd.run({w.data(), v.data(), g.data()}, {});
+  for (float x : v) EXPECT_FLOAT_EQ(x, 0.5f + 0.75f * 0.95f);
+  for (float x : w) EXPECT_FLOAT_EQ(x, 0.5f - 0.5f * (0.5f + 0.75f * 0.95f));
+}
+
+TEST(Sgd, ScalesTheLearningRateOfItsGroup) {
+  float w = 1, g = 1;
+  OpCall sgd("sgd", {f32({1}), f32({1})}, {}, {{"lr_scale", 0.1}});
+  sgd.scalars.lr = 0.5;
+  sgd.run({&w, &g}, {});
+  EXPECT_FLOAT_EQ(w, 0.95f);
+}
+
+}  // namespace
+}  // namespace braid
