@@ -1,0 +1,81 @@
+// The forward arithmetic, in one place: backward repeats it to find where ReLU let values through,
+// and must come to the same bits.
+//
+// Included once for each target by foreach_target.h.
+#if defined(BRAID_BATCH_NORM_FORWARD) == defined(HWY_TARGET_TOGGLE)
+#ifdef BRAID_BATCH_NORM_FORWARD
+#undef BRAID_BATCH_NORM_FORWARD
+#else
+#define BRAID_BATCH_NORM_FORWARD
+#endif
+
+#include <hwy/cache_control.h>
+
+#include "batch_norm/lanes-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace braid::batch_norm::HWY_NAMESPACE {
+
+struct Forward {
+  Vec shift, scale, offset;
+
+  HWY_INLINE Vec centered(Vec x) const { return hn::Sub(x, shift); }
+  HWY_INLINE Vec before_relu(Vec centered) const { return hn::MulAdd(centered, scale, offset); }
+  template <bool kRelu>
+  HWY_INLINE Vec y(Vec x) const {
+    Vec v = before_relu(centered(x));
+    return kRelu ? hn::Max(hn::Zero(F32()), v) : v;  // in this order NaN stays NaN
+  }
+  /// g where ReLU let the value through, else 0.
+  template <bool kRelu>
+  HWY_INLINE Vec passed(Vec g, Vec centered) const {
+    if constexpr (!kRelu) return g;
+    return hn::IfThenElseZero(hn::Gt(before_relu(centered), hn::Zero(F32())), g);
+  }
+};
+
+/// Four vectors' worth, as a slice has them.
+struct FourForward {
+  Forward v0, v1, v2, v3;
+
+  HWY_INLINE FourForward(const Coefficients& k, int64_t channel, int64_t group) {
+    Four shift = load_four(k.shift + channel, group), scale = load_four(k.scale + channel, group),
+         offset = load_four(k.offset + channel, group);
+    v0 = {shift.v0, scale.v0, offset.v0};
+    v1 = {shift.v1, scale.v1, offset.v1};
+    v2 = {shift.v2, scale.v2, offset.v2};
+    v3 = {shift.v3, scale.v3, offset.v3};
+  }
+  HWY_INLINE const Forward& slot(int i) const {
+    return i == 0 ? v0 : i == 1 ? v1 : i == 2 ? v2 : v3;
+  }
+};
+
+/// Channels side by side, for rows.
+HWY_INLINE Forward forward_at(const Coefficients& k, int64_t c) {
+  const F32 d;
+  return {hn::LoadU(d, k.shift + c), hn::LoadU(d, k.scale + c), hn::LoadU(d, k.offset + c)};
+}
+HWY_INLINE Forward forward_first(const Coefficients& k, int64_t c, int64_t n) {
+  return {load_first(k.shift + c, n), load_first(k.scale + c, n), load_first(k.offset + c, n)};
+}
+
+/// Stores past the cache pay once the result does not fit there anyway (1.6-1.8x measured); far
+/// below that they cost 2-4x. It follows from the shape, and changes no bit.
+constexpr int64_t kStreamFrom = (int64_t{8} << 20) / int64_t(sizeof(float));
+
+/// Floats up to the next full vector.
+HWY_INLINE int64_t floats_to_alignment(const float* p) {
+  constexpr uintptr_t bytes = kLanes * sizeof(float);
+  return int64_t((bytes - reinterpret_cast<uintptr_t>(p) % bytes) % bytes / sizeof(float));
+}
+
+/// A blocked slice cannot be cut at any float: it needs an aligned start.
+HWY_INLINE bool streams(const View& v, const float* out) {
+  return v.floats() > kStreamFrom && (v.group == 1 || floats_to_alignment(out) == 0);
+}
+
+}  // namespace braid::batch_norm::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,124 @@
+// What batch norm offers on a CPU: the format of x decides, everything of its size follows, and
+// per-channel operands are plain.
+#include "batch_norm/parts.h"
+#include "batch_norm/simd.h"
+
+namespace braid::batch_norm {
+namespace {
+
+struct Question {
+  const Signature& signature;
+  View view;  ///< of x
+  Isa isa;
+  Pass pass() const { return {view, get_bool(signature.attrs, "relu")}; }
+};
+
+using Make = KernelBody (*)(const Question&);
+using Workspace = int64_t (*)(const View&);
+
+// `x`: which input is x. An unknown format of x is refused by asking for plain.
+Kernel pass_kernel(std::string op, size_t x, Make make, Workspace workspace, int alias) {
+  auto offer = [=](const Signature& s, const DeviceTraits& traits) {
+    Signature chosen = s;
+    const Format format = channel_block(s.in[x].format) ? s.in[x].format : Format{};
+    Offer offer{.alias = alias};
+    for (auto& operand : chosen.in) {
+      operand.format = operand.dims == s.in[x].dims ? format : Format{};
+      offer.in_formats.push_back(operand.format);
+    }
+    for (auto& operand : chosen.out) {
+      operand.format = operand.dims == s.in[x].dims ? format : Format{};
+      offer.out_formats.push_back(operand.format);
+    }
+    const View view = view_of(chosen.in[x]);
+    const Isa isa = resolve_isa(traits.isa);
+    offer.impl = "hwy:" + to_string(isa);
+    offer.workspace = workspace(view);
+    offer.bind = [=] {
+      require_isa(isa);
+      return make({chosen, view, isa});
+    };
+    return std::optional(offer);
+  };
+  return {std::move(op), "cpu", std::move(offer)};
+}
+
+Affine affine_at(const KernelArgs& a, bool affine, int first) {
+  return affine ? Affine{a.in<float>(first), a.in<float>(first + 1)} : Affine{};
+}
+
+// Inputs that come after the statistics are weight and bias, or nothing.
+bool affine_after(const Question& q, size_t others) { return q.signature.in.size() > others; }
+
+KernelBody moments_body(const Question& q) {
+  return [view = q.view, run = moments_kernel(q.isa)](const KernelArgs& a) {
+    run(view, a.in<float>(0), a.out<double>(0), a.workspace);
+  };
+}
+
+template <bool kEval>
+Statistics statistics_at(const KernelArgs& a, int first) {
+  if constexpr (kEval) return {nullptr, a.in<float>(first), a.in<float>(first + 1)};
+  return {a.in<double>(first), nullptr, nullptr};
+}
+
+template <bool kEval>
+KernelBody normalize_body(const Question& q) {
+  constexpr int others = kEval ? 3 : 2;
+  return [pass = q.pass(), rule = eps_rule(q.signature.attrs), affine = affine_after(q, others),
+          run = apply_kernel(q.isa)](const KernelArgs& a) {
+    if constexpr (!kEval) require_spread(a.in<double>(1));
+    const View& v = pass.view;
+    const Coefficients k(a.workspace, v.padded());
+    forward_coefficients(statistics_at<kEval>(a, 1), affine_at(a, affine, others), rule, v.channels,
+                         v.padded(), k);
+    run(pass, a.in<float>(0), k, a.out<float>(0));
+  };
+}
+
+template <bool kEval>
+KernelBody reduce_body(const Question& q) {
+  constexpr int others = kEval ? 4 : 3;
+  return [pass = q.pass(), rule = eps_rule(q.signature.attrs), affine = affine_after(q, others),
+          run = reduce_kernel(q.isa)](const KernelArgs& a) {
+    const View& v = pass.view;
+    const Coefficients k(a.workspace, v.padded());
+    const Statistics s = statistics_at<kEval>(a, 2);
+    forward_coefficients(s, affine_at(a, affine, others), rule, v.channels, v.padded(), k);
+    char* rest = static_cast<char*>(a.workspace) + Coefficients::bytes(v.padded());
+    run(pass, a.in<float>(0), a.in<float>(1), k, a.out<double>(0), rest);
+    finish_sums(s, rule, v.channels, a.out<double>(0));
+  };
+}
+
+template <bool kEval>
+KernelBody dx_body(const Question& q) {
+  return [pass = q.pass(), rule = eps_rule(q.signature.attrs), affine = affine_after(q, 4),
+          run = gradient_kernel(q.isa)](const KernelArgs& a) {
+    const View& v = pass.view;
+    const Coefficients k(a.workspace, v.padded());
+    const double* sums = kEval ? nullptr : a.in<double>(3);
+    backward_coefficients(statistics_at<kEval>(a, 2), sums, affine_at(a, affine, 4), rule,
+                          v.channels, v.padded(), k);
+    run(pass, a.in<float>(0), a.in<float>(1), k, a.out<float>(0));
+  };
+}
+
+int64_t coefficient_workspace(const View& v) { return Coefficients::bytes(v.padded()); }
+int64_t sums_workspace(const View& v) {
+  return Coefficients::bytes(v.padded()) + reduce_workspace(v);
+}
+
+}  // namespace
+
+void register_kernels(Registry& r) {
+  r.add(pass_kernel("moments", 0, moments_body, moments_workspace, -1));
+  r.add(pass_kernel("normalize", 0, normalize_body<false>, coefficient_workspace, 0));
+  r.add(pass_kernel("normalize_eval", 0, normalize_body<true>, coefficient_workspace, 0));
+  r.add(pass_kernel("bn_reduce", 1, reduce_body<false>, sums_workspace, -1));
+  r.add(pass_kernel("bn_eval_reduce", 1, reduce_body<true>, sums_workspace, -1));
+  r.add(pass_kernel("bn_dx", 1, dx_body<false>, coefficient_workspace, 0));
+  r.add(pass_kernel("bn_eval_dx", 1, dx_body<true>, coefficient_workspace, 0));
+}
+
+}  // namespace braid::batch_norm
