@@ -102,6 +102,7 @@ Plan compile(const Model& model, const Registry& registry, const CompileOptions&
   found.raise();
   clock.pass("build");
   eliminate(graph);
+  if (options.traits.kind == "reference") widen(graph);
   if (!options.disabled.contains("fuse")) fuse(graph, registry);
   clock.pass("fuse");
   synchronize(graph);

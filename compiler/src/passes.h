@@ -9,6 +9,8 @@ namespace braid {
 
 /// Drops operations whose results nobody needs and that write no state.
 void eliminate(Graph& graph);
+/// f32 becomes f64, for the reference engine.
+void widen(Graph& graph);
 /// normalize + relu -> one operation, forward and backward.
 void fuse(Graph& graph, const Registry& registry);
 /// Compares what a producer yields with what a consumer wants and inserts one sync node per value

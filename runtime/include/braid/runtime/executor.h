@@ -1,0 +1,84 @@
+// Executor: a Plan made runnable: kernels bound, pointers filled in, the scheduler's graph built
+// once and run many times.
+//
+//   Memory memory(1);
+//   Executor executor(plan, registry, state, memory, {.engine = "tbb"});
+//   executor.run({.inputs = {image.data(), label.data()}, .scalars = {.lr = 0.1}});
+//   executor.scalar(0);   // the first result: loss as (sum, count)
+//
+// A step that fails ends on all replicas; the first error by node order is thrown, so the same
+// fault gives the same message every time, and State is bit-equal to before.
+#pragma once
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <braid/core/plan.h>
+#include <braid/core/registry.h>
+#include <braid/runtime/state.h>
+
+namespace braid {
+
+/// The arenas of a session, one for each device; its executors share them, one runs at a time.
+class Memory {
+ public:
+  explicit Memory(int devices);
+  ~Memory();
+  /// At least `bytes` on `device`. Growing moves the arena: see generation().
+  void reserve(int device, int64_t bytes);
+  std::byte* arena(int device) const;
+  int64_t bytes(int device) const;
+  /// Changes when an arena moved.
+  int generation() const { return generation_; }
+
+ private:
+  struct Arena;
+  std::vector<std::unique_ptr<Arena>> arenas_;
+  int generation_ = 0;
+};
+
+struct ExecutorOptions {
+  std::string engine = "tbb";
+  int threads = 0;      ///< 0 = all cores
+  bool digest = false;  ///< keep a digest of every merged value
+};
+
+struct StepArgs {
+  /// One pointer for each input of the plan: the whole batch, row-major; null where unused.
+  std::vector<const void*> inputs = {};
+  Scalars scalars = {};
+};
+
+/// What one sync produced: for tests that compare runs.
+struct SyncDigest {
+  int node, lo, hi;
+  uint64_t bits;
+  bool operator==(const SyncDigest&) const = default;
+};
+
+class Executor {
+ public:
+  Executor(const Plan& plan, const Registry& registry, State& state, Memory& memory,
+           ExecutorOptions options = {});
+  ~Executor();
+
+  void run(const StepArgs& args);
+
+  /// (sum, count) of a loss or metric, after run().
+  std::pair<double, double> scalar(size_t result) const;
+  /// Copies an output, slices joined, into [batch, ...] of the result's type.
+  void read(size_t result, void* out) const;
+
+  /// Called before each step that is not gated; may throw to fail the step. For hooks and tests.
+  void on_step(std::function<void(int step)> hook);
+  const std::vector<SyncDigest>& digests() const;
+  const Plan& plan() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace braid

@@ -1,0 +1,90 @@
+// Session: what 90 % of embedders need: open a network, train it, run it.
+//
+//   Session session = Session::open("digits.yaml", {.devices = {"cpu:0", "cpu:1"}});
+//   auto report = train(session, {.out = "runs/digits"});       // braid/runtime/train.h
+//   auto out = session.run({{"image", image}}, {"logits"});     // any batch size
+//   out.at("logits").as<float>()[0];
+//
+// A Session is used by one thread at a time. Programs (a plan and its executor) are made on demand
+// for each batch size and kept in a bounded cache.
+#pragma once
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <braid/compiler/compile.h>
+#include <braid/dsl/read.h>
+#include <braid/runtime/array.h>
+#include <braid/runtime/checkpoint.h>
+#include <braid/runtime/data.h>
+#include <braid/runtime/executor.h>
+
+namespace braid {
+
+struct SessionOptions {
+  std::vector<std::string> devices = {};  ///< empty = the file's, else {"cpu"}
+  int threads = 0;                        ///< 0 = all cores
+  std::string engine = "tbb";             ///< tbb | serial | threads | reference (f64)
+  std::string isa = {};                   ///< "avx2", "avx512": same bits on every host that has it
+  std::set<std::string> disabled = {};    ///< passes
+  bool digest = false;                    ///< keep digests of all merged values
+  Mutant mutant = {};
+};
+
+/// Means of losses and metrics by name.
+struct StepReport {
+  double loss = 0;  ///< sum of the losses times their factors
+  std::map<std::string, double> losses = {}, metrics = {};
+};
+
+class Session {
+ public:
+  /// Throws Error(model) with all errors of the file.
+  static Session open(const std::string& path, SessionOptions options = {},
+                      const ReadOptions& read = {});
+  explicit Session(Model model, SessionOptions options = {});
+  Session(Model model, SessionOptions options, Registry registry);
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+  ~Session();
+
+  const Model& model() const;
+  const Registry& registry() const;
+  const SessionOptions& options() const;
+  State& state();
+  /// The plan of a mode and batch size; `wanted` as in CompileOptions.
+  const Plan& plan(Mode mode, int64_t batch, const std::vector<std::string>& wanted = {});
+  Executor& executor(Mode mode, int64_t batch, const std::vector<std::string>& wanted = {});
+
+  /// One optimizer step on `batch` samples: a pointer to [batch, ...] for each input of the model,
+  /// null for inputs that nothing needs.
+  StepReport step(const std::vector<const void*>& inputs, int64_t batch, double lr);
+  /// The same from arrays by name, with the optimizer's own rate.
+  StepReport step(const std::map<std::string, Array>& inputs);
+  /// Means over the whole source in eval mode.
+  StepReport evaluate(const DataSource& source);
+  /// A forward pass in eval mode. Outputs: names of outputs or layers; none = the declared ones.
+  std::map<std::string, Array> run(const std::map<std::string, Array>& inputs,
+                                   const std::vector<std::string>& outputs = {});
+
+  int64_t steps_done() const;  ///< optimizer steps since the start of the run
+  void load_weights(const std::string& path);
+  /// Returns the SHA-256 of the file.
+  std::string save_weights(const std::string& path);
+  /// Everything that a run needs to go on, with the program hash of the global batch.
+  Checkpoint checkpoint();
+  /// Takes up a checkpoint, whatever devices it was written on. Returns "" or what differs from
+  /// the program that wrote it; throws Error(data) instead when `exact`.
+  std::string restore(const Checkpoint& checkpoint, bool exact = false);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// 16 hexadecimal digits.
+std::string hex(uint64_t hash);
+
+}  // namespace braid

@@ -1,0 +1,68 @@
+// State: parameters, running statistics, counters, optimizer state. It is owned outside every Plan,
+// in plain row-major memory, one copy for each device, and it is written only behind the commit
+// gate of a step.
+//
+//   State state(2, seed);                    // two devices
+//   int w = state.add(var);                  // finds it, or makes and initialises it
+//   state.at<float>(0, w)[0];
+//   TensorFile weights = state.weights();    // parameters and buffers by PyTorch's names
+#pragma once
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <braid/core/graph.h>
+#include <braid/runtime/safetensors.h>
+
+namespace braid {
+
+class State {
+ public:
+  State(int devices, uint64_t seed);
+
+  /// The index of the variable with this key, made and initialised on every device when it is new.
+  /// Throws Error(bug) when the key is known with another type.
+  int add(const StateVar& var);
+  int find(const std::string& key) const;  ///< -1 = unknown
+  size_t size() const { return vars_.size(); }
+  const StateVar& var(int i) const { return vars_[size_t(i)]; }
+  int devices() const { return devices_; }
+
+  void* data(int device, int var) { return copies_[size_t(device)][size_t(var)].get(); }
+  const void* data(int device, int var) const { return copies_[size_t(device)][size_t(var)].get(); }
+  template <class T>
+  T* at(int device, int var) {
+    return static_cast<T*>(data(device, var));
+  }
+
+  /// Parameters and buffers of device 0, f32 also where the engine computes in f64.
+  std::map<std::string, Array> weights() const;
+  /// Everything, optimizer state included.
+  std::map<std::string, Array> all() const;
+  /// Overwrites the variables named in `tensors` on all devices. Variables that are missing,
+  /// surplus tensors and other shapes are collected into one Error(data) that lists them; nothing
+  /// is written then. With `everything`, optimizer state must be there too.
+  void load(const std::map<std::string, Array>& tensors, const std::string& from, bool everything);
+
+  int64_t bytes() const;  ///< of one copy
+  /// A digest of all bits of one device's copy.
+  uint64_t digest(int device) const;
+
+ private:
+  struct Free {
+    void operator()(void* p) const;
+  };
+  using Memory = std::unique_ptr<void, Free>;
+  Array array_of(int var) const;
+  void assign(int var, const Array& array);
+
+  int devices_;
+  uint64_t seed_;
+  std::vector<StateVar> vars_;
+  std::map<std::string, int> by_key_;
+  std::vector<std::vector<Memory>> copies_;  // device, variable
+};
+
+}  // namespace braid

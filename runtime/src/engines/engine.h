@@ -1,0 +1,36 @@
+// Engine: runs the strands of a plan in dependency order. Engines never change a result: what a
+// strand computes does not depend on who runs it or when.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <braid/core/plan.h>
+
+namespace braid {
+
+/// Runs one strand; `worker` is below Engine::workers() and no two strands run at the same time
+/// with the same worker. Never throws.
+using RunStrand = std::function<void(int strand, int worker)>;
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  virtual int workers() const = 0;
+  /// Runs every strand once and returns when all are done.
+  virtual void run() = 0;
+};
+
+/// One thread, in the order of the plan.
+std::unique_ptr<Engine> make_serial_engine(const Plan& plan, RunStrand run);
+/// A TBB flow graph, built once. `threads` 0 = all cores.
+std::unique_ptr<Engine> make_tbb_engine(const Plan& plan, RunStrand run, int threads);
+/// Plain threads that wait a random while before each strand (seeded): for finding races.
+std::unique_ptr<Engine> make_threads_engine(const Plan& plan, RunStrand run, int threads,
+                                            unsigned seed);
+
+/// By name: "serial", "tbb", "threads", "reference". Throws Error(usage) for another one.
+std::unique_ptr<Engine> make_engine(const std::string& name, const Plan& plan, RunStrand run,
+                                    int threads);
+
+}  // namespace braid
