@@ -74,7 +74,7 @@ Dict attrs_of(const Builder& b, const Call& c) {
   for (int64_t dim : get_ints(c.params, "dim")) {
     int64_t found = int64_t(resolve_dim(b, in, dim));
     if (std::ranges::count(dims, found))
-      b.fail("E0208", "dim " + std::to_string(dim) + " appears twice");
+      b.fail("E0231", "dim " + std::to_string(dim) + " appears twice");
     dims.push_back(found);
   }
   return {{"dims", Attr::List(dims.begin(), dims.end())},

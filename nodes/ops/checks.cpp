@@ -11,7 +11,7 @@ std::string port_name(const Call& call, size_t input) {
 static void require(const Builder& b, const Call& call, size_t input, DType dtype) {
   const Type& type = b.type(call.in[input]);
   if (type.dtype == dtype) return;
-  b.fail("E0207",
+  b.fail("E0230",
          port_name(call, input) + " is " + to_string(type) + ", " + call.def->name + " needs " +
              std::string(to_string(dtype)),
          "there is no silent conversion between dtypes; declare the input with dtype " +
@@ -30,11 +30,11 @@ size_t resolve_dim(const Builder& b, const Type& type, int64_t dim) {
   int64_t rank = int64_t(type.rank());
   if (dim < -rank || dim >= rank)
     b.fail(
-        "E0208", "dim " + std::to_string(dim) + " does not exist in " + to_string(type.shape),
+        "E0231", "dim " + std::to_string(dim) + " does not exist in " + to_string(type.shape),
         "dims of this input go from " + std::to_string(-rank) + " to " + std::to_string(rank - 1));
   size_t found = size_t(dim < 0 ? dim + rank : dim);
   if (type.shape[found].batched)
-    b.fail("E0210",
+    b.fail("E0232",
            "dim " + std::to_string(dim) + " of " + to_string(type.shape) +
                " is the batch, and replicas hold slices of it: their samples cannot be mixed",
            "choose a dim from 1 on");

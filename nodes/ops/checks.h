@@ -7,13 +7,13 @@ namespace braid {
 /// The input's port name, for messages: "input", or "input 2" of a variadic port.
 std::string port_name(const Call& call, size_t input);
 
-/// Input `input` is f32 (E0207).
+/// Input `input` is f32 (E0230).
 void require_f32(const Builder& b, const Call& call, size_t input);
-/// Input `input` is of class indices, i64 (E0207).
+/// Input `input` is of class indices, i64 (E0230).
 void require_i64(const Builder& b, const Call& call, size_t input);
 
-/// `dim` counted from the front (-1 is the last) when it exists (E0208) and is no batch dimension
-/// (E0210): an operation over that would mix samples of different replicas.
+/// `dim` counted from the front (-1 is the last) when it exists (E0231) and is no batch dimension
+/// (E0232): an operation over that would mix samples of different replicas.
 size_t resolve_dim(const Builder& b, const Type& type, int64_t dim);
 
 }  // namespace braid

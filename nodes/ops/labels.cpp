@@ -9,11 +9,11 @@ void require_classes_and_target(const Builder& b, const Call& call) {
   require_i64(b, call, 1);
   const Type &input = b.type(call.in[0]), &target = b.type(call.in[1]);
   if (input.rank() < 2)
-    b.fail("E0211", "input is " + to_string(input) + ", needs [N, classes] or more dims");
+    b.fail("E0234", "input is " + to_string(input) + ", needs [N, classes] or more dims");
   Type expected{DType::i64, input.shape};
   expected.shape.erase(expected.shape.begin() + 1);
   if (target == expected) return;
-  b.fail("E0211",
+  b.fail("E0234",
          "target is " + to_string(target) + ", input is " + to_string(input) +
              ": expected a target of " + to_string(expected),
          "the target holds class indices: the input's shape without dim 1");

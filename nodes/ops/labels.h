@@ -4,7 +4,7 @@
 
 namespace braid {
 
-/// Checks the two inputs of such a layer: f32 [N, C, d1, ...] and i64 [N, d1, ...] (E0211).
+/// Checks the two inputs of such a layer: f32 [N, C, d1, ...] and i64 [N, d1, ...] (E0234).
 void require_classes_and_target(const Builder& b, const Call& call);
 
 /// Throws E0420: a label outside the classes is the data's fault.

@@ -18,22 +18,22 @@ int64_t product(const Shape& shape) {
 }
 
 [[noreturn]] void does_not_fit(const Builder& b, const Type& in, const Attr& typed) {
-  b.fail("E0209", "cannot reshape " + to_string(in.shape) + " into " + to_string(typed),
+  b.fail("E0233", "cannot reshape " + to_string(in.shape) + " into " + to_string(typed),
          "both need the same number of elements a sample");
 }
 
 Shape parse(const Builder& b, const Attr& typed) {
   Shape shape;
-  if (!typed.is<Attr::List>()) b.fail("E0209", "shape must be a list, is " + to_string(typed));
+  if (!typed.is<Attr::List>()) b.fail("E0233", "shape must be a list, is " + to_string(typed));
   for (const Attr& attr : typed.as_list()) {
     auto dim = parse_dim(attr);
     if (!dim || dim->value < -1 || dim->value == 0)
-      b.fail("E0209", "shape " + to_string(typed) + ": " + to_string(attr) + " is no size",
+      b.fail("E0233", "shape " + to_string(typed) + ": " + to_string(attr) + " is no size",
              "sizes are whole numbers above 0, N, k*N, and one -1 for what is left");
     shape.push_back(*dim);
   }
   if (std::ranges::count(shape, -1, &Dim::value) > 1)
-    b.fail("E0209", "shape " + to_string(typed) + " has more than one -1");
+    b.fail("E0233", "shape " + to_string(typed) + " has more than one -1");
   return shape;
 }
 
@@ -51,7 +51,7 @@ Shape target_shape(const Builder& b, const Type& in, const Attr& typed) {
                                        [](const Dim& d) { return d.batched; });
   const bool batched = !shape.empty() && shape[0].batched;
   if (batched != in.batched() || !only_first)
-    b.fail("E0210",
+    b.fail("E0232",
            "reshape of " + to_string(in.shape) + " into " + to_string(typed) +
                " mixes samples, of which replicas hold slices",
            in.batched() ? "dim 0 must be N or k*N, and N may stand nowhere else"

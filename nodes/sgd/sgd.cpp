@@ -8,12 +8,12 @@ namespace {
 void update(Builder& b, const Dict& params, int weight, int gradient) {
   const bool nesterov = get_bool(params, "nesterov");
   if (get_double(params, "momentum") == 0) {
-    if (nesterov) b.fail("E0212", "nesterov needs a momentum above 0");
+    if (nesterov) b.fail("E0235", "nesterov needs a momentum above 0");
     b.add("sgd", {weight, gradient}, params);
     return;
   }
   if (nesterov && get_double(params, "dampening") != 0)
-    b.fail("E0212", "nesterov and dampening exclude each other");
+    b.fail("E0235", "nesterov and dampening exclude each other");
   int buffer = b.optimizer_state(weight, "momentum_buffer", b.type(weight), Init::constant(0));
   b.add("sgd_momentum", {weight, buffer, gradient}, params);
 }
