@@ -1,0 +1,125 @@
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numbers>
+#include <string_view>
+#include <utility>
+
+#include <braid/runtime/schedule.h>
+
+#include "data/keys.h"
+
+namespace braid {
+
+namespace {
+
+using Curve = std::function<double(double, int64_t)>;
+
+/// The steps over which a rate falls.
+struct Span {
+  int64_t begin, end;
+
+  double progress(int64_t step) const {
+    double done = double(step - begin) / double(std::max<int64_t>(end - begin, 1));
+    return std::clamp(done, 0.0, 1.0);
+  }
+};
+
+Curve constant(Keys&, Span) {
+  return [](double base, int64_t) { return base; };
+}
+
+Curve step(Keys& keys, Span) {
+  int64_t size = keys.integer("step_size", {.otherwise = 1, .required = true, .least = 1});
+  double gamma = keys.number("gamma", {.otherwise = 0.1, .least = 0});
+  return [=](double base, int64_t step) { return base * std::pow(gamma, double(step / size)); };
+}
+
+std::vector<int64_t> milestones_of(Keys& keys) {
+  std::vector<int64_t> milestones;
+  const Attr* list = keys.required("milestones");
+  if (!list) return milestones;
+  bool good = list->is<Attr::List>();
+  for (const Attr& item : good ? list->as_list() : Attr::List{}) {
+    good = good && item.is<int64_t>() && item.as_int() > 0 &&
+           (milestones.empty() || item.as_int() > milestones.back());
+    if (good) milestones.push_back(item.as_int());
+  }
+  if (!good) keys.wrong(*list, "milestones", "a list of rising steps");
+  return milestones;
+}
+
+Curve multistep(Keys& keys, Span) {
+  std::vector<int64_t> milestones = milestones_of(keys);
+  double gamma = keys.number("gamma", {.otherwise = 0.1, .least = 0});
+  return [=](double base, int64_t step) {
+    auto passed = std::upper_bound(milestones.begin(), milestones.end(), step);
+    return base * std::pow(gamma, double(passed - milestones.begin()));
+  };
+}
+
+Curve cosine(Keys& keys, Span span) {
+  double least = keys.number("min_lr", {.least = 0});
+  return [=](double base, int64_t step) {
+    double share = (1 + std::cos(std::numbers::pi * span.progress(step))) / 2;
+    return least + (base - least) * share;
+  };
+}
+
+Curve poly(Keys& keys, Span span) {
+  double power = keys.number("power", {.otherwise = 1, .least = 0, .zero = false});
+  double least = keys.number("min_lr", {.least = 0});
+  return [=](double base, int64_t step) {
+    return least + (base - least) * std::pow(1 - span.progress(step), power);
+  };
+}
+
+struct Kind {
+  std::string_view name;
+  Curve (*make)(Keys&, Span);
+};
+
+constexpr std::array<Kind, 5> kinds = {{{"constant", constant},
+                                        {"step", step},
+                                        {"multistep", multistep},
+                                        {"cosine", cosine},
+                                        {"poly", poly}}};
+
+std::pair<Curve, int64_t> read(const TypedDict& declared, int64_t total, Diagnostics& found) {
+  auto kind = std::find_if(kinds.begin(), kinds.end(),
+                           [&](const Kind& k) { return k.name == declared.type; });
+  if (kind == kinds.end()) {
+    unknown_type(found, declared.type_mark, "schedule", declared.type, schedule_types());
+    return {};
+  }
+  Keys keys(declared.params, declared.mark, "schedule '" + declared.type + "'", found);
+  int64_t warmup = keys.integer("warmup_steps", {.least = 0});
+  Curve curve = kind->make(keys, {warmup, total});
+  keys.finish();
+  return {std::move(curve), warmup};
+}
+
+}  // namespace
+
+std::vector<std::string> schedule_types() {
+  std::vector<std::string> names;
+  for (const Kind& kind : kinds) names.emplace_back(kind.name);
+  return names;
+}
+
+void check_schedule(const TypedDict& declared, Diagnostics& found) { read(declared, 1, found); }
+
+Schedule Schedule::make(const TypedDict& declared, int64_t total_steps) {
+  Diagnostics found;
+  Schedule schedule;
+  std::tie(schedule.curve_, schedule.warmup_) = read(declared, total_steps, found);
+  found.raise(Fault::model);
+  return schedule;
+}
+
+double Schedule::lr(double base, int64_t step) const {
+  if (step < warmup_) return base * double(step + 1) / double(warmup_);
+  return curve_ ? curve_(base, step) : base;
+}
+
+}  // namespace braid

@@ -1,0 +1,205 @@
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+#include <variant>
+
+#include <fmt/format.h>
+
+#include <braid/core/random.h>
+#include <braid/runtime/data.h>
+
+#include "data/column.h"
+#include "data/readers.h"
+#include "data/spec.h"
+#include "files/npy_format.h"
+
+namespace braid {
+
+namespace {
+
+/// An input that is drawn: a pure function of the sample.
+struct Drawn {
+  DType dtype;
+  int64_t elements;
+  uint64_t key;
+  Law law;
+  Affine affine;
+
+  template <class T>
+  void fill_as(std::span<const int64_t> picked, T* out) const {
+    for (int64_t sample : picked) {
+      for (int64_t i = 0; i < elements; ++i) {
+        uint64_t index = uint64_t(sample) * uint64_t(elements) + uint64_t(i);
+        *out++ = T(affine(law == Law::normal ? normal(key, index) : uniform(key, index)));
+      }
+    }
+  }
+
+  void fill(std::span<const int64_t> picked, std::byte* out) const {
+    if (dtype == DType::f64) return fill_as(picked, reinterpret_cast<double*>(out));
+    fill_as(picked, reinterpret_cast<float*>(out));
+  }
+};
+
+using Filler = std::variant<std::monostate, Column, Drawn>;
+
+std::string full_path(const std::string& folder, const std::string& path) {
+  return (std::filesystem::path(folder) / path).string();
+}
+
+}  // namespace
+
+struct DataSource::Impl {
+  std::vector<Filler> fillers;  ///< one per input of the model
+  std::vector<std::string> names;
+  int64_t samples = 0;
+  bool shuffle = false;
+
+  Impl(std::span<const InputDecl> inputs) : fillers(inputs.size()) {
+    for (const InputDecl& input : inputs) names.push_back(input.name);
+  }
+
+  void add(size_t input, Column column, const Mark& mark) {
+    if (samples != 0 && samples != column.samples) {
+      throw Error(Fault::data, "E0342",
+                  fmt::format("'{}' has {} samples, but '{}' has {}", column.file, column.samples,
+                              first_file, samples),
+                  mark);
+    }
+    if (samples == 0) first_file = column.file;
+    samples = column.samples;
+    fillers[input] = std::move(column);
+  }
+
+  const Column* column(size_t input) const { return std::get_if<Column>(&fillers[input]); }
+
+ private:
+  std::string first_file;
+};
+
+namespace {
+
+class Opener {
+ public:
+  Opener(const SourceSpec& spec, std::span<const InputDecl> inputs, const std::string& folder,
+         uint64_t seed)
+      : spec_(spec), inputs_(inputs), folder_(folder), seed_(seed) {}
+
+  std::shared_ptr<const DataSource::Impl> open() {
+    auto impl = std::make_shared<DataSource::Impl>(inputs_);
+    impl->shuffle = spec_.shuffle;
+    if (spec_.kind == SourceKind::csv) columns_ = read_csv(path(spec_.path), spec_, inputs_);
+    for (const FillSpec& fill : spec_.fills) {
+      if (fill.law) {
+        impl->fillers[fill.input] = drawn(fill);
+      } else {
+        impl->add(fill.input, column(fill), fill.path_mark);
+      }
+    }
+    return impl;
+  }
+
+ private:
+  std::string path(const std::string& typed) const { return full_path(folder_, typed); }
+
+  Drawn drawn(const FillSpec& fill) const {
+    const InputDecl& input = inputs_[fill.input];
+    return {input.type.dtype, input.type.elements(1), random_key(seed_, 0, hash_text(input.name)),
+            *fill.law, fill.affine};
+  }
+
+  Column column(const FillSpec& fill) {
+    if (spec_.kind == SourceKind::csv) return std::move(columns_[next_column_++]);
+    std::string file = path(fill.path);
+    Array raw = spec_.kind == SourceKind::idx ? read_idx(file, fill.path_mark)
+                                              : read_npy_samples(file, fill.path_mark);
+    return make_column(std::move(raw), inputs_[fill.input], fill.affine, file, fill.path_mark);
+  }
+
+  const SourceSpec& spec_;
+  std::span<const InputDecl> inputs_;
+  const std::string& folder_;
+  uint64_t seed_;
+  std::vector<Column> columns_;
+  size_t next_column_ = 0;
+};
+
+}  // namespace
+
+Array read_npy_samples(const std::string& path, const Mark& mark) {
+  posix::InputFile file(path, mark);
+  NpyHeader header = read_npy_header(file, mark);
+  Array array = Array::zeros(header.dtype, std::move(header.dims));
+  file.read(header.data_begin, array.bytes);
+  return array;
+}
+
+DataSource DataSource::open(const TypedDict& declared, std::span<const InputDecl> inputs,
+                            const std::string& folder, uint64_t seed) {
+  Diagnostics found;
+  SourceSpec spec = read_spec(declared, inputs, found);
+  found.raise(Fault::model);
+  return DataSource(Opener(spec, inputs, folder, seed).open());
+}
+
+DataSource DataSource::of(const std::map<std::string, Array>& arrays,
+                          std::span<const InputDecl> inputs) {
+  auto impl = std::make_shared<Impl>(inputs);
+  for (const auto& [name, array] : arrays) {
+    auto at = std::find(impl->names.begin(), impl->names.end(), name);
+    if (at == impl->names.end()) {
+      throw Error(Fault::usage, "E0331",
+                  fmt::format("no input is named '{}'{}", name, did_you_mean(name, impl->names)));
+    }
+    size_t input = size_t(at - impl->names.begin());
+    impl->add(input, make_column(array, inputs[input], {}, name, {}), {});
+  }
+  if (impl->samples == 0) throw Error(Fault::usage, "E0343", "a data source without arrays");
+  return DataSource(std::move(impl));
+}
+
+int64_t DataSource::size() const { return impl_->samples; }
+bool DataSource::shuffle() const { return impl_->shuffle; }
+size_t DataSource::inputs() const { return impl_->fillers.size(); }
+
+bool DataSource::fills(size_t input) const {
+  return input < inputs() && !std::holds_alternative<std::monostate>(impl_->fillers[input]);
+}
+
+int64_t DataSource::bytes_per_sample(size_t input) const {
+  if (const Column* column = impl_->column(input)) {
+    return column->elements * int64_t(size_of(column->dtype));
+  }
+  const Drawn* drawn = std::get_if<Drawn>(&impl_->fillers[input]);
+  return drawn ? drawn->elements * int64_t(size_of(drawn->dtype)) : 0;
+}
+
+void DataSource::fill(std::span<const int64_t> samples, size_t input, void* out) const {
+  for (int64_t sample : samples) ensure(sample >= 0 && sample < size(), "a sample out of range");
+  auto* bytes = static_cast<std::byte*>(out);
+  if (const Column* column = impl_->column(input)) return column->fill(samples, bytes);
+  const Drawn* drawn = std::get_if<Drawn>(&impl_->fillers[input]);
+  ensure(drawn, "an input that its data source does not fill");
+  drawn->fill(samples, bytes);
+}
+
+void DataSource::check_labels(size_t input, int64_t classes, int64_t ignored) const {
+  const Column* column = impl_->column(input);
+  if (!column || is_floating(column->dtype)) return;
+  Array one = Array::zeros(column->dtype, {column->elements});
+  for (int64_t sample = 0; sample < size(); ++sample) {
+    column->fill({&sample, 1}, one.bytes.data());
+    for (int64_t i = 0; i < column->elements; ++i) {
+      int64_t label = column->dtype == DType::i64 ? one.as<int64_t>()[size_t(i)]
+                      : column->dtype == DType::i32
+                          ? one.as<int32_t>()[size_t(i)]
+                          : std::to_integer<int64_t>(one.bytes[size_t(i)]);
+      if (label == ignored || (label >= 0 && label < classes)) continue;
+      throw Error(Fault::data, "E0346",
+                  fmt::format("'{}': label {} of sample {} is outside the {} classes 0 to {}",
+                              column->file, label, sample, classes, classes - 1));
+    }
+  }
+}
+
+}  // namespace braid

@@ -1,0 +1,202 @@
+#include "data/spec.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <braid/runtime/data.h>
+
+#include "data/keys.h"
+
+namespace braid {
+
+namespace {
+
+constexpr std::array<std::pair<std::string_view, SourceKind>, 3> kinds = {
+    {{"Idx", SourceKind::idx}, {"Csv", SourceKind::csv}, {"Npy", SourceKind::npy}}};
+
+// As many columns as anybody's table has, and few enough to be listed.
+constexpr int64_t column_limit = 1'000'000;
+
+bool parse_column(std::string_view text, int64_t& out) {
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc() && end == text.data() + text.size() && out >= 0 && out < column_limit;
+}
+
+/// `3`, `0..63` (both ends included) or a title.
+bool add_columns(const Attr& value, std::vector<ColumnName>& out) {
+  if (value.is<int64_t>()) {
+    out.push_back({.number = value.as_int()});
+    return value.as_int() >= 0;
+  }
+  if (!value.is<std::string>() || value.as_text().empty()) return false;
+  std::string_view text = value.as_text();
+  size_t dots = text.find("..");
+  int64_t first = 0, last = 0;
+  if (dots == std::string_view::npos || !parse_column(text.substr(0, dots), first) ||
+      !parse_column(text.substr(dots + 2), last)) {
+    out.push_back({.title = std::string(text)});
+    return true;
+  }
+  for (int64_t i = first; i <= last; ++i) out.push_back({.number = i});
+  return first <= last;
+}
+
+class Reader {
+ public:
+  Reader(const TypedDict& declared, std::span<const InputDecl> inputs, Diagnostics& found)
+      : declared_(declared), inputs_(inputs), found_(found) {}
+
+  SourceSpec read() {
+    auto kind = std::find_if(kinds.begin(), kinds.end(),
+                             [&](const auto& k) { return k.first == declared_.type; });
+    if (kind == kinds.end()) {
+      unknown_type(found_, declared_.type_mark, "data source", declared_.type, data_source_types());
+      return {};
+    }
+    spec_.kind = kind->second;
+    spec_.mark = declared_.mark;
+    Keys keys(declared_.params, declared_.mark, what(), found_);
+    spec_.shuffle = keys.flag("shuffle", false);
+    if (spec_.kind == SourceKind::csv) read_table(keys);
+    for (size_t i = 0; i < inputs_.size(); ++i) {
+      if (const Attr* value = keys.get(inputs_[i].name)) read_fill(i, *value, keys);
+    }
+    keys.finish();
+    check_something_is_read();
+    return std::move(spec_);
+  }
+
+ private:
+  std::string what() const { return "data source '" + declared_.type + "'"; }
+
+  void read_table(Keys& keys) {
+    spec_.path = keys.text("path", true);
+    if (const Attr* path = find(declared_.params, "path")) spec_.path_mark = path->mark;
+    spec_.header = keys.flag("header", false);
+    const Attr* delimiter = keys.get("delimiter");
+    if (!delimiter) return;
+    std::string text = delimiter->is<std::string>() ? delimiter->as_text() : "";
+    if (text == "tab") text = "\t";
+    // Not what numbers and lines are made of.
+    constexpr std::string_view taken = "0123456789eE.+-\"\r\n";
+    if (text.size() == 1 && taken.find(text[0]) == std::string_view::npos) {
+      spec_.delimiter = text[0];
+    } else {
+      keys.wrong(*delimiter, "delimiter", "one character such as ';', or 'tab'");
+    }
+  }
+
+  void read_fill(size_t input, const Attr& value, Keys& outer) {
+    const InputDecl& decl = inputs_[input];
+    if (!value.is<Dict>()) {
+      return outer.wrong(value, decl.name, "a dictionary that says how the input is filled");
+    }
+    FillSpec fill{.input = input, .mark = value.mark};
+    Keys keys(value.as_dict(), value.mark, fmt::format("{}, input '{}'", what(), decl.name),
+              found_);
+    if (keys.has("random")) {
+      read_law(keys, fill);
+    } else if (spec_.kind == SourceKind::csv) {
+      read_columns(keys, fill);
+    } else {
+      fill.path = keys.text("path", true);
+      if (const Attr* path = find(value.as_dict(), "path")) fill.path_mark = path->mark;
+    }
+    read_affine(keys, fill, decl);
+    keys.finish();
+    check_input(decl, fill);
+    spec_.fills.push_back(std::move(fill));
+  }
+
+  static void read_law(Keys& keys, FillSpec& fill) {
+    std::string law = keys.text("random");
+    if (law == "normal") fill.law = Law::normal;
+    if (law == "uniform") fill.law = Law::uniform;
+    if (!fill.law) keys.wrong(*keys.get("random"), "random", "normal or uniform");
+  }
+
+  static void read_columns(Keys& keys, FillSpec& fill) {
+    const Attr* one = keys.get("column");
+    const Attr* value = one ? one : keys.required("columns");
+    if (one && keys.has("columns")) keys.wrong(*one, "column", "left out beside 'columns'");
+    if (!value) return;
+    fill.columns_mark = value->mark;
+    bool good = true;
+    if (value->is<Attr::List>() && !one) {
+      for (const Attr& item : value->as_list()) good = good && add_columns(item, fill.columns);
+    } else {
+      good = add_columns(*value, fill.columns);
+    }
+    if (one) good = good && fill.columns.size() == 1;
+    if (!good || fill.columns.empty()) {
+      keys.wrong(*value, one ? "column" : "columns",
+                 one ? "a number or a title" : "a range such as 0..63, or a list");
+    }
+  }
+
+  void read_affine(Keys& keys, FillSpec& fill, const InputDecl& decl) {
+    fill.affine.scale = keys.number("scale", {.otherwise = 1});
+    fill.affine.mean = keys.number("mean", {.otherwise = 0});
+    fill.affine.std = keys.number("std", {.otherwise = 1, .zero = false});
+    bool floating = decl.type.dtype == DType::f32 || decl.type.dtype == DType::f64;
+    if (floating || (fill.affine.identity() && !fill.law)) return;
+    found_.error("E0333", fill.mark,
+                 fmt::format("{}: input '{}' is {}, and only f32 and f64 can be scaled or drawn",
+                             what(), decl.name, to_string(decl.type.dtype)));
+  }
+
+  void check_input(const InputDecl& decl, const FillSpec& fill) {
+    DType dtype = decl.type.dtype;
+    if (dtype == DType::f16 || dtype == DType::bf16) {
+      found_
+          .error("E0333", fill.mark,
+                 fmt::format("{}: input '{}' is {}, which no data source fills", what(), decl.name,
+                             to_string(dtype)))
+          .help("declare it as f32");
+    }
+    if (decl.type.batched()) return;
+    found_.error(
+        "E0333", fill.mark,
+        fmt::format("{}: input '{}' has no dimension N, so it has no samples", what(), decl.name));
+  }
+
+  void check_something_is_read() {
+    for (const FillSpec& fill : spec_.fills) {
+      if (!fill.law) return;
+    }
+    if (found_.has_errors()) return;
+    std::vector<std::string> names;
+    for (const InputDecl& input : inputs_) names.push_back(input.name);
+    found_.error("E0332", declared_.mark, fmt::format("{}: no input is read from a file", what()))
+        .help(names.empty() ? "" : fmt::format("say how '{}' is filled", names.front()));
+  }
+
+  const TypedDict& declared_;
+  std::span<const InputDecl> inputs_;
+  Diagnostics& found_;
+  SourceSpec spec_;
+};
+
+}  // namespace
+
+std::vector<std::string> data_source_types() {
+  std::vector<std::string> names;
+  for (const auto& kind : kinds) names.emplace_back(kind.first);
+  return names;
+}
+
+SourceSpec read_spec(const TypedDict& declared, std::span<const InputDecl> inputs,
+                     Diagnostics& found) {
+  return Reader(declared, inputs, found).read();
+}
+
+void check_data(const TypedDict& declared, std::span<const InputDecl> inputs, Diagnostics& found) {
+  read_spec(declared, inputs, found);
+}
+
+}  // namespace braid

@@ -1,0 +1,58 @@
+// What a data source was declared to be, read from its keys and checked, before any file is opened.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <braid/core/error.h>
+#include <braid/core/model.h>
+
+namespace braid {
+
+/// value = (x * scale - mean) / std
+struct Affine {
+  double scale = 1, mean = 0, std = 1;
+  double operator()(double x) const { return (x * scale - mean) / std; }
+  bool identity() const { return scale == 1 && mean == 0 && std == 1; }
+};
+
+enum class Law { normal, uniform };
+
+/// A column of a table: its number, or its title where the file has titles.
+struct ColumnName {
+  int64_t number = -1;
+  std::string title = {};
+};
+
+/// How one input is filled.
+struct FillSpec {
+  size_t input = 0;  ///< into the model's inputs
+  Mark mark = {};
+  std::string path = {};  ///< Idx, Npy
+  Mark path_mark = {};
+  std::vector<ColumnName> columns = {};  ///< Csv
+  Mark columns_mark = {};
+  Affine affine = {};
+  std::optional<Law> law = {};  ///< drawn instead of read
+};
+
+enum class SourceKind { idx, csv, npy };
+
+struct SourceSpec {
+  SourceKind kind = SourceKind::idx;
+  bool shuffle = false;
+  std::string path = {};  ///< Csv
+  Mark path_mark = {};
+  Mark mark = {};
+  bool header = false;
+  char delimiter = ',';
+  std::vector<FillSpec> fills = {};
+};
+
+/// Faults go to `found`; the result is of use only when there are none.
+SourceSpec read_spec(const TypedDict& declared, std::span<const InputDecl> inputs,
+                     Diagnostics& found);
+
+}  // namespace braid
