@@ -94,10 +94,13 @@ std::string place(const Mark& mark) {
 
 /// `net.yaml:28 -> blocks/resnet.yaml:6 (block conv_bn)`: from what the user typed inwards.
 std::string chain(const Mark& mark) {
-  std::string text = place(mark);
-  for (const Frame* frame = mark.via.get(); frame; frame = frame->at.via.get())
-    text = place(frame->at) + " -> " + text + " (" + frame->what + ")";
-  return text;
+  std::string text;
+  const Mark* here = &mark;
+  for (const Frame* frame = mark.via.get(); frame; frame = here->via.get()) {
+    text = " -> " + place(*here) + " (" + frame->what + ")" + text;
+    here = &frame->at;
+  }
+  return place(*here) + text;
 }
 
 std::string indented(const std::string& text) {

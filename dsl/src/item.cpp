@@ -1,0 +1,98 @@
+#include "item.h"
+
+#include <array>
+
+#include "keys.h"
+
+namespace braid::dsl {
+namespace {
+
+struct KindKey {
+  const char* key;
+  Item::Kind kind;
+};
+constexpr std::array<KindKey, 4> kind_keys = {{{"type", Item::Kind::type},
+                                               {"use", Item::Kind::use},
+                                               {"layers", Item::Kind::layers},
+                                               {"share", Item::Kind::share}}};
+
+struct CommonKey {
+  const char* key;
+  const Node* Item::*slot;
+};
+constexpr std::array<CommonKey, 11> slots = {{{"name", &Item::name},
+                                              {"from", &Item::from},
+                                              {"repeat", &Item::repeat},
+                                              {"for", &Item::loop},
+                                              {"if", &Item::condition},
+                                              {"when", &Item::when},
+                                              {"sync", &Item::sync},
+                                              {"expect", &Item::expect},
+                                              {"freeze", &Item::freeze},
+                                              {"init", &Item::init},
+                                              {"on_replicate", &Item::on_replicate}}};
+
+struct LaterKey {
+  const char *key, *code;
+};
+constexpr std::array<LaterKey, 3> later = {
+    {{"constant", "E0809"}, {"recompute", "E0810"}, {"spectral_norm", "E0808"}}};
+
+/// Is a kind of item already known? Two are one too many.
+void take_kind(const Env& env, Item& item, const KindKey& key, const Member& member) {
+  if (item.kind != Item::Kind::none) {
+    env.error("E0050", member.place,
+              "an item has one of type, use, layers and share, this one has two")
+        .note(env.mark(item.what->place), "the first");
+    return;
+  }
+  item.kind = key.kind;
+  item.what = &member.value;
+}
+
+/// True when the key is one that every item may have.
+bool take_common(const Env& env, Item& item, const Member& member) {
+  for (const KindKey& key : kind_keys)
+    if (member.key == key.key) return take_kind(env, item, key, member), true;
+  for (const CommonKey& key : slots)
+    if (member.key == key.key) return item.*key.slot = &member.value, true;
+  for (const LaterKey& key : later)
+    if (member.key == key.key)
+      return not_yet(env, member.place, key.code, std::string("`") + key.key + "` is"), true;
+  return member.key == "note" || is_users(member.key);
+}
+
+}  // namespace
+
+const std::vector<std::string>& common_keys() {
+  static const std::vector<std::string> keys = [] {
+    std::vector<std::string> all = {"note", "constant", "recompute"};
+    for (const KindKey& key : kind_keys) all.push_back(key.key);
+    for (const CommonKey& key : slots) all.push_back(key.key);
+    return all;
+  }();
+  return keys;
+}
+
+Item bare_word(const Node& node) {
+  Item item;
+  item.kind = Item::Kind::type;
+  item.node = item.what = &node;
+  return item;
+}
+
+Item read_item(const Env& env, const Node& node) {
+  Item item;
+  item.node = &node;
+  for (const Member& member : node.members)
+    if (!take_common(env, item, member)) item.rest.push_back(&member);
+  if (item.kind != Item::Kind::none) return item;
+  auto& error = env.error("E0050", node.place, "an item needs one of type, use, layers and share");
+  for (const Member* member : item.rest) {
+    std::string hint = key_hint(member->key, common_keys());
+    if (!hint.empty()) error.note(env.mark(member->place), "'" + member->key + "'" + hint);
+  }
+  return item;
+}
+
+}  // namespace braid::dsl

@@ -1,0 +1,49 @@
+// Reads a mapping key by key and reports what is left over, with the nearest known key.
+//
+//   Keys keys(env, node, "train");
+//   if (const Node* steps = keys.take("steps")) ...
+//   keys.finish();
+#pragma once
+#include <string>
+#include <vector>
+
+#include "values.h"
+
+namespace braid::dsl {
+
+class Keys {
+ public:
+  /// Reports when `node` is no mapping; nothing can be taken from it then.
+  Keys(const Env& env, const Node& node, std::string what);
+
+  bool is_map() const { return node_.is_map(); }
+  /// The value under `key`, or null; the key is known from now on.
+  const Node* take(const char* key);
+  const Member* take_member(const char* key);
+  /// The same, and reports when the key is missing.
+  const Node* require(const char* key);
+  /// The key is known, and refused: the feature is not in this version.
+  void not_yet(const char* key, const char* code, const char* feature);
+  /// Takes every key that is left (but for `x-` and `note`), for parameters that others check.
+  std::vector<const Member*> rest();
+  /// Reports the keys that nobody took. `more` names keys that were known elsewhere.
+  void finish();
+
+ private:
+  const Env& env_;
+  const Node& node_;
+  std::string what_;
+  std::vector<bool> taken_;
+  std::vector<std::string> known_;
+};
+
+/// Keys that are the user's own, anywhere: `x-...`.
+bool is_users(const std::string& key);
+
+/// What an unknown key may have meant: the nearest of `known`, or a spelling of another framework.
+std::string key_hint(const std::string& key, const std::vector<std::string>& known);
+
+/// Reports that a feature of the language is not in this version.
+void not_yet(const Env& env, const Place& at, const char* code, const std::string& feature);
+
+}  // namespace braid::dsl

@@ -1,0 +1,125 @@
+// The table of contents of reading: text, tree, params and blocks, layers, training.
+#include <braid/dsl/read.h>
+
+#include <filesystem>
+
+#include "overrides.h"
+#include "sections.h"
+#include "text.h"
+
+namespace braid {
+namespace dsl {
+namespace {
+
+namespace fs = std::filesystem;
+
+void read_precision(const Env& env, Keys& keys) {
+  const Node* node = keys.take("precision");
+  if (!node) return;
+  auto value = evaluate(env, *node);
+  if (value && *value != Attr("f32"))
+    not_yet(env, node->place, "E0805", "a precision other than f32 is");
+}
+
+void read_training(const Env& env, Keys& keys, Model& model) {
+  read_optimizer(env, keys, model);
+  read_schedule(env, keys, model);
+  read_data(env, keys, model);
+  read_train(env, keys, model);
+  read_weights(env, keys, model);
+  read_deployment(env, keys, model);
+  read_precision(env, keys);
+  refuse_later_sections(keys);
+}
+
+/// Layers and all that refers to them.
+void read_network(const Env& env, Keys& keys, Model& model) {
+  read_inputs(env, keys, model);
+  Writer writer(env.reading, model);
+  List layers = writer.start(env);
+  const Node* items = keys.require("layers");
+  if (items) writer.write(layers, *items);
+  read_outputs(writer, layers, keys, model);
+  read_losses(writer, layers, keys, model);
+  read_metrics(writer, layers, keys, model);
+}
+
+/// What follows from an error in the layers is no error of its own.
+void forget_network(Model& model) {
+  model.layers.clear();
+  model.outputs.clear();
+  model.losses.clear();
+  model.metrics.clear();
+}
+
+void read_tree(Reading& reading, const std::string& path, Node root, const ReadOptions& options,
+               Model& model) {
+  Overrides overrides = apply_overrides(reading, options, root);
+  Files files(reading, path);
+  File& file = files.add(path);
+  file.root = std::move(root);
+  files.open(file, overrides.params);
+  if (!file.scope) return;  // without params nothing can be evaluated
+  Env env{reading, file.scope};
+  Keys keys(env, file.root, "the file");
+  for (const char* key : {"braid", "params", "include", "blocks"}) keys.take(key);
+  read_name_and_seed(env, keys, model);
+  read_replicas(env, keys, model);
+  read_batch(env, keys, model);
+  try {
+    read_network(env, keys, model);
+  } catch (const Stop&) {
+    for (const char* key : {"inputs", "layers", "outputs", "loss", "metrics"}) keys.take(key);
+  }
+  if (reading.errors > 0) forget_network(model);
+  read_training(env, keys, model);
+  keys.finish();
+}
+
+Model read(Reading& reading, std::string bytes, const std::string& path,
+           const ReadOptions& options) {
+  Model model;
+  model.name = fs::path(path).stem().string();
+  model.folder = fs::path(path).parent_path().string();
+  if (model.folder.empty()) model.folder = ".";
+  try {
+    auto source = add_text(reading, path, std::move(bytes));
+    Node root;
+    if (!source || !parse_yaml(reading, *source, root)) return model;
+    model.mark = reading.mark({*source, 1, 1, 1});
+    if (!root.is_map()) {
+      reading
+          .error("E0013", {*source, root.place.line, root.place.column, root.place.length},
+                 root.is_null()
+                     ? "the file is empty"
+                     : "expected `key: value` at the top of the file, this is " + kind_of(root))
+          .help("a file begins with `braid: 1`");
+      return model;
+    }
+    if (check_version({reading}, root)) read_tree(reading, path, std::move(root), options, model);
+  } catch (const Stop&) {
+  }
+  if (reading.errors > 0 && model.layers.empty()) forget_network(model);
+  if (options.seed) model.seed = *options.seed;
+  return model;
+}
+
+}  // namespace
+}  // namespace dsl
+
+Model read_file(const std::string& path, const ReadOptions& options, Diagnostics& found) {
+  dsl::Reading reading(found);
+  std::string why;
+  auto bytes = dsl::load_bytes(path, why);
+  if (bytes) return dsl::read(reading, std::move(*bytes), path, options);
+  reading.error("E0001", {reading.add_source(path, ""), 0, 0, 0}, "cannot read the file: " + why);
+  return {};
+}
+
+Model read_text(std::string text, std::string name, const ReadOptions& options,
+                Diagnostics& found) {
+  dsl::Reading reading(found);
+  return dsl::read(reading, std::move(text), name, options);
+}
+
+}  // namespace braid

@@ -1,0 +1,56 @@
+// What one run of the reader carries along: where to report, the texts that were read, and how much
+// it has built so far.
+#pragma once
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <braid/core/error.h>
+#include <braid/dsl/read.h>
+
+#include "yaml.h"
+
+namespace braid::dsl {
+
+using Via = std::shared_ptr<const Frame>;
+
+/// Thrown, once it has been reported, by an error after which nothing can be understood.
+struct Stop {};
+
+/// Bounds that keep a small hostile file from using much time or memory.
+struct Limits {
+  static constexpr size_t file_bytes = 8 << 20;
+  static constexpr size_t scalar_bytes = 1 << 20;
+  static constexpr size_t key_bytes = 128;
+  static constexpr size_t depth = 64;
+  static constexpr size_t nodes = 1'000'000;   // typed, aliases expanded
+  static constexpr size_t values = 2'000'000;  // evaluated, blocks and repeats expanded
+  static constexpr size_t value_bytes = size_t{64} << 20;
+  static constexpr size_t include_depth = 16;
+  static constexpr size_t files = 256;
+};
+
+struct Reading {
+  explicit Reading(Diagnostics& d) : found(d) {}
+
+  /// Reports an error once per place, however often a block with it is used.
+  Diagnostic& error(const char* code, const Place& at, std::string message, const Via& via = {});
+  Mark mark(const Place& at, const Via& via = {}) const;
+  /// `via` is the include that brought the text in, for what is wrong with the text itself.
+  uint32_t add_source(std::string name, std::string text, Via via = {});
+  /// Counts evaluated values; throws Stop when the expansion has become too large.
+  void spend(const Place& at, const Via& via, size_t bytes = 0);
+
+  Diagnostics& found;
+  std::vector<std::shared_ptr<const Source>> sources;
+  size_t errors = 0;  ///< reported so far
+
+ private:
+  std::vector<Via> included_;  // per source
+  std::set<std::string> reported_;
+  Diagnostic repeated_;
+  size_t values_ = 0, bytes_ = 0;
+};
+
+}  // namespace braid::dsl

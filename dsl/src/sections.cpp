@@ -1,0 +1,113 @@
+// Name, replicas, batch, inputs: what the layers need to know.
+#include "sections.h"
+
+#include <filesystem>
+
+#include "shapes.h"
+
+namespace braid::dsl {
+namespace {
+
+constexpr int64_t most_replicas = 4096;
+constexpr int64_t largest_batch = INT32_MAX;
+
+constexpr const char* batch_help =
+    "batch: {global: 64} is what one optimizer step sees over all replicas;\n"
+    "batch: {per_replica: 16} is what each replica sees";
+
+void read_input(const Env& env, const Member& member, Model& model) {
+  const std::string& name = member.key;
+  check_name(env, name, member.place, "the input");
+  if (name == "in" || name == "prev")
+    env.error("E0034", member.place, "'" + name + "' is a word of `from`, not a name");
+  Keys keys(env, member.value, "input '" + name + "'");
+  InputDecl input{name, {}, env.mark(member.place)};
+  if (const Node* shape = keys.require("shape"))
+    if (auto dims = read_shape(env, *shape)) input.type.shape = std::move(*dims);
+  if (const Node* dtype = keys.take("dtype"))
+    if (auto text = read_text_value(env, *dtype, "dtype")) {
+      auto known = parse_dtype(*text);
+      if (known)
+        input.type.dtype = *known;
+      else
+        env.error("E0065", dtype->place, "no dtype '" + *text + "'")
+            .help("there are f32, f64, f16, bf16, i64, i32, u8 and bool");
+    }
+  keys.finish();
+  model.inputs.push_back(std::move(input));
+}
+
+}  // namespace
+
+void read_name_and_seed(const Env& env, Keys& keys, Model& model) {
+  if (const Node* node = keys.take("name")) {
+    auto name = read_name(env, *node, "name");
+    if (name && check_name(env, *name, node->place, "the name")) model.name = *name;
+  }
+  if (const Node* node = keys.take("seed"))
+    if (auto seed = read_integer(env, *node, "seed", 0)) model.seed = uint64_t(*seed);
+}
+
+void read_replicas(const Env& env, Keys& keys, Model& model) {
+  const Node* node = keys.take("replicas");
+  if (!node) return;
+  if (auto replicas = read_integer(env, *node, "replicas", 1, most_replicas))
+    model.replicas = *replicas;
+  model.replicas_mark = env.mark(node->place);
+}
+
+void read_batch(const Env& env, Keys& keys, Model& model) {
+  if (const Member* bare = keys.take_member("batch_size"))
+    env.error("E0057", bare->place, "is batch_size that of all replicas or of each?")
+        .help(batch_help);
+  const Node* node = keys.take("batch");
+  if (!node) return;
+  if (!node->is_map()) {
+    env.error("E0057", node->place, "is this batch that of all replicas or of each?")
+        .help(batch_help);
+    return;
+  }
+  Keys batch(env, *node, "batch");
+  BatchDecl& decl = model.batch;
+  decl.mark = env.mark(node->place);
+  if (const Member* bare = batch.take_member("size"))
+    env.error("E0057", bare->place, "is this batch that of all replicas or of each?")
+        .help(batch_help);
+  if (const Node* accumulate = batch.take("accumulate"))
+    decl.accumulate = read_integer(env, *accumulate, "accumulate", 1, 1 << 20).value_or(1);
+  const Node* global = batch.take("global");
+  const Node* per_replica = batch.take("per_replica");
+  if (global) decl.global = read_integer(env, *global, "global", 1, largest_batch).value_or(0);
+  if (global && per_replica)
+    env.error("E0057", per_replica->place, "a batch is either global or per_replica, not both")
+        .note(env.mark(global->place), "global");
+  if (!global && per_replica)
+    if (auto each = read_integer(env, *per_replica, "per_replica", 1, largest_batch)) {
+      auto all = checked_product(*each, model.replicas * decl.accumulate);
+      if (all && *all <= largest_batch)
+        decl.global = *all;
+      else
+        env.error("E0033", per_replica->place, "per_replica x replicas x accumulate is too large");
+    }
+  if (decl.global > 0 && decl.global < decl.accumulate)
+    env.error("E0033", node->place,
+              "a batch of " + std::to_string(decl.global) + " cannot be cut into " +
+                  std::to_string(decl.accumulate) + " micro-batches");
+  if (const Node* last = batch.take("last"))
+    if (auto text = read_text_value(env, *last, "last")) {
+      decl.drop_last = *text == "drop";
+      if (*text != "drop" && *text != "keep")
+        env.error("E0032", last->place, "last is keep or drop, this is " + *text);
+    }
+  batch.finish();
+}
+
+void read_inputs(const Env& env, Keys& keys, Model& model) {
+  const Node* node = keys.require("inputs");
+  if (!node) return;
+  if (!Keys(env, *node, "inputs").is_map()) return;
+  for (const Member& member : node->members) read_input(env, member, model);
+  if (model.inputs.empty()) env.error("E0031", node->place, "the file has no inputs");
+}
+
+}  // namespace braid::dsl

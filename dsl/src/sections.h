@@ -1,0 +1,35 @@
+// The parts of a file beside its layers, each read by one function into its place in the Model.
+#pragma once
+#include <braid/core/model.h>
+
+#include "keys.h"
+#include "writer.h"
+
+namespace braid::dsl {
+
+// Before the layers, which need them.
+void read_name_and_seed(const Env& env, Keys& keys, Model& model);
+void read_replicas(const Env& env, Keys& keys, Model& model);
+void read_batch(const Env& env, Keys& keys, Model& model);
+void read_inputs(const Env& env, Keys& keys, Model& model);
+
+// After the layers, which they name.
+void read_outputs(Writer& writer, const List& layers, Keys& keys, Model& model);
+void read_losses(Writer& writer, const List& layers, Keys& keys, Model& model);
+void read_metrics(Writer& writer, const List& layers, Keys& keys, Model& model);
+
+// Of training and deployment.
+void read_optimizer(const Env& env, Keys& keys, Model& model);
+void read_schedule(const Env& env, Keys& keys, Model& model);
+void read_data(const Env& env, Keys& keys, Model& model);
+void read_train(const Env& env, Keys& keys, Model& model);
+void read_weights(const Env& env, Keys& keys, Model& model);
+void read_deployment(const Env& env, Keys& keys, Model& model);
+
+/// Parts of the language that this version does not have.
+void refuse_later_sections(Keys& keys);
+
+/// `{type: ..., ...}`
+std::optional<TypedDict> read_typed(const Env& env, const Node& node, const std::string& what);
+
+}  // namespace braid::dsl
