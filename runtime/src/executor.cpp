@@ -1,5 +1,6 @@
 #include <braid/runtime/executor.h>
 
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include <algorithm>

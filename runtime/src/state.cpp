@@ -1,5 +1,6 @@
 #include <braid/runtime/state.h>
 
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include <cstdlib>

@@ -1,0 +1,133 @@
+// The same bits for every deployment: devices, threads, engines, OMP_NUM_THREADS; and mutants that
+// the comparison must catch.
+#include <dlfcn.h>
+#include <gtest/gtest.h>
+
+#include "support/models.h"
+
+namespace braid::test {
+namespace {
+
+// Whole batches, one that does not divide, and fewer samples than replicas.
+const std::vector<int64_t> batches = {32, 32, 13, 5, 3, 32};
+
+Trace trace_of(const Model& model, SessionOptions options) {
+  options.digest = true;
+  Session session(model, std::move(options));
+  return run_steps(session, batches);
+}
+
+void expect_equal(const Model& model, const Trace& base, SessionOptions options,
+                  const std::string& what) {
+  options.digest = true;
+  Session session(model, std::move(options));
+  auto trace = run_steps(session, batches);
+  EXPECT_EQ(difference(session, base, trace), "") << what;
+}
+
+class EqualBits : public testing::TestWithParam<int> {};
+
+TEST_P(EqualBits, MlpOverDevicesThreadsAndEngines) {
+  int replicas = GetParam();
+  Model model = mlp(replicas);
+  auto base = trace_of(model, {.devices = {"cpu"}, .engine = "serial"});
+  for (int devices = 1; devices <= replicas; ++devices)
+    for (int threads : {1, 2})
+      expect_equal(model, base, {.devices = cpus(devices), .threads = threads},
+                   std::to_string(devices) + " devices, " + std::to_string(threads) + " threads");
+  for (int devices : {1, replicas})
+    expect_equal(model, base, {.devices = cpus(devices), .threads = 3, .engine = "threads"},
+                 "engine threads");
+  expect_equal(model, base, {.devices = std::vector<std::string>(size_t(replicas), "cpu:0")},
+               "one device listed several times");
+}
+
+TEST_P(EqualBits, ConvnetOverDevicesThreadsAndEngines) {
+  int replicas = GetParam();
+  Model model = convnet(replicas);
+  auto base = trace_of(model, {.devices = {"cpu"}, .engine = "serial"});
+  for (int devices = 1; devices <= replicas; devices += devices == 1 ? 1 : 2)
+    expect_equal(model, base, {.devices = cpus(devices), .threads = 2},
+                 std::to_string(devices) + " devices");
+  expect_equal(model, base, {.devices = cpus(replicas), .threads = 3, .engine = "threads"},
+               "engine threads");
+}
+
+INSTANTIATE_TEST_SUITE_P(Replicas, EqualBits, testing::Values(1, 2, 3, 4, 5, 6, 7, 8));
+
+TEST(EqualBitsOptions, PassesAfterTheProgramHashChangeNothing) {
+  Model model = convnet(4);
+  auto base = trace_of(model, {.devices = {"cpu"}});
+  for (auto& pass : optional_passes())
+    expect_equal(model, base, {.devices = cpus(2), .disabled = {pass}}, "without " + pass);
+}
+
+TEST(EqualBitsOptions, HostsOpenMpThreadsDoNotMatter) {
+  auto set_threads = reinterpret_cast<void (*)(int)>(dlsym(RTLD_DEFAULT, "omp_set_num_threads"));
+  ASSERT_TRUE(set_threads) << "oneDNN is an OpenMP build";
+  Model model = convnet(3);
+  set_threads(1);
+  auto base = trace_of(model, {.devices = {"cpu"}, .engine = "serial"});
+  for (int threads : {2, 8}) {
+    set_threads(threads);
+    expect_equal(model, base, {.devices = cpus(2), .engine = "serial"},
+                 std::to_string(threads) + " OpenMP threads");
+  }
+}
+
+TEST(EqualBitsOptions, SyncGroups) {
+  std::vector<uint64_t> states;
+  for (int group : {0, 1, 2}) {
+    Model model = mlp(4, group);
+    auto base = trace_of(model, {.devices = {"cpu"}, .engine = "serial"});
+    for (int devices : {2, 3, 4})
+      expect_equal(model, base, {.devices = cpus(devices), .threads = 2},
+                   "group " + std::to_string(group));
+    states.push_back(base.states[0]);
+  }
+  EXPECT_NE(states[0], states[1]);
+  EXPECT_NE(states[0], states[2]);
+  EXPECT_NE(states[1], states[2]);
+}
+
+// ---- mutants ----------------------------------------------------------------------------------
+
+TEST(Mutants, SwappedMergeIsCaughtByTheDigests) {
+  for (int replicas : {2, 3, 4, 5, 8}) {
+    Model model = mlp(replicas);
+    auto base = trace_of(model, {.devices = {"cpu"}});
+    Session mutant(model, {.devices = {"cpu"}, .digest = true, .mutant = {.swap_merge = true}});
+    EXPECT_NE(difference(mutant, base, run_steps(mutant, batches)), "") << replicas;
+  }
+}
+
+TEST(Mutants, ArrivalOrderIsCaught) {
+  for (int replicas : {3, 4, 5, 8}) {
+    Model model = mlp(replicas);
+    auto base = trace_of(model, {.devices = {"cpu"}});
+    Session mutant(model, {.devices = {"cpu"}, .digest = true, .mutant = {.arrival = 5}});
+    EXPECT_NE(difference(mutant, base, run_steps(mutant, batches)), "") << replicas;
+  }
+}
+
+TEST(Mutants, OneFlippedBitOnAnotherDeviceIsCaught) {
+  Model model = mlp(4);
+  auto base = trace_of(model, {.devices = {"cpu"}});
+  Session session(model, {.devices = cpus(2), .digest = true});
+  session.plan(Mode::train, 32);
+  int weight = session.state().find("fc3.weight");
+  ASSERT_GE(weight, 0);
+  reinterpret_cast<uint32_t*>(session.state().data(1, weight))[7] ^= 1;
+  EXPECT_NE(difference(session, base, run_steps(session, batches)), "");
+}
+
+TEST(Mutants, AnotherSeedGivesOtherBits) {
+  Model model = mlp(4);
+  auto base = trace_of(model, {.devices = {"cpu"}});
+  model.seed = 4;
+  Session session(model, {.devices = {"cpu"}, .digest = true});
+  EXPECT_NE(difference(session, base, run_steps(session, batches)), "");
+}
+
+}  // namespace
+}  // namespace braid::test
