@@ -38,7 +38,8 @@ class Builder {
   /// Optimizer state of a weight, key `optimizer.<key of weight>.<name>`.
   int optimizer_state(int weight, const std::string& name, Type type, Init init);
 
-  const Type& type(int value) const { return graph_.values[value].type; }
+  /// A copy: values move as operations are added, and a reference would dangle.
+  Type type(int value) const { return graph_.values[value].type; }
   bool needs_gradient(int value) const { return value >= 0 && graph_.values[value].needs_gradient; }
   /// `gradient` is one contribution to the gradient of `value`; -1 and values that need none are
   /// ignored.
