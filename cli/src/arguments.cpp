@@ -1,0 +1,225 @@
+#include "arguments.h"
+
+#include <filesystem>
+
+#include <braid/compiler/compile.h>
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+namespace braid::cli {
+namespace {
+
+constexpr const char* about = R"(Trains and runs networks that are written in YAML.
+
+Replicas are the program, devices are the deployment: the same file gives the same weights, bit for
+bit, on any list of devices.)";
+
+constexpr const char* exit_codes = R"(
+Results go to stdout, progress and diagnostics to stderr.
+Exit codes: 0 fine; 2 usage; 3 the model file; 4 data or weights; 5 the run; 6 a device; 7 writing;
+70 a fault of Braid; 75 stopped by SIGTERM or SIGUSR1, saved; 130 interrupted (Ctrl-C), saved.)";
+
+std::pair<std::string, std::string> split_pair(const std::string& text, const char* option) {
+  size_t at = text.find('=');
+  if (at == 0 || at == std::string::npos || at + 1 == text.size())
+    throw CLI::ValidationError(option, "expected name=value, got '" + text + "'");
+  return {text.substr(0, at), text.substr(at + 1)};
+}
+
+// Declares the commands and their options; the parser writes into an Arguments.
+class Grammar {
+ public:
+  explicit Grammar(Arguments& a) : a_(a), app_(about, "braid") {
+    app_.footer(exit_codes);
+    app_.require_subcommand(1);
+    app_.set_version_flag("--version", "braid " BRAID_VERSION);
+    check();
+    plan();
+    draw();
+    train();
+    eval();
+    run();
+    lists();
+  }
+
+  void parse(int argc, char** argv) {
+    app_.parse(argc, argv);
+    a_.command = app_.get_subcommands().front()->get_name();
+    settle_resume();
+    if (a_.target.empty() && needs_target_.contains(a_.command))
+      throw CLI::RequiredError(needs_target_.at(a_.command));
+  }
+
+  const CLI::App& app() const { return app_; }
+
+ private:
+  CLI::App& command(const char* name, const char* what, const char* target, bool needed = true) {
+    auto& c = *app_.add_subcommand(name, what);
+    // Checked in parse(): `--resume NET` must not swallow the network.
+    if (target) c.add_option(target, a_.target, "")->option_text(needed ? "(needed)" : "");
+    if (target && needed) needs_target_[name] = target;
+    c.add_flag("--json", a_.json, "Print JSON");
+    return c;
+  }
+
+  void network(CLI::App& c) {
+    c.add_option_function<std::string>(
+         "--set", [this](auto& text) { a_.set.push_back(split_pair(text, "--set")); },
+         "Replace a param of the file, or a value by its dotted path (optimizer.lr)")
+        ->option_text("KEY=VALUE ...")
+        ->trigger_on_parse();
+    c.add_option("--replicas", a_.replicas, "Replace the file's number of replicas")
+        ->option_text("N");
+    c.add_option("--seed", a_.seed, "Replace the file's seed")->option_text("N");
+  }
+
+  void deployment(CLI::App& c) {
+    c.add_option("--devices", a_.devices, "Where the replicas run, such as cpu:0,cpu:1")
+        ->delimiter(',')
+        ->option_text("LIST");
+    c.add_option("--isa", a_.isa, "Pin the instruction set: same bits on every host that has it")
+        ->check(CLI::IsMember({"sse4", "avx2", "avx512"}))
+        ->option_text("sse4|avx2|avx512");
+    c.add_option("--disable-pass", a_.disabled, "Leave out a pass; no result changes")
+        ->check(CLI::IsMember(optional_passes()))
+        ->option_text("PASS ...");
+  }
+
+  void execution(CLI::App& c) {
+    deployment(c);
+    c.add_option("--threads", a_.threads, "Threads in all; 0 = one for each core")
+        ->check(CLI::Range(0, 4096))
+        ->option_text("N");
+    c.add_option("--engine", a_.engine, "How the plan is executed; same bits")
+        ->check(CLI::IsMember({"tbb", "serial", "threads", "reference"}))
+        ->option_text("tbb|serial");
+    c.add_option("--weights", a_.weights, "Weights to begin with (safetensors)")
+        ->option_text("FILE");
+  }
+
+  void check() { network(command("check", "Read and type-check a network", "NET")); }
+
+  void plan() {
+    auto& c = command("plan", "Show the expanded plan: replicas, sync points, memory", "NET");
+    network(c);
+    deployment(c);
+    phase(c);
+  }
+
+  void phase(CLI::App& c) {
+    c.add_option("--mode", a_.mode, "Which program: train (default) or eval")
+        ->check(CLI::IsMember({"train", "eval"}))
+        ->option_text("train|eval");
+    c.add_option("--batch", a_.batch, "Samples of one step; default: the file's")
+        ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
+        ->option_text("N");
+  }
+
+  void draw() {
+    auto& c = command("draw", "Draw the network, or its replicas on their devices", "NET");
+    network(c);
+    deployment(c);
+    phase(c);
+    c.add_option("--view", a_.view, "What is drawn: network (default) or replicas")
+        ->check(CLI::IsMember({"network", "replicas"}))
+        ->option_text("network|replicas");
+    c.add_option("--format", a_.format, "Default: as the file's name ends, else dot")
+        ->check(CLI::IsMember({"dot", "mermaid", "svg"}))
+        ->option_text("dot|mermaid|svg");
+    c.add_flag("--backward", a_.backward, "Draw the backward pass and the optimizer, too");
+    c.add_option("-o,--out", a_.out, "Default: stdout")->option_text("FILE");
+  }
+
+  void train() {
+    auto& c = command("train", "Train a network", "NET");
+    network(c);
+    execution(c);
+    c.add_option("--steps", a_.steps, "Optimizer steps, counted from the start of the run")
+        ->check(CLI::Range(int64_t{0}, int64_t{1} << 50))
+        ->option_text("N");
+    c.add_option("--out", a_.out, "Where weights, checkpoints and the log go; default runs/<name>")
+        ->option_text("DIR");
+    resume_ = c.add_option("--resume", a_.resume_from,
+                           "Go on from the newest checkpoint in DIR (default: that of --out)")
+                  ->expected(0, 1)
+                  ->option_text("[DIR]");
+    c.add_flag("--exact", a_.exact, "Refuse to resume what another program wrote");
+    c.add_flag("--check-finite", a_.check_finite, "End the run when the loss is not finite");
+  }
+
+  void eval() {
+    auto& c = command("eval", "Loss and metrics over data.test", "NET");
+    network(c);
+    execution(c);
+  }
+
+  void run() {
+    auto& c = command("run", "One pass over arrays (.npy) of any batch size, or over data", "NET");
+    network(c);
+    execution(c);
+    c.add_option_function<std::string>(
+         "--input", [this](auto& text) { a_.inputs.push_back(split_pair(text, "--input")); },
+         "An input's name and its array")
+        ->option_text("NAME=FILE.npy ...")
+        ->trigger_on_parse();
+    c.add_option_function<std::string>(
+         "--output", [this](auto& text) { a_.outputs.push_back(output(text)); },
+         "An output's or a layer's name and where its array goes (with --data: only the name)")
+        ->option_text("NAME=FILE.npy ...")
+        ->trigger_on_parse();
+    c.add_option("--data", a_.data, "Take the inputs from data.train or data.test of the file")
+        ->check(CLI::IsMember({"train", "test"}))
+        ->option_text("train|test");
+    c.add_option("-o,--out", a_.out, "With --data: the folder for the outputs")->option_text("DIR");
+  }
+
+  static std::pair<std::string, std::string> output(const std::string& text) {
+    if (text.find('=') == std::string::npos) return {text, ""};
+    return split_pair(text, "--output");
+  }
+
+  void lists() {
+    command("layers", "Layers, losses, metrics and optimizers of this build", "TYPE", false);
+    command("devices", "What this build and machine offer", nullptr);
+    command("weights", "List the tensors of a safetensors file", "FILE");
+    command("explain", "What a diagnostic's code means", "CODE");
+  }
+
+  // `--resume` alone takes up --out; `--resume NET`, with no other NET, was meant as NET.
+  void settle_resume() {
+    a_.resume = resume_->count() > 0;
+    if (!a_.resume || !a_.target.empty()) return;
+    if (!std::filesystem::is_directory(a_.resume_from))
+      a_.target = std::exchange(a_.resume_from, {});
+  }
+
+  Arguments& a_;
+  CLI::App app_;
+  CLI::Option* resume_ = nullptr;
+  std::map<std::string, std::string> needs_target_;
+};
+
+}  // namespace
+
+Arguments parse(int argc, char** argv) {
+  Arguments arguments;
+  Grammar grammar(arguments);
+  try {
+    grammar.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    throw Leave{0, grammar.app().help()};
+  } catch (const CLI::CallForAllHelp&) {
+    throw Leave{0, grammar.app().help("", CLI::AppFormatMode::All)};
+  } catch (const CLI::CallForVersion& version) {
+    throw Leave{0, std::string(version.what()) + "\n"};
+  } catch (const CLI::ParseError& error) {
+    auto commands = grammar.app().get_subcommands();
+    std::string help =
+        commands.empty() ? "braid --help" : "braid " + commands.front()->get_name() + " --help";
+    throw Leave{2, "error: " + std::string(error.what()) + "\n   help: " + help + "\n"};
+  }
+  return arguments;
+}
+
+}  // namespace braid::cli

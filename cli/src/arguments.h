@@ -1,0 +1,61 @@
+// What was typed on the command line, as plain data. Only arguments.cpp knows the parser.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace braid::cli {
+
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+struct Arguments {
+  std::string command;
+  std::string
+      target;  ///< the network; of `weights` a file, of `layers` a type, of `explain` a code
+  bool json = false;
+
+  // The network.
+  Pairs set = {};
+  std::optional<int64_t> replicas = {};
+  std::optional<uint64_t> seed = {};
+  std::string weights = {};
+
+  // The deployment.
+  std::vector<std::string> devices = {};
+  int threads = 0;
+  std::string engine = "tbb";
+  std::string isa = {};
+  std::set<std::string> disabled = {};
+
+  // train
+  std::optional<int64_t> steps = {};
+  std::string out = {};
+  bool resume = false;
+  std::string resume_from = {};
+  bool exact = false;
+  bool check_finite = false;
+
+  // run
+  Pairs inputs = {}, outputs = {};
+  std::string data = {};
+
+  // plan, draw
+  std::string mode = "train";
+  int64_t batch = 0;
+  std::string view = "network";
+  std::string format = {};
+  bool backward = false;
+};
+
+/// Thrown when there is nothing more to do: the text is help, the version, or what was mistyped.
+struct Leave {
+  int code;
+  std::string text;
+};
+
+Arguments parse(int argc, char** argv);
+
+}  // namespace braid::cli

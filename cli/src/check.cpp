@@ -1,0 +1,58 @@
+// `braid check NET`: what was understood, in a table.
+#include <braid/nodes/builtin.h>
+#include <braid/runtime/data.h>
+#include <braid/runtime/schedule.h>
+
+#include "commands.h"
+#include "json.h"
+#include "network.h"
+#include "output.h"
+
+namespace braid::cli {
+namespace {
+
+Json as_json(const Summary& summary) {
+  Json layers = Json::array();
+  for (auto& l : summary.layers)
+    layers.push_back({{"name", l.name},
+                      {"type", l.type},
+                      {"file", l.file},
+                      {"line", l.line},
+                      {"shape", to_json(l.shape)},
+                      {"parameters", l.parameters}});
+  return {{"name", summary.name},
+          {"parameters", summary.parameters},
+          {"buffers", summary.buffers},
+          {"flops", summary.flops},
+          {"layers", layers}};
+}
+
+std::string as_text(const Summary& summary) {
+  Table table({"layer", "type", "output", "parameters", "FLOPs"}, "lllrr");
+  for (auto& l : summary.layers)
+    table.row({l.name, l.type, to_string(l.shape), l.parameters ? grouped(l.parameters) : "",
+               l.flops ? grouped(l.flops) : ""});
+  return table.text() + "\n" + summary.name + ": " + grouped(summary.parameters) + " parameters, " +
+         grouped(summary.buffers) + " elements in buffers, " + grouped(summary.flops) +
+         " FLOPs forward for one sample\n";
+}
+
+}  // namespace
+
+int check_command(const Arguments& a) {
+  Diagnostics found;
+  Model model = read_file(a.target, {.set = a.set, .replicas = a.replicas, .seed = a.seed}, found);
+  Registry registry;
+  register_builtin(registry);
+  Summary summary = check(model, registry, found);
+  if (model.schedule) check_schedule(*model.schedule, found);
+  if (model.train_data) check_data(*model.train_data, model.inputs, found);
+  if (model.test_data) check_data(*model.test_data, model.inputs, found);
+  for (auto& d : found.all())
+    if (d.severity == Severity::warning) report({&d, 1}, a.json);
+  found.raise();
+  print(a.json ? line(as_json(summary)) : as_text(summary));
+  return 0;
+}
+
+}  // namespace braid::cli

@@ -1,0 +1,18 @@
+// The commands. Each returns the exit code; faults are thrown as braid::Error.
+#pragma once
+#include "arguments.h"
+
+namespace braid::cli {
+
+int check_command(const Arguments& arguments);
+int plan_command(const Arguments& arguments);
+int draw_command(const Arguments& arguments);
+int train_command(const Arguments& arguments);
+int eval_command(const Arguments& arguments);
+int run_command(const Arguments& arguments);
+int layers_command(const Arguments& arguments);
+int devices_command(const Arguments& arguments);
+int weights_command(const Arguments& arguments);
+int explain_command(const Arguments& arguments);
+
+}  // namespace braid::cli

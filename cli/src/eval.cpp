@@ -1,0 +1,34 @@
+// `braid eval NET --weights W`: loss and metrics over data.test.
+#include <fmt/format.h>
+
+#include "commands.h"
+#include "json.h"
+#include "network.h"
+#include "output.h"
+#include "progress.h"
+
+namespace braid::cli {
+
+int eval_command(const Arguments& a) {
+  Session session = open_session(a, true);
+  auto& model = session.model();
+  if (!model.test_data)
+    throw Error(Fault::model, "E0704", "evaluation needs `data: {test: ...}`", model.mark);
+  auto source = DataSource::open(*model.test_data, model.inputs, model.folder, model.seed);
+  StepReport r = session.evaluate(source);
+  if (a.json) {
+    print(line({{"name", model.name},
+                {"samples", source.size()},
+                {"loss", r.loss},
+                {"metrics", r.metrics}}));
+    return 0;
+  }
+  std::string text = fmt::format("samples   {}\n", source.size());
+  if (!r.losses.empty()) text += fmt::format("loss      {}\n", short_number(r.loss));
+  for (auto& [name, value] : r.metrics)
+    text += fmt::format("{:<8}  {}\n", name, short_number(value));
+  print(text);
+  return 0;
+}
+
+}  // namespace braid::cli

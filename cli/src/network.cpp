@@ -1,0 +1,62 @@
+#include "network.h"
+
+#include <filesystem>
+
+#include <braid/nodes/builtin.h>
+#include <braid/nodes/isa.h>
+
+#include "output.h"
+
+namespace braid::cli {
+
+Model load_model(const Arguments& a) {
+  Diagnostics found;
+  Model model = read_file(a.target, {.set = a.set, .replicas = a.replicas, .seed = a.seed}, found);
+  for (auto& d : found.all())
+    if (d.severity == Severity::warning) report({&d, 1}, a.json);
+  found.raise();
+  if (!a.weights.empty())
+    model.weights = WeightsDecl{.path = std::filesystem::absolute(a.weights).string()};
+  return model;
+}
+
+SessionOptions session_options(const Arguments& a) {
+  return {.devices = a.devices,
+          .threads = a.threads,
+          .engine = a.engine,
+          .isa = a.isa,
+          .disabled = a.disabled};
+}
+
+Session open_session(const Arguments& a, bool with_weights) {
+  Model model = load_model(a);
+  std::string weights;
+  if (model.weights) {
+    weights = (std::filesystem::path(model.folder) / model.weights->path).string();
+  } else if (with_weights) {
+    throw Error(Fault::usage, "E0701", "`braid " + a.command + "` needs weights")
+        .help("--weights FILE.safetensors, or weights: {path: ...} in the file");
+  }
+  Session session(std::move(model), session_options(a));
+  if (with_weights) session.load_weights(weights);
+  return session;
+}
+
+Plan make_plan(const Model& model, const Arguments& a) {
+  Registry registry;
+  register_builtin(registry);
+  if (!a.isa.empty() && !pin_isa(a.isa))
+    throw Error(Fault::device, "E0505",
+                "--isa " + a.isa + ": this machine offers at most " + host_isa());
+  CompileOptions options{.mode = a.mode == "eval" ? Mode::eval : Mode::train,
+                         .batch = a.batch ? a.batch : model.batch.global,
+                         .traits = {.kind = "cpu", .isa = current_isa()},
+                         .disabled = a.disabled};
+  if (!a.devices.empty())
+    options.devices = a.devices;
+  else if (!model.devices.empty())
+    options.devices = model.devices;
+  return compile(model, registry, options);
+}
+
+}  // namespace braid::cli

@@ -1,0 +1,18 @@
+// From arguments to the values of the public API.
+#pragma once
+#include <braid/runtime/session.h>
+
+#include "arguments.h"
+
+namespace braid::cli {
+
+/// The model that the arguments name; prints its warnings. Throws Error(model) with all its errors.
+Model load_model(const Arguments& arguments);
+SessionOptions session_options(const Arguments& arguments);
+/// A session whose weights are those of --weights, else of the file's `weights:`, if
+/// `with_weights`.
+Session open_session(const Arguments& arguments, bool with_weights);
+/// What `plan` and `draw` show: compiled, not executed.
+Plan make_plan(const Model& model, const Arguments& arguments);
+
+}  // namespace braid::cli

@@ -1,0 +1,104 @@
+// `braid run NET --weights W`: a forward pass over arrays, or over a data source of the file.
+#include <algorithm>
+#include <filesystem>
+
+#include <braid/runtime/files.h>
+
+#include "commands.h"
+#include "json.h"
+#include "network.h"
+#include "output.h"
+
+namespace braid::cli {
+namespace {
+
+using Arrays = std::map<std::string, Array>;
+
+std::vector<std::string> wanted(const Arguments& a) {
+  std::vector<std::string> names;
+  for (auto& [name, path] : a.outputs) names.push_back(name);
+  return names;
+}
+
+void append(Arrays& all, Arrays part) {
+  for (auto& [name, array] : part) {
+    auto [entry, fresh] = all.try_emplace(name, std::move(array));
+    if (fresh) continue;
+    auto& to = entry->second;
+    to.bytes.insert(to.bytes.end(), array.bytes.begin(), array.bytes.end());
+    to.dims[0] += array.dims[0];
+  }
+}
+
+// All samples of a source, in its order, batch by batch.
+Arrays run_source(Session& session, const Arguments& a) {
+  auto& model = session.model();
+  auto& declared = a.data == "test" ? model.test_data : model.train_data;
+  if (!declared)
+    throw Error(Fault::model, "E0704",
+                "`--data " + a.data + "` needs `data: {" + a.data + ": ...}`", model.mark);
+  auto source = DataSource::open(*declared, model.inputs, model.folder, model.seed);
+  int64_t most = model.batch.global > 0 ? model.batch.global : 256;
+  BatchPlan batches({.samples = source.size(), .batch = most});
+  Arrays all;
+  for (int64_t step = 0; step < batches.steps_per_epoch(); ++step) {
+    auto samples = batches.batch(step);
+    Arrays inputs;
+    for (size_t i = 0; i < model.inputs.size(); ++i) {
+      if (!source.fills(i)) continue;
+      auto& type = model.inputs[i].type;
+      auto array = Array::zeros(type.dtype, type.dims(int64_t(samples.size())));
+      source.fill(samples, i, array.bytes.data());
+      inputs.emplace(model.inputs[i].name, std::move(array));
+    }
+    append(all, session.run(inputs, wanted(a)));
+  }
+  return all;
+}
+
+Arrays run_files(Session& session, const Arguments& a) {
+  Arrays inputs;
+  for (auto& [name, path] : a.inputs)
+    if (!inputs.try_emplace(name, read_npy(path)).second)
+      throw Error(Fault::usage, "E0705", "--input " + name + " is given twice");
+  return session.run(inputs, wanted(a));
+}
+
+// Output name -> file. With --data and no FILE it is DIR/<name>.npy.
+std::string file_for(const Arguments& a, const std::string& name) {
+  for (auto& [output, path] : a.outputs)
+    if (output == name && !path.empty()) return path;
+  auto file = name;
+  std::ranges::replace(file, '/', '_');
+  return (std::filesystem::path(a.out) / (file + ".npy")).string();
+}
+
+void check_arguments(const Arguments& a) {
+  if (!a.data.empty() && !a.inputs.empty())
+    throw Error(Fault::usage, "E0705", "--data and --input exclude each other");
+  bool named = !a.outputs.empty() &&
+               std::ranges::none_of(a.outputs, [](auto& o) { return o.second.empty(); });
+  if (!named && a.out.empty())
+    throw Error(Fault::usage, "E0705", "it is not said where the outputs go")
+        .help("--output NAME=FILE.npy, or -o DIR for all declared outputs");
+}
+
+}  // namespace
+
+int run_command(const Arguments& a) {
+  check_arguments(a);
+  Session session = open_session(a, true);
+  if (!a.out.empty()) make_writable(a.out);
+  auto outputs = a.data.empty() ? run_files(session, a) : run_source(session, a);
+  Json list = Json::array();
+  for (auto& [name, array] : outputs) {
+    auto path = file_for(a, name);
+    write_npy(path, array);
+    list.push_back({{"name", name}, {"shape", array.dims}, {"path", path}});
+    if (!a.json) print(name + "  " + to_string(array) + "  " + path + "\n");
+  }
+  if (a.json) print(line({{"outputs", list}}));
+  return 0;
+}
+
+}  // namespace braid::cli

@@ -1,0 +1,45 @@
+// What a plan amounts to: counts, bytes and implementations, for `braid plan`, reports and tests.
+//
+//   PlanSummary s = inspect(plan);
+//   s.sync_bytes_forward;                      // of one participant, over all synchronization
+//   points for (auto& k : s.kernels) k.op, k.impl, k.steps;
+#pragma once
+#include <string>
+#include <vector>
+
+#include <braid/core/plan.h>
+
+namespace braid {
+
+struct PlanSummary {
+  struct KernelRow {
+    std::string op, impl;
+    int64_t steps = 0;
+    bool operator==(const KernelRow&) const = default;
+  };
+  struct DeviceRow {
+    std::string name;
+    std::vector<int> replicas;
+    int64_t steps = 0;
+    int64_t arena = 0;  ///< bytes of activations, gradients and partial results, at their peak
+    int64_t state = 0;  ///< bytes of parameters, buffers and optimizer state
+    int64_t transfers = 0, transfer_bytes = 0;  ///< that come in from other devices
+  };
+
+  std::vector<int64_t> nodes;  ///< steps of each replica
+  int64_t common = 0;  ///< steps that belong to no replica: once on each device that needs it
+  int64_t merges = 0, strands = 0;
+  std::vector<KernelRow> kernels;  ///< by operation and implementation
+  std::vector<DeviceRow> devices;
+  int64_t transfers = 0, transfer_bytes = 0;
+  /// Synchronization points whose participants live on several devices.
+  int64_t exchanges = 0;
+  int64_t syncs_forward = 0, syncs_backward = 0;
+  int64_t sync_bytes_forward = 0, sync_bytes_backward = 0;
+  /// Steps on implementations whose bits may depend on the batch or the threads.
+  std::vector<std::string> gemm;
+};
+
+PlanSummary inspect(const Plan& plan);
+
+}  // namespace braid

@@ -1,0 +1,142 @@
+// A Plan as a picture. Transfers are edges, the merges of one synchronization point are one
+// hexagon, and what only the host or the optimizer sees is left out unless it is asked for.
+#include <map>
+
+#include "sketch.h"
+
+namespace braid {
+namespace {
+
+using Kind = Picture::Kind;
+
+class Replicas {
+ public:
+  Replicas(const Plan& plan, bool backward) : p_(plan), backward_(backward) {
+    for (auto& sync : p_.syncs) syncs_[sync.node] = &sync;
+  }
+
+  Picture draw() {
+    frames();
+    at_.assign(p_.slots.size(), -1);
+    for (auto& step : p_.steps) this->step(step);  // every value is made before it is used
+    for (auto& result : p_.results) this->result(result);
+    return std::move(sketch_).finish(title());
+  }
+
+ private:
+  std::string title() const {
+    return std::to_string(p_.replicas) + (p_.replicas == 1 ? " replica on " : " replicas on ") +
+           std::to_string(p_.devices.size()) + (p_.devices.size() == 1 ? " device" : " devices");
+  }
+
+  void frames() {
+    for (size_t d = 0; d < p_.devices.size(); ++d)
+      devices_.push_back(sketch_.cluster("device" + std::to_string(d), p_.devices[d], -1));
+  }
+
+  int frame(const Step& step) {
+    int device = devices_[size_t(step.device)];
+    if (step.replica < 0) return device;
+    auto name = "replica " + std::to_string(step.replica);
+    return sketch_.cluster(name, name, device);
+  }
+
+  void step(const Step& step) {
+    if (step.kind == StepKind::gate) return;
+    if (step.kind == StepKind::transfer) {
+      at_[size_t(p_.out(step)[0])] = at_[size_t(p_.in(step)[0])];
+      return;
+    }
+    auto& info = p_.nodes[size_t(step.node)];
+    if (info.backward && !backward_) return;
+    int node = step.hi > step.lo && info.sync ? sync(step) : kernel(step, info);
+    for (int slot : p_.in(step)) edge(slot, node, step);
+    for (int slot : p_.out(step)) at_[size_t(slot)] = node;
+  }
+
+  std::string place(const Step& step) const {
+    return step.replica < 0 ? "on " + p_.devices[size_t(step.device)]
+                            : "r" + std::to_string(step.replica);
+  }
+
+  static std::string block(const NodeInfo& info) {
+    return info.label.substr(0, info.label.find('.'));
+  }
+
+  int kernel(const Step& step, const NodeInfo& info) {
+    auto who = place(step);
+    return sketch_.node(info.label + "_" + info.op + " " + who, {info.label, info.op},
+                        step.replica < 0 ? Kind::common : Kind::layer, frame(step),
+                        {info.label + " " + who, block(info) + " " + who, who});
+  }
+
+  // All merges of one point and group are drawn as one hexagon.
+  int sync(const Step& step) {
+    auto& point = *syncs_.at(step.node);
+    int group = point.group ? step.lo / point.group : 0;
+    auto [entry, fresh] = hexagons_.try_emplace({step.node, group}, -1);
+    if (!fresh) return entry->second;
+    auto& info = p_.nodes[size_t(step.node)];
+    auto name = "sync_" + info.label + "_" + point.merge;
+    std::vector<std::string> text = {info.label, "merge " + point.merge};
+    if (point.group) {
+      name += "_" + std::to_string(group);
+      text.push_back("replicas " + std::to_string(group * point.group) + " to " +
+                     std::to_string((group + 1) * point.group - 1));
+    }
+    entry->second = sketch_.node(name, text, Kind::sync, -1,
+                                 {"sync of " + info.label, "sync of " + block(info)});
+    hexagon_.insert(entry->second);
+    return entry->second;
+  }
+
+  bool is_sync(int node) const { return node >= 0 && hexagon_.contains(node); }
+
+  void edge(int slot, int to, const Step& step) {
+    auto& s = p_.slots[size_t(slot)];
+    if (s.input >= 0) at_[size_t(slot)] = input(slot, step);
+    int from = at_[size_t(slot)];
+    if (from < 0) return;
+    bool to_sync = is_sync(to), from_sync = is_sync(from);
+    sketch_.edge(from, to, to_sync && !from_sync ? short_bytes(s.bytes) : "", to_sync || from_sync);
+  }
+
+  // The slice of an input that a replica sees.
+  int input(int slot, const Step& step) {
+    auto [entry, fresh] = inputs_.try_emplace({slot, step.replica}, -1);
+    if (!fresh) return entry->second;
+    auto& s = p_.slots[size_t(slot)];
+    auto& decl = p_.inputs[size_t(s.input)];
+    std::vector<std::string> text = {decl.name};
+    if (int64_t row = decl.type.batched() ? decl.type.bytes(1) : 0)
+      text.push_back("samples " + std::to_string(s.offset / row) + " to " +
+                     std::to_string((s.offset + s.bytes) / row - 1));
+    auto name = decl.name + " " + place(step);
+    entry->second = sketch_.node(name, text, Kind::input, frame(step), {name, name, place(step)});
+    return entry->second;
+  }
+
+  void result(const PlanResult& result) {
+    Kind kind = result.kind == Result::Kind::output ? Kind::output : Kind::term;
+    int node = sketch_.node("result " + result.name, {result.name}, kind, -1);
+    for (int slot : result.slots) {
+      int from = at_[size_t(slot)];
+      sketch_.edge(from, node, "", is_sync(from));
+    }
+  }
+
+  const Plan& p_;
+  bool backward_;
+  Sketch sketch_;
+  std::map<int, const SyncPoint*> syncs_;
+  std::vector<int> devices_;
+  std::vector<int> at_;  ///< slot -> the node that makes it
+  std::map<std::pair<int, int>, int> hexagons_, inputs_;
+  std::set<int> hexagon_;
+};
+
+}  // namespace
+
+Picture draw_replicas(const Plan& plan, bool backward) { return Replicas(plan, backward).draw(); }
+
+}  // namespace braid
