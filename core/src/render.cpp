@@ -7,6 +7,7 @@ namespace braid {
 namespace {
 
 constexpr size_t widest_excerpt = 120;  // bytes of a source line that are shown
+constexpr size_t longest_chain = 8;     // blocks inside blocks that are listed
 
 bool continues(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
@@ -94,13 +95,20 @@ std::string place(const Mark& mark) {
 
 /// `net.yaml:28 -> blocks/resnet.yaml:6 (block conv_bn)`: from what the user typed inwards.
 std::string chain(const Mark& mark) {
-  std::string text;
+  std::vector<std::string> steps;  // innermost first
   const Mark* here = &mark;
   for (const Frame* frame = mark.via.get(); frame; frame = here->via.get()) {
-    text = " -> " + place(*here) + " (" + frame->what + ")" + text;
+    steps.push_back(" -> " + place(*here) + " (" + frame->what + ")");
     here = &frame->at;
   }
-  return place(*here) + text;
+  std::string text = place(*here);
+  for (size_t i = steps.size(); i-- > 0;) {
+    bool middle = steps.size() > longest_chain && i >= longest_chain / 2 &&
+                  i < steps.size() - longest_chain / 2;
+    if (!middle) text += steps[i];
+    if (middle && i == longest_chain / 2) text += " -> ...";
+  }
+  return text;
 }
 
 std::string indented(const std::string& text) {

@@ -84,7 +84,7 @@ bool Files::open(File& file, std::vector<Given> given) {
   size_t errors = reading_.errors;
   if (const Member* member = find_member(file.root, "params"))
     params = read_params(env, member->value);
-  file.scope = bind_params(env, params, given, base, file.root.place, "this file");
+  file.scope = bind_params(env, params, given, base, nullptr, "this file");
   if (!file.scope) return false;
   const Member* includes = find_member(file.root, "include");
   if (includes && includes->value.is_list())

@@ -45,11 +45,15 @@ Keys::Keys(const Env& env, const Node& node, std::string what)
     : env_(env), node_(node), what_(std::move(what)), taken_(node.members.size(), false) {
   if (!node.is_map())
     env.error("E0032", node.place,
-              what_ + " is a mapping `{key: value}`, this is " + kind_of(node));
+              "expected a mapping `{key: value}` for " + what_ + ", this is " + kind_of(node));
 }
 
 const Member* Keys::take_member(const char* key) {
   known_.push_back(key);
+  return take_odd(key);
+}
+
+const Member* Keys::take_odd(const char* key) {
   for (size_t i = 0; i < node_.members.size(); ++i)
     if (node_.members[i].key == key) {
       taken_[i] = true;
@@ -71,7 +75,7 @@ const Node* Keys::require(const char* key) {
 }
 
 void Keys::not_yet(const char* key, const char* code, const char* feature) {
-  if (const Member* member = take_member(key)) dsl::not_yet(env_, member->place, code, feature);
+  if (const Member* member = take_odd(key)) dsl::not_yet(env_, member->place, code, feature);
 }
 
 std::vector<const Member*> Keys::rest() {

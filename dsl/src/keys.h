@@ -22,6 +22,8 @@ class Keys {
   const Member* take_member(const char* key);
   /// The same, and reports when the key is missing.
   const Node* require(const char* key);
+  /// A key that has a message of its own and is never suggested.
+  const Member* take_odd(const char* key);
   /// The key is known, and refused: the feature is not in this version.
   void not_yet(const char* key, const char* code, const char* feature);
   /// Takes every key that is left (but for `x-` and `note`), for parameters that others check.

@@ -27,6 +27,12 @@ const Target* Names::find_around(std::string_view path, std::string_view& rest) 
   return nullptr;
 }
 
+std::vector<std::string> Names::own() const {
+  std::vector<std::string> all;
+  for (const auto& [name, target] : targets_) all.push_back(name);
+  return all;
+}
+
 std::vector<std::string> Names::known() const {
   std::vector<std::string> all;
   for (const Names* names = this; names; names = names->outer_)
@@ -61,7 +67,7 @@ std::vector<std::string> port_names(const Target& target) {
 
 Target no_such(const Env& env, const std::string& path, std::string_view rest, const Target& target,
                const Place& at) {
-  std::vector<std::string> known = target.inner ? target.inner->known() : port_names(target);
+  std::vector<std::string> known = target.inner ? target.inner->own() : port_names(target);
   std::string owner = path.substr(0, path.size() - rest.size() - 1);
   auto& error = env.error(
       "E0051", at,

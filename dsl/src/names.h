@@ -52,7 +52,8 @@ class Names {
   const Target* find(std::string_view path, std::string_view& rest) const;
   /// The same, among the names around this list, too.
   const Target* find_around(std::string_view path, std::string_view& rest) const;
-  std::vector<std::string> known() const;
+  std::vector<std::string> own() const;    ///< names of this list
+  std::vector<std::string> known() const;  ///< and those around it
 
  private:
   const Names* outer_;

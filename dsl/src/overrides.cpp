@@ -114,8 +114,10 @@ class Setter {
 
   void unknown(const std::string& key, const Place& at) {
     std::vector<std::string> known = param_names(root_);
-    auto& error = reading_.error(
-        "E0038", at, "no param of the file is named '" + key + "'" + did_you_mean(key, known));
+    std::vector<std::string> starts(sections.begin(), sections.end());
+    std::string hint =
+        key.find('.') == key.npos ? did_you_mean(key, known) : did_you_mean(split(key)[0], starts);
+    auto& error = reading_.error("E0038", at, "no param of the file is named '" + key + "'" + hint);
     std::string list;
     for (const std::string& name : known) list += (list.empty() ? "" : ", ") + name;
     error.help((list.empty() ? "the file has no params" : "its params are " + list) +

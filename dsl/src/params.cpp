@@ -89,9 +89,9 @@ class Binding {
   }
 
   bool refuse(const ParamDecl& decl, const Node& given, Kind kind, const Attr& value) {
-    auto& error =
-        env_.error("E0035", given.place,
-                   "param '" + decl.name + "' is " + phrase(kind) + ", this is " + kind_of(value));
+    auto& error = env_.error(
+        "E0035", given.place,
+        "param '" + decl.name + "' is " + phrase(kind) + ", this is " + described(value));
     error.note(env_.reading.mark(decl.place), "declared");
     if (kind == Kind::integer && value.is<double>() && decl.otherwise)
       error.help("write its default with a point to allow fractions");
@@ -137,7 +137,7 @@ std::vector<ParamDecl> read_params(const Env& env, const Node& node) {
 }
 
 ScopePtr bind_params(const Env& env, const std::vector<ParamDecl>& decls, std::vector<Given>& given,
-                     const ScopePtr& outer, const Place& caller, const std::string& what) {
+                     const ScopePtr& outer, const Place* caller, const std::string& what) {
   Binding binding(env, outer);
   bool fine = true;
   std::vector<std::string> names;
@@ -147,8 +147,13 @@ ScopePtr bind_params(const Env& env, const std::vector<ParamDecl>& decls, std::v
                               [&](const Given& g) { return g.member->key == decl.name; });
     if (found != given.end()) found->used = true;
     if (found == given.end() && !decl.otherwise) {
-      env.error("E0036", caller, what + " needs a value for '" + decl.name + "'")
-          .note(env.reading.mark(decl.place), std::string("declared as ") + phrase(decl.kind));
+      auto& error =
+          env.error("E0036", caller ? *caller : decl.place,
+                    what + " needs a value for '" + decl.name + "', " + phrase(decl.kind));
+      if (caller)
+        error.note(env.reading.mark(decl.place), "declared");
+      else
+        error.help("write a default here, or --set " + decl.name + "=... on the command line");
       fine = false;
     } else {
       fine &= binding.bind(decl, found == given.end() ? nullptr : &found->member->value);

@@ -26,9 +26,10 @@ struct Given {
 };
 
 /// The names that a body with these params sees: given values read in the caller's `env`, defaults
-/// among the params above them, all inside `outer`. Nothing when a value is missing or wrong.
+/// among the params above them, all inside `outer`. Nothing when a value is missing or wrong;
+/// `caller`, if any, is the use of a block.
 ScopePtr bind_params(const Env& env, const std::vector<ParamDecl>& decls, std::vector<Given>& given,
-                     const ScopePtr& outer, const Place& caller, const std::string& what);
+                     const ScopePtr& outer, const Place* caller, const std::string& what);
 
 /// Is this mapping an item of a layer list?
 bool looks_like_item(const Node& node);

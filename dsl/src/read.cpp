@@ -111,15 +111,21 @@ Model read_file(const std::string& path, const ReadOptions& options, Diagnostics
   dsl::Reading reading(found);
   std::string why;
   auto bytes = dsl::load_bytes(path, why);
-  if (bytes) return dsl::read(reading, std::move(*bytes), path, options);
-  reading.error("E0001", {reading.add_source(path, ""), 0, 0, 0}, "cannot read the file: " + why);
-  return {};
+  Model model;
+  if (bytes)
+    model = dsl::read(reading, std::move(*bytes), path, options);
+  else
+    reading.error("E0001", {reading.add_source(path, ""), 0, 0, 0}, "cannot read the file: " + why);
+  reading.flush();
+  return model;
 }
 
 Model read_text(std::string text, std::string name, const ReadOptions& options,
                 Diagnostics& found) {
   dsl::Reading reading(found);
-  return dsl::read(reading, std::move(text), name, options);
+  Model model = dsl::read(reading, std::move(text), name, options);
+  reading.flush();
+  return model;
 }
 
 }  // namespace braid

@@ -57,7 +57,7 @@ void read_replicas(const Env& env, Keys& keys, Model& model) {
 }
 
 void read_batch(const Env& env, Keys& keys, Model& model) {
-  if (const Member* bare = keys.take_member("batch_size"))
+  if (const Member* bare = keys.take_odd("batch_size"))
     env.error("E0057", bare->place, "is batch_size that of all replicas or of each?")
         .help(batch_help);
   const Node* node = keys.take("batch");
@@ -70,7 +70,7 @@ void read_batch(const Env& env, Keys& keys, Model& model) {
   Keys batch(env, *node, "batch");
   BatchDecl& decl = model.batch;
   decl.mark = env.mark(node->place);
-  if (const Member* bare = batch.take_member("size"))
+  if (const Member* bare = batch.take_odd("size"))
     env.error("E0057", bare->place, "is this batch that of all replicas or of each?")
         .help(batch_help);
   if (const Node* accumulate = batch.take("accumulate"))

@@ -60,7 +60,7 @@ Read read_dim(const Env& env, const Node& node, size_t index, bool any) {
   if (value->is<std::string>()) return read_word(env, node, value->as_text(), index, any);
   if (!value->is<int64_t>()) {
     env.error("E0060", node.place,
-              "a dimension is an integer, N or k*N; this is " + kind_of(*value));
+              "a dimension is an integer, N or k*N; this is " + described(*value));
     return {};
   }
   int64_t size = value->as_int();

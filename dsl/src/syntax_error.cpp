@@ -16,7 +16,8 @@ struct Wording {
 
 constexpr Wording wordings[] = {
     {"the referenced anchor is not defined", "E0007", "this alias names nothing",
-     "a pattern that begins with `*` needs quotes: '*.bias'"},
+     "an anchor `&name` must stand above it; a pattern that begins with `*` needs quotes: "
+     "'*.bias'"},
     {"alias not found after *", "E0007", "a `*` without a name",
      "a pattern that begins with `*` needs quotes: '*.bias'"},
     {"illegal map value", "E0003", "a second `:` where one value is expected",

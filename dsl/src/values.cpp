@@ -54,7 +54,7 @@ std::optional<Attr> evaluate_scalar(const Env& env, const Node& node) {
     value = std::move(scalar.value);
   }
   size_t bytes = value.is<std::string>() ? value.as_text().size() : 0;
-  env.reading.spend(node.place, env.via, bytes);
+  env.reading.spend(node.place, env.via, 1, bytes);
   return value;
 }
 
@@ -84,7 +84,7 @@ std::optional<Attr> evaluate_members(const Env& env, const Node& node) {
 void wrong_kind(const Env& env, const Node& node, const std::string& what, const char* wanted,
                 const Attr& got) {
   auto& error =
-      env.error("E0032", node.place, what + " is " + wanted + ", this is " + kind_of(got));
+      env.error("E0032", node.place, what + " is " + wanted + ", this is " + described(got));
   if (!got.is<std::string>()) return;
   const std::string& text = got.as_text();
   if (node.quoted && !read_plain(text).value.is<std::string>())
@@ -96,6 +96,16 @@ void wrong_kind(const Env& env, const Node& node, const std::string& what, const
 }
 
 }  // namespace
+
+std::string described(const Attr& value) {
+  if (value.is<bool>() || value.is_null()) return to_string(value);
+  if (value.is<Attr::List>() || value.is<Dict>()) return kind_of(value);
+  if (value.is<std::string>()) {
+    const std::string& text = value.as_text();
+    return text.size() > 40 ? "text" : "the text '" + text + "'";
+  }
+  return (value.is<int64_t>() ? "the integer " : "the number ") + to_string(value);
+}
 
 const Variable* find_variable(const Scope* scope, std::string_view name) {
   for (; scope; scope = scope->outer.get())
@@ -117,7 +127,7 @@ std::optional<Attr> evaluate(const Env& env, const Node& node) {
   if (node.is_scalar())
     value = evaluate_scalar(env, node);
   else
-    env.reading.spend(node.place, env.via);
+    env.reading.spend(node.place, env.via, 1);
   if (node.is_list()) value = evaluate_items(env, node);
   if (node.is_map()) value = evaluate_members(env, node);
   if (value) value->mark = env.mark(node.place);
@@ -133,7 +143,7 @@ const LayerValue* layer_value(const Env& env, const Node& node) {
 
 std::optional<std::string> read_name(const Env& env, const Node& node, const std::string& what) {
   if (!node.is_scalar()) {
-    env.error("E0032", node.place, what + " is a name, this is " + kind_of(node));
+    env.error("E0032", node.place, what + " must be a word, this is " + kind_of(node));
     return {};
   }
   if (!has_expression(node.text)) return node.text;
@@ -141,7 +151,7 @@ std::optional<std::string> read_name(const Env& env, const Node& node, const std
   if (!value) return {};
   if (value->is<std::string>()) return value->as_text();
   if (value->is<int64_t>()) return to_string(*value);
-  env.error("E0032", node.place, what + " is a name, this is " + kind_of(*value));
+  env.error("E0032", node.place, what + " must be a word, this is " + described(*value));
   return {};
 }
 

@@ -53,6 +53,9 @@ struct Env {
 
 std::optional<Attr> evaluate(const Env& env, const Node& node);
 
+/// A value in a message: what it is and, where that is short, the value itself.
+std::string described(const Attr& value);
+
 /// The layer that a scalar `$name` stands for, or null.
 const LayerValue* layer_value(const Env& env, const Node& node);
 

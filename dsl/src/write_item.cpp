@@ -54,7 +54,7 @@ void refuse_foreign(const Env& env, const std::vector<const Member*>& members) {
 }  // namespace
 
 Target Writer::write_copy(List& list, const Copy& copy, Inputs inputs) {
-  reading_.spend(copy.item.place(), copy.env.via);
+  reading_.spend(copy.item.place(), copy.env.via, Limits::item_values);
   int first = int(model_.layers.size());
   Target target;
   switch (copy.item.kind) {
@@ -171,7 +171,7 @@ const Block* Writer::find_block(const Env& env, const Node& node) {
 ScopePtr Writer::bind(const Copy& copy, const Block& block, std::string& arguments) {
   std::vector<Given> given;
   for (const Member* member : copy.item.rest) given.push_back({member});
-  ScopePtr scope = bind_params(copy.env, block.params, given, block.file->scope, copy.item.place(),
+  ScopePtr scope = bind_params(copy.env, block.params, given, block.file->scope, &copy.item.place(),
                                "block '" + block.name + "'");
   if (!scope) return nullptr;
   for (const Member* member : copy.item.rest) {

@@ -61,7 +61,7 @@ void Writer::write(List& list, const Node& items) {
 }
 
 void Writer::write_entry(List& list, const Node& node, const Env& env) {
-  reading_.spend(node.place, env.via);
+  reading_.spend(node.place, env.via, 1);
   if (const LayerValue* layer = layer_value(env, node)) {
     write_entry(list, *layer->node, {reading_, layer->scope, env.via});
   } else if (node.is_scalar()) {
@@ -208,7 +208,7 @@ Link Writer::link(const Env& env, const Input& input) const {
 void Writer::define(List& list, const std::string& name, const Place& at, Target target) {
   target.place = at;
   const Target* before = list.names->define(name, std::move(target));
-  if (!before) return;
+  if (!before || reading_.has_reported("E0052", at)) return;
   list.env.error("E0052", at, "the name '" + name + "' is taken")
       .note(reading_.mark(before->place), "'" + name + "' stands here, too");
 }

@@ -40,6 +40,7 @@ class TreeBuilder : public YAML::EventHandler {
       : reading_(reading), source_(source), text_(reading.sources[source]->text) {}
 
   Node take() { return std::move(root_); }
+  void report_keys_without_value();
   SyntaxContext context() const;
 
   void OnDocumentStart(const YAML::Mark& mark) override;
@@ -63,6 +64,7 @@ class TreeBuilder : public YAML::EventHandler {
   Place place(const YAML::Mark& mark, int length = 1) const {
     return {source_, mark.line + 1, mark.column + 1, length};
   }
+  Place nothing_at(const YAML::Mark& mark) const;
   [[noreturn]] void stop(const char* code, Place at, std::string message, const char* help);
   void check_tag(const Place& at, const std::string& tag);
   void count(const Place& at, size_t nodes, size_t bytes);
@@ -82,6 +84,7 @@ class TreeBuilder : public YAML::EventHandler {
   size_t nodes_ = 0, bytes_ = 0, documents_ = 0;
   size_t last_end_ = 0;
   Place long_quote_ = {};
+  std::vector<Member> without_value_;
 };
 
 SyntaxContext TreeBuilder::context() const {
@@ -120,11 +123,27 @@ void TreeBuilder::count(const Place& at, size_t nodes, size_t bytes) {
 
 void TreeBuilder::OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) {
   Node node;
-  node.place = place(mark);
+  node.place = nothing_at(mark);
   count(node.place, 1, 0);
   if (!open_.empty() && open_.back().node.is_map() && !open_.back().expects_key)
     check_has_value(open_.back());
   add(std::move(node), anchor, 1, 0, size_t(mark.pos));
+}
+
+/// Where nothing was typed the mark is that of the next value, maybe lines below: step back to the
+/// `-` or `:` that has no value.
+Place TreeBuilder::nothing_at(const YAML::Mark& mark) const {
+  size_t at = size_t(mark.pos);
+  bool typed = at < text_.size() && (text_[at] == '~' || text_[at] == 'n' || text_[at] == 'N');
+  if (typed || at == 0) return place(mark);
+  size_t before = text_.find_last_not_of(" \t\r\n", at - 1);
+  if (before == std::string::npos) return place(mark);
+  Place found{source_, mark.line + 1, 0, 1};
+  found.line -= int(std::count(text_.begin() + ptrdiff_t(before),
+                               text_.begin() + ptrdiff_t(std::min(at, text_.size())), '\n'));
+  size_t line_end = text_.rfind('\n', before);
+  found.column = int(before - (line_end == std::string::npos ? 0 : line_end + 1)) + 1;
+  return found;
 }
 
 /// `{a, b: 1}` and `{a:1}`: a key without a colon, which usually comes from a comma or a missing
@@ -134,14 +153,21 @@ void TreeBuilder::check_has_value(const Open& map) {
   if (!map.keeps_value || text_.compare(map.key_begin, map.key.size(), map.key) != 0) return;
   end = text_.find_first_not_of(" \t\r\n", end);
   if (end != std::string::npos && text_[end] == ':') return;
-  auto& error = reading_.error("E0011", map.key_place, "key '" + map.key + "' has no value");
-  if (std::count(map.key.begin(), map.key.end(), ')') >
-      std::count(map.key.begin(), map.key.end(), '('))
-    error.help("a comma inside $(...) in a flow map needs quotes: \"$(min(a, b))\"");
-  else if (map.key.find(':') != std::string::npos)
-    error.help("a colon needs a blank after it: `key: value`");
-  else
-    error.help("a comma may have split a value in two; put the value in quotes");
+  without_value_.push_back({map.key, map.key_place, {}});
+}
+
+/// Reported at the end only: in a list that is never closed every value looks like such a key.
+void TreeBuilder::report_keys_without_value() {
+  for (const Member& member : without_value_) {
+    const std::string& key = member.key;
+    auto& error = reading_.error("E0011", member.place, "key '" + key + "' has no value");
+    if (std::count(key.begin(), key.end(), ')') > std::count(key.begin(), key.end(), '('))
+      error.help("a comma inside $(...) in a flow map needs quotes: \"$(min(a, b))\"");
+    else if (key.find(':') != std::string::npos)
+      error.help("a colon needs a blank after it: `key: value`");
+    else
+      error.help("a comma may have split a value in two; put the value in quotes");
+  }
 }
 
 void TreeBuilder::OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) {
@@ -299,6 +325,7 @@ bool parse_yaml(Reading& reading, uint32_t source, Node& root) {
   } catch (const Stop&) {
     return false;
   }
+  builder.report_keys_without_value();
   root = builder.take();
   return true;
 }
