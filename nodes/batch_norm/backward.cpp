@@ -1,9 +1,9 @@
 // The two passes of backward: per channel the sums of g and of g·(x - shift), and then
 // dx = g * scale + (x - shift) * slope + bias. Where ReLU is fused, g is 0 where y was not
 // positive.
+#include "batch_norm/targets.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "batch_norm/backward.cpp"
-#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_AVX3_DL)
 #include "batch_norm/simd.h"
 // clang-format off
 #include <hwy/foreach_target.h>
@@ -15,6 +15,7 @@ namespace braid::batch_norm::HWY_NAMESPACE {
 
 constexpr int64_t kSumRun = 256 * kFour;  // floats between folds into f64
 constexpr int64_t kSumRows = 256;
+constexpr int64_t kJoin = 128 * kFour;  // small slices of several samples are summed together
 
 template <bool kRelu>
 HWY_INLINE void gather(const Forward& f, Vec g, Vec x, Vec& sum, Vec& product) {
@@ -24,64 +25,69 @@ HWY_INLINE void gather(const Forward& f, Vec g, Vec x, Vec& sum, Vec& product) {
   product = hn::MulAdd(g, centered, product);
 }
 
-template <bool kRelu>
-HWY_INLINE void gather_rest(const FourForward& f, const float* g, const float* x, int64_t n,
-                            Four& s, Four& p) {
+// What does not fill four vectors: vector `kSlot` and those behind it.
+template <bool kRelu, int kSlot, class F>
+HWY_INLINE void gather_rest(const F& f, const float* g, const float* x, int64_t n, Sums& s,
+                            Sums& p) {
+  if (n <= 0) return;
   const F32 d;
-  for (int slot = 0; n > 0; g += kLanes, x += kLanes, n -= kLanes, ++slot) {
-    Vec gv = n >= kLanes ? hn::LoadU(d, g) : load_first(g, n);
-    Vec xv = n >= kLanes ? hn::LoadU(d, x) : load_first(x, n);
-    if (slot == 0) gather<kRelu>(f.v0, gv, xv, s.v0, p.v0);
-    if (slot == 1) gather<kRelu>(f.v1, gv, xv, s.v1, p.v1);
-    if (slot == 2) gather<kRelu>(f.v2, gv, xv, s.v2, p.v2);
-    if (slot == 3) gather<kRelu>(f.v3, gv, xv, s.v3, p.v3);
-  }
+  const Vec gv = n >= kLanes ? hn::LoadU(d, g) : load_first(g, n);
+  const Vec xv = n >= kLanes ? hn::LoadU(d, x) : load_first(x, n);
+  gather<kRelu>(f.template at<kSlot>(), gv, xv, s.at<kSlot>(), p.at<kSlot>());
+  if constexpr (kSlot < 3)
+    gather_rest<kRelu, kSlot + 1>(f, g + kLanes, x + kLanes, n - kLanes, s, p);
 }
 
-template <bool kRelu>
+template <bool kRelu, int64_t kGroup>
 HWY_NOINLINE void sum_slices(const float* g, const float* x, int64_t runs, int64_t stride,
-                             int64_t length, int64_t group, const FourForward& f, double* sum,
+                             int64_t length, const FourForward<kGroup>& constants, double* sum,
                              double* product) {
   const F32 d;
-  Four s = four_zeros(), p = four_zeros();
+  const auto f = constants;
+  Sums s = no_sums(), p = no_sums();
   for (int64_t r = 0; r < runs; ++r, g += stride, x += stride) {
     int64_t i = 0;
     for (; i + kFour <= length; i += kFour) {
       const int64_t j = i + kLanes, k = j + kLanes, l = k + kLanes;
-      gather<kRelu>(f.v0, hn::LoadU(d, g + i), hn::LoadU(d, x + i), s.v0, p.v0);
-      gather<kRelu>(f.v1, hn::LoadU(d, g + j), hn::LoadU(d, x + j), s.v1, p.v1);
-      gather<kRelu>(f.v2, hn::LoadU(d, g + k), hn::LoadU(d, x + k), s.v2, p.v2);
-      gather<kRelu>(f.v3, hn::LoadU(d, g + l), hn::LoadU(d, x + l), s.v3, p.v3);
+      gather<kRelu>(f.template at<0>(), hn::LoadU(d, g + i), hn::LoadU(d, x + i), s.v0, p.v0);
+      gather<kRelu>(f.template at<1>(), hn::LoadU(d, g + j), hn::LoadU(d, x + j), s.v1, p.v1);
+      gather<kRelu>(f.template at<2>(), hn::LoadU(d, g + k), hn::LoadU(d, x + k), s.v2, p.v2);
+      gather<kRelu>(f.template at<3>(), hn::LoadU(d, g + l), hn::LoadU(d, x + l), s.v3, p.v3);
     }
-    gather_rest<kRelu>(f, g + i, x + i, length - i, s, p);
+    gather_rest<kRelu, 0>(f, g + i, x + i, length - i, s, p);
   }
-  add_to_channels(s, group, sum);
-  add_to_channels(p, group, product);
+  add_to_channels<kGroup>(s, sum);
+  add_to_channels<kGroup>(p, product);
 }
 
 template <bool kRelu>
-HWY_INLINE void reduce_slices(const View& v, const float* g, const float* x, const Coefficients& k,
-                              double* sums) {
-  const int64_t slice = v.slice(), length = std::min(slice, kSumRun);
-  const int64_t together = std::max<int64_t>(1, kSumRun / slice);
-  for (int64_t n = 0; n < v.samples; n += together) {
-    const int64_t runs = std::min(together, v.samples - n);
-    for (int64_t b = 0; b < v.groups(); ++b) {
-      const int64_t first = b * v.group, channels = std::min(v.group, v.channels - first);
-      const FourForward f(k, first, v.group);
-      double sum[kMaxGroup] = {}, product[kMaxGroup] = {};
-      for (int64_t at = 0; at < slice; at += length) {
-        const int64_t from = n * v.sample() + b * slice + at;
-        sum_slices<kRelu>(g + from, x + from, runs, v.sample(), std::min(length, slice - at),
-                          v.group, f, sum, product);
+struct ReduceSlices {
+  const View& v;
+  const float *g, *x;
+  const Coefficients& k;
+  double* sums;
+
+  template <int64_t kGroup>
+  HWY_INLINE void run() const {
+    const int64_t slice = v.slice(), length = std::min(slice, kSumRun);
+    const int64_t together = std::max<int64_t>(1, kJoin / slice);
+    for (int64_t n = 0; n < v.samples; n += together)
+      for (int64_t b = 0; b < v.groups(); ++b) {
+        const int64_t first = b * kGroup, channels = std::min(kGroup, v.channels - first);
+        const auto f = forward_of<kGroup>(k, first);
+        double sum[kGroup] = {}, product[kGroup] = {};
+        for (int64_t at = 0; at < slice; at += length) {
+          const int64_t from = n * v.sample() + b * slice + at;
+          sum_slices<kRelu, kGroup>(g + from, x + from, std::min(together, v.samples - n),
+                                    v.sample(), std::min(length, slice - at), f, sum, product);
+        }
+        for (int64_t j = 0; j < channels; ++j) {
+          sums[first + j] += sum[j];
+          sums[v.channels + first + j] += product[j];
+        }
       }
-      for (int64_t j = 0; j < channels; ++j) {
-        sums[first + j] += sum[j];
-        sums[v.channels + first + j] += product[j];
-      }
-    }
   }
-}
+};
 
 template <bool kRelu>
 HWY_NOINLINE void sum_rows(const float* g, const float* x, int64_t rows, int64_t width,
@@ -129,7 +135,7 @@ HWY_INLINE void reduce_any(const View& v, const float* g, const float* x, const 
   if (v.rows())
     reduce_rows<kRelu>(v, g, x, k, sums, workspace);
   else
-    reduce_slices<kRelu>(v, g, x, k, sums);
+    with_group(v.group, ReduceSlices<kRelu>{v, g, x, k, sums});
 }
 
 void reduce(const Pass& pass, const float* g, const float* x, const Coefficients& k, double* sums,
@@ -153,60 +159,76 @@ struct Backward {
   }
 };
 
-struct FourBackward {
-  Backward v0, v1, v2, v3;
-
-  HWY_INLINE FourBackward(const Coefficients& k, int64_t channel, int64_t group) {
-    FourForward f(k, channel, group);
-    Four slope = load_four(k.slope + channel, group), bias = load_four(k.bias + channel, group);
-    v0 = {f.v0, slope.v0, bias.v0};
-    v1 = {f.v1, slope.v1, bias.v1};
-    v2 = {f.v2, slope.v2, bias.v2};
-    v3 = {f.v3, slope.v3, bias.v3};
+template <int64_t kGroup>
+HWY_INLINE Four<Backward, same_for_all(kGroup)> backward_of(const Coefficients& k,
+                                                            int64_t channel) {
+  const auto f = forward_of<kGroup>(k, channel);
+  auto vector = [&](const Forward& forward, int64_t slot) HWY_ATTR {
+    return Backward{forward, repeated<kGroup>(k.slope + channel, slot),
+                    repeated<kGroup>(k.bias + channel, slot)};
+  };
+  if constexpr (same_for_all(kGroup)) {
+    Backward b = vector(f.v0, 0);
+    return {b, b, b, b};
+  } else {
+    return {vector(f.v0, 0), vector(f.v1, 1), vector(f.v2, 2), vector(f.v3, 3)};
   }
-  HWY_INLINE const Backward& slot(int i) const {
-    return i == 0 ? v0 : i == 1 ? v1 : i == 2 ? v2 : v3;
-  }
-};
+}
 
-template <bool kRelu, bool kStream>
-HWY_INLINE void dx_slice(const FourBackward& b, const float* g, const float* x, int64_t length,
-                         float* dx) {
+// What does not fill four vectors: vector `kSlot` and those behind it.
+template <bool kRelu, int kSlot, class B>
+HWY_INLINE void dx_rest(const B& b, const float* g, const float* x, int64_t n, float* dx) {
+  const F32 d;
+  const Backward& v = b.template at<kSlot>();
+  if (n >= kLanes) {
+    hn::StoreU(v.dx<kRelu>(hn::LoadU(d, g), hn::LoadU(d, x)), d, dx);
+    if constexpr (kSlot < 3)
+      dx_rest<kRelu, kSlot + 1>(b, g + kLanes, x + kLanes, n - kLanes, dx + kLanes);
+  } else if (n > 0) {
+    store_first(v.dx<kRelu>(load_first(g, n), load_first(x, n)), dx, n);
+  }
+}
+
+template <bool kRelu, bool kStream, class B>
+HWY_INLINE void dx_slice(const B& b, const float* g, const float* x, int64_t length, float* dx) {
   const F32 d;
   int64_t i = 0;
   for (; i + kFour <= length; i += kFour) {
     const int64_t j = i + kLanes, k = j + kLanes, l = k + kLanes;
-    store<kStream>(b.v0.dx<kRelu>(hn::LoadU(d, g + i), hn::LoadU(d, x + i)), dx + i);
-    store<kStream>(b.v1.dx<kRelu>(hn::LoadU(d, g + j), hn::LoadU(d, x + j)), dx + j);
-    store<kStream>(b.v2.dx<kRelu>(hn::LoadU(d, g + k), hn::LoadU(d, x + k)), dx + k);
-    store<kStream>(b.v3.dx<kRelu>(hn::LoadU(d, g + l), hn::LoadU(d, x + l)), dx + l);
+    const Vec v0 = b.template at<0>().template dx<kRelu>(hn::LoadU(d, g + i), hn::LoadU(d, x + i));
+    const Vec v1 = b.template at<1>().template dx<kRelu>(hn::LoadU(d, g + j), hn::LoadU(d, x + j));
+    const Vec v2 = b.template at<2>().template dx<kRelu>(hn::LoadU(d, g + k), hn::LoadU(d, x + k));
+    const Vec v3 = b.template at<3>().template dx<kRelu>(hn::LoadU(d, g + l), hn::LoadU(d, x + l));
+    store<kStream>(v0, dx + i);
+    store<kStream>(v1, dx + j);
+    store<kStream>(v2, dx + k);
+    store<kStream>(v3, dx + l);
   }
-  for (int slot = 0; i < length; i += kLanes, ++slot) {
-    const Backward& v = b.slot(slot);
-    const int64_t n = length - i;
-    if (n >= kLanes)
-      store<kStream>(v.dx<kRelu>(hn::LoadU(d, g + i), hn::LoadU(d, x + i)), dx + i);
-    else
-      store_first(v.dx<kRelu>(load_first(g + i, n), load_first(x + i, n)), dx + i, n);
-  }
+  dx_rest<kRelu, 0>(b, g + i, x + i, length - i, dx + i);
 }
 
 template <bool kRelu, bool kStream>
-HWY_INLINE void dx_slices(const View& v, const float* g, const float* x, const Coefficients& k,
-                          float* dx) {
-  for (int64_t n = v.samples - 1; n >= 0; --n)
-    for (int64_t c = 0; c < v.groups(); ++c) {
-      const FourBackward b(k, c * v.group, v.group);
-      int64_t at = n * v.sample() + c * v.slice(), length = v.slice();
-      if constexpr (kStream)
-        if (int64_t head = std::min(length, floats_to_alignment(dx + at)); head > 0) {
-          store_first(b.v0.dx<kRelu>(load_first(g + at, head), load_first(x + at, head)), dx + at,
-                      head);
-          at += head, length -= head;
-        }
-      dx_slice<kRelu, kStream>(b, g + at, x + at, length, dx + at);
-    }
-}
+struct DxSlices {
+  const View& v;
+  const float *g, *x;
+  const Coefficients& k;
+  float* dx;
+
+  template <int64_t kGroup>
+  HWY_INLINE void run() const {
+    for (int64_t n = v.samples - 1; n >= 0; --n)
+      for (int64_t c = 0; c < v.groups(); ++c) {
+        const auto b = backward_of<kGroup>(k, c * kGroup);
+        int64_t at = n * v.sample() + c * v.slice(), length = v.slice();
+        if constexpr (kStream)
+          if (int64_t head = std::min(length, floats_to_alignment(dx + at)); head > 0) {
+            dx_rest<kRelu, 0>(b, g + at, x + at, head, dx + at);
+            at += head, length -= head;
+          }
+        dx_slice<kRelu, kStream>(b, g + at, x + at, length, dx + at);
+      }
+  }
+};
 
 template <bool kRelu>
 HWY_INLINE void dx_rows(const View& v, const float* g, const float* x, const Coefficients& k,
@@ -233,9 +255,9 @@ HWY_INLINE void dx_any(const View& v, const float* g, const float* x, const Coef
   if (v.rows())
     dx_rows<kRelu>(v, g, x, k, dx);
   else if (streams(v, dx))
-    dx_slices<kRelu, true>(v, g, x, k, dx);
+    with_group(v.group, DxSlices<kRelu, true>{v, g, x, k, dx});
   else
-    dx_slices<kRelu, false>(v, g, x, k, dx);
+    with_group(v.group, DxSlices<kRelu, false>{v, g, x, k, dx});
   hwy::FlushStream();
 }
 
@@ -253,13 +275,13 @@ HWY_AFTER_NAMESPACE();
 namespace braid::batch_norm {
 
 ReduceFn reduce_kernel(Isa isa) {
-  return pick<ReduceFn>(isa, HWY_CHOOSE_FALLBACK(reduce), HWY_CHOOSE_SSE4(reduce),
-                        HWY_CHOOSE_AVX2(reduce), HWY_CHOOSE_AVX3(reduce));
+  return pick<ReduceFn>(isa, HWY_CHOOSE_SSE4(reduce), HWY_CHOOSE_AVX2(reduce),
+                        HWY_CHOOSE_AVX3(reduce));
 }
 
 GradientFn gradient_kernel(Isa isa) {
-  return pick<GradientFn>(isa, HWY_CHOOSE_FALLBACK(gradient), HWY_CHOOSE_SSE4(gradient),
-                          HWY_CHOOSE_AVX2(gradient), HWY_CHOOSE_AVX3(gradient));
+  return pick<GradientFn>(isa, HWY_CHOOSE_SSE4(gradient), HWY_CHOOSE_AVX2(gradient),
+                          HWY_CHOOSE_AVX3(gradient));
 }
 
 int64_t reduce_workspace(const View& v) {

@@ -19,6 +19,8 @@ using Workspace = int64_t (*)(const View&);
 // `x`: which input is x. An unknown format of x is refused by asking for plain.
 Kernel pass_kernel(std::string op, size_t x, Make make, Workspace workspace, int alias) {
   auto offer = [=](const Signature& s, const DeviceTraits& traits) {
+    const auto isa = resolve_isa(traits.isa);
+    if (!isa) return std::optional<Offer>();
     Signature chosen = s;
     const Format format = channel_block(s.in[x].format) ? s.in[x].format : Format{};
     Offer offer{.alias = alias};
@@ -31,10 +33,9 @@ Kernel pass_kernel(std::string op, size_t x, Make make, Workspace workspace, int
       offer.out_formats.push_back(operand.format);
     }
     const View view = view_of(chosen.in[x]);
-    const Isa isa = resolve_isa(traits.isa);
-    offer.impl = "hwy:" + to_string(isa);
+    offer.impl = "hwy:" + to_string(*isa);
     offer.workspace = workspace(view);
-    offer.bind = [=] {
+    offer.bind = [=, isa = *isa] {
       require_isa(isa);
       return make({chosen, view, isa});
     };

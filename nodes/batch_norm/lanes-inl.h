@@ -26,26 +26,51 @@ constexpr int64_t kLanes = int64_t(hn::MaxLanes(F32()));
 constexpr int64_t kFour = 4 * kLanes;
 constexpr int64_t kMaxGroup = 16;
 
+/// What belongs to four vectors side by side. `kSame`: all four are alike, because the channels
+/// repeat within each vector; they then take one register instead of four.
+template <class T, bool kSame>
 struct Four {
-  Vec v0, v1, v2, v3;
+  T v0, v1, v2, v3;
+
+  template <int kSlot>
+  HWY_INLINE const T& at() const {
+    if constexpr (kSame || kSlot == 0) return v0;
+    if constexpr (kSlot == 1) return v1;
+    if constexpr (kSlot == 2) return v2;
+    return v3;
+  }
 };
 
-HWY_INLINE Four four_zeros() {
-  Vec z = hn::Zero(F32());
-  return {z, z, z, z};
+/// Whether the constants of a group of channels are the same for each vector.
+constexpr bool same_for_all(int64_t group) { return kLanes % group == 0; }
+
+/// Vector `slot` of the constants of a group, repeated as the channels lie in a slice.
+template <int64_t kGroup>
+HWY_INLINE Vec repeated(const float* c, int64_t slot) {
+  const F32 d;
+  if constexpr (kGroup == 1) return hn::Set(d, c[0]);
+  if constexpr (kGroup >= kLanes) return hn::LoadU(d, c + slot * kLanes % kGroup);
+  HWY_ALIGN float twice[kLanes];
+  for (int64_t i = 0; i < kLanes; ++i) twice[i] = c[i % kGroup];
+  return hn::Load(d, twice);
 }
 
-/// The constants of a group's channels, repeated as they lie in a slice.
-HWY_INLINE Four load_four(const float* c, int64_t group) {
-  const F32 d;
-  if (group == 1) {
-    Vec v = hn::Set(d, c[0]);
-    return {v, v, v, v};
+/// Sums of four vectors, kept apart: the additions of one do not wait for those of the next.
+struct Sums {
+  Vec v0, v1, v2, v3;
+
+  template <int kSlot>
+  HWY_INLINE Vec& at() {
+    if constexpr (kSlot == 0) return v0;
+    if constexpr (kSlot == 1) return v1;
+    if constexpr (kSlot == 2) return v2;
+    return v3;
   }
-  HWY_ALIGN float repeated[kFour];
-  for (int64_t i = 0; i < kFour; ++i) repeated[i] = c[i % group];
-  return {hn::Load(d, repeated), hn::Load(d, repeated + kLanes), hn::Load(d, repeated + 2 * kLanes),
-          hn::Load(d, repeated + 3 * kLanes)};
+};
+
+HWY_INLINE Sums no_sums() {
+  const Vec zero = hn::Zero(F32());
+  return {zero, zero, zero, zero};
 }
 
 /// The first n < kLanes floats at p, zeros behind them; reads nothing else.
@@ -81,26 +106,36 @@ HWY_INLINE void store(Vec v, float* p) {
 
 /// Sum of all lanes, taken in f64.
 HWY_INLINE double sum_of(Vec v) {
-  HWY_ALIGN float lane[kLanes];
-  hn::Store(v, F32(), lane);
-  double sum[4] = {};
-  for (int64_t i = 0; i < kLanes; ++i) sum[i % 4] += lane[i];
-  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+  const hn::Half<F32> half;
+  const hn::RepartitionToWide<F32> f64;
+  const auto lower = hn::PromoteTo(f64, hn::LowerHalf(half, v));
+  const auto upper = hn::PromoteTo(f64, hn::UpperHalf(half, v));
+  return hn::GetLane(hn::SumOfLanes(f64, hn::Add(lower, upper)));
 }
 
-/// Adds the sums that a slice's vectors have gathered to each channel of its group.
-HWY_INLINE void add_to_channels(const Four& s, int64_t group, double* out) {
+/// Adds the sums of a slice to those of each channel of its group.
+template <int64_t kGroup>
+HWY_INLINE void add_to_channels(const Sums& s, double* out) {
   const F32 d;
-  if (group == 1) {
+  if constexpr (kGroup == 1) {
     out[0] += sum_of(hn::Add(hn::Add(s.v0, s.v1), hn::Add(s.v2, s.v3)));
-    return;
+  } else {
+    HWY_ALIGN float lane[kFour];
+    hn::Store(s.v0, d, lane);
+    hn::Store(s.v1, d, lane + kLanes);
+    hn::Store(s.v2, d, lane + 2 * kLanes);
+    hn::Store(s.v3, d, lane + 3 * kLanes);
+    for (int64_t i = 0; i < kFour; i += kGroup)
+      for (int64_t j = 0; j < kGroup; ++j) out[j] += lane[i + j];
   }
-  HWY_ALIGN float lane[kFour];
-  hn::Store(s.v0, d, lane);
-  hn::Store(s.v1, d, lane + kLanes);
-  hn::Store(s.v2, d, lane + 2 * kLanes);
-  hn::Store(s.v3, d, lane + 3 * kLanes);
-  for (int64_t i = 0; i < kFour; ++i) out[i % group] += lane[i];
+}
+
+/// Calls f.template run<kGroup>() for the group of a view.
+template <class F>
+HWY_INLINE void with_group(int64_t group, const F& f) {
+  if (group == 16) return f.template run<16>();
+  if (group == 8) return f.template run<8>();
+  f.template run<1>();
 }
 
 }  // namespace braid::batch_norm::HWY_NAMESPACE

@@ -3,9 +3,9 @@
 // it: then the square of what the shift is off never exceeds what that difference adds to M2
 // itself, so that no data, however far its mean lies from zero, cancels digits away.
 // A channel of equal values has M2 = 0 exactly.
+#include "batch_norm/targets.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "batch_norm/moments.cpp"
-#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_AVX3_DL)
 #include <cmath>
 
 #include "batch_norm/simd.h"
@@ -17,9 +17,10 @@
 HWY_BEFORE_NAMESPACE();
 namespace braid::batch_norm::HWY_NAMESPACE {
 
-constexpr int64_t kRun = 256 * kFour;  // floats between folds: each lane adds 256 of them
-constexpr int64_t kPilot = 8 * kFour;  // floats whose mean is the first shift
-constexpr int64_t kRowRun = 256;       // rows between folds
+constexpr int64_t kRun = 256 * kFour;   // floats between folds: each lane adds 256 of them
+constexpr int64_t kPilot = 8 * kFour;   // floats whose mean is the first shift
+constexpr int64_t kJoin = 128 * kFour;  // small slices of several samples are summed together
+constexpr int64_t kRowRun = 256;        // rows between folds
 
 HWY_INLINE void gather(Vec x, Vec shift, Vec& sum, Vec& square) {
   Vec d = hn::Sub(x, shift);
@@ -27,46 +28,41 @@ HWY_INLINE void gather(Vec x, Vec shift, Vec& sum, Vec& square) {
   square = hn::MulAdd(d, d, square);
 }
 
-HWY_INLINE void gather_first(const float* p, int64_t n, Vec shift, Vec& sum, Vec& square) {
-  Vec d = hn::IfThenElseZero(hn::FirstN(F32(), size_t(n)), hn::Sub(load_first(p, n), shift));
-  sum = hn::Add(sum, d);
-  square = hn::MulAdd(d, d, square);
-}
-
-// What does not fill four vectors.
-HWY_INLINE void gather_rest(const float* p, int64_t n, const Four& k, Four& s, Four& q) {
-  const F32 d;
-  if (n >= kLanes) gather(hn::LoadU(d, p), k.v0, s.v0, q.v0);
-  if (n >= 2 * kLanes) gather(hn::LoadU(d, p + kLanes), k.v1, s.v1, q.v1);
-  if (n >= 3 * kLanes) gather(hn::LoadU(d, p + 2 * kLanes), k.v2, s.v2, q.v2);
-  int64_t full = n / kLanes, rest = n % kLanes;
-  if (rest == 0) return;
-  const float* last = p + full * kLanes;
-  if (full == 0) gather_first(last, rest, k.v0, s.v0, q.v0);
-  if (full == 1) gather_first(last, rest, k.v1, s.v1, q.v1);
-  if (full == 2) gather_first(last, rest, k.v2, s.v2, q.v2);
-  if (full == 3) gather_first(last, rest, k.v3, s.v3, q.v3);
+// What does not fill four vectors: vector `kSlot` and those behind it.
+template <int kSlot, class Shift>
+HWY_INLINE void gather_rest(const float* x, int64_t n, const Shift& k, Sums& s, Sums& q) {
+  if (n >= kLanes) {
+    gather(hn::LoadU(F32(), x), k.template at<kSlot>(), s.at<kSlot>(), q.at<kSlot>());
+    if constexpr (kSlot < 3) gather_rest<kSlot + 1>(x + kLanes, n - kLanes, k, s, q);
+  } else if (n > 0) {
+    Vec d = hn::Sub(load_first(x, n), k.template at<kSlot>());
+    d = hn::IfThenElseZero(hn::FirstN(F32(), size_t(n)), d);
+    s.at<kSlot>() = hn::Add(s.at<kSlot>(), d);
+    q.at<kSlot>() = hn::MulAdd(d, d, q.at<kSlot>());
+  }
 }
 
 // Sums of x - shift and its square over `runs` pieces of `length` floats, `stride` apart; one of
 // each for every channel of the group.
+template <int64_t kGroup>
 HWY_NOINLINE void sum_slices(const float* x, int64_t runs, int64_t stride, int64_t length,
-                             int64_t group, const float* shift, double* sum, double* square) {
+                             const float* shift, double* sum, double* square) {
   const F32 d;
-  const Four k = load_four(shift, group);
-  Four s = four_zeros(), q = four_zeros();
+  const Four<Vec, same_for_all(kGroup)> k{repeated<kGroup>(shift, 0), repeated<kGroup>(shift, 1),
+                                          repeated<kGroup>(shift, 2), repeated<kGroup>(shift, 3)};
+  Sums s = no_sums(), q = no_sums();
   for (int64_t r = 0; r < runs; ++r, x += stride) {
     int64_t i = 0;
     for (; i + kFour <= length; i += kFour) {
-      gather(hn::LoadU(d, x + i), k.v0, s.v0, q.v0);
-      gather(hn::LoadU(d, x + i + kLanes), k.v1, s.v1, q.v1);
-      gather(hn::LoadU(d, x + i + 2 * kLanes), k.v2, s.v2, q.v2);
-      gather(hn::LoadU(d, x + i + 3 * kLanes), k.v3, s.v3, q.v3);
+      gather(hn::LoadU(d, x + i), k.template at<0>(), s.v0, q.v0);
+      gather(hn::LoadU(d, x + i + kLanes), k.template at<1>(), s.v1, q.v1);
+      gather(hn::LoadU(d, x + i + 2 * kLanes), k.template at<2>(), s.v2, q.v2);
+      gather(hn::LoadU(d, x + i + 3 * kLanes), k.template at<3>(), s.v3, q.v3);
     }
-    gather_rest(x + i, length - i, k, s, q);
+    gather_rest<0>(x + i, length - i, k, s, q);
   }
-  add_to_channels(s, group, sum);
-  add_to_channels(q, group, square);
+  add_to_channels<kGroup>(s, sum);
+  add_to_channels<kGroup>(q, square);
 }
 
 // The same sums down the columns of `rows` rows of `width` floats.
@@ -107,38 +103,49 @@ HWY_INLINE void fold(double before, double count, double shift, double sum, doub
 }
 
 // The mean of the first values of each channel, near enough to shift by.
-HWY_INLINE void pilot(const float* x, int64_t length, int64_t group, float* shift) {
-  double sum[kMaxGroup] = {}, square[kMaxGroup] = {};
-  std::copy(x, x + group, shift);
-  sum_slices(x, 1, 0, length, group, shift, sum, square);
-  for (int64_t j = 0; j < group; ++j) shift[j] += float(sum[j] * double(group) / double(length));
+template <int64_t kGroup>
+HWY_INLINE void pilot(const float* x, int64_t length, float* shift) {
+  double sum[kGroup] = {}, square[kGroup] = {};
+  std::copy(x, x + kGroup, shift);
+  sum_slices<kGroup>(x, 1, 0, length, shift, sum, square);
+  for (int64_t j = 0; j < kGroup; ++j) shift[j] += float(sum[j] * double(kGroup) / double(length));
 }
 
-HWY_INLINE void moments_of_slices(const View& v, const float* x, double* mean, double* m2) {
-  const int64_t slice = v.slice(), length = std::min(slice, kRun);
-  const int64_t together = std::max<int64_t>(1, kRun / slice);  // samples in one run
-  for (int64_t n = 0; n < v.samples; n += together) {
-    const int64_t runs = std::min(together, v.samples - n);
-    for (int64_t g = 0; g < v.groups(); ++g) {
-      const float* from = x + n * v.sample() + g * slice;
-      const int64_t first = g * v.group, channels = std::min(v.group, v.channels - first);
-      for (int64_t at = 0; at < slice; at += length) {
-        const int64_t piece = std::min(length, slice - at);
-        const double before = double(n * v.points + at / v.group);
-        const double count = double(runs * (piece / v.group));
-        float shift[kMaxGroup] = {};
-        if (before == 0)
-          pilot(from, std::min(piece, kPilot), v.group, shift);
-        else
-          for (int64_t j = 0; j < channels; ++j) shift[j] = float(mean[first + j]);
-        double sum[kMaxGroup] = {}, square[kMaxGroup] = {};
-        sum_slices(from + at, runs, v.sample(), piece, v.group, shift, sum, square);
-        for (int64_t j = 0; j < channels; ++j)
-          fold(before, count, shift[j], sum[j], square[j], mean[first + j], m2[first + j]);
-      }
-    }
+struct SliceMoments {
+  const View& v;
+  const float* x;
+  double *mean, *m2;
+
+  // One run of one group: `runs` pieces of `piece` floats, `before` values come earlier.
+  template <int64_t kGroup>
+  HWY_INLINE void add_run(const float* from, int64_t runs, int64_t piece, double before,
+                          int64_t first) const {
+    const int64_t channels = std::min(kGroup, v.channels - first);
+    const double count = double(runs * (piece / kGroup));
+    float shift[kGroup] = {};
+    if (before == 0)
+      pilot<kGroup>(from, std::min(piece, kPilot), shift);
+    else
+      for (int64_t j = 0; j < channels; ++j) shift[j] = float(mean[first + j]);
+    double sum[kGroup] = {}, square[kGroup] = {};
+    sum_slices<kGroup>(from, runs, v.sample(), piece, shift, sum, square);
+    for (int64_t j = 0; j < channels; ++j)
+      fold(before, count, shift[j], sum[j], square[j], mean[first + j], m2[first + j]);
   }
-}
+
+  // Small slices of several samples make one run; a large slice is cut into several.
+  template <int64_t kGroup>
+  HWY_INLINE void run() const {
+    const int64_t slice = v.slice(), length = std::min(slice, kRun);
+    const int64_t together = std::max<int64_t>(1, kJoin / slice);
+    for (int64_t n = 0; n < v.samples; n += together)
+      for (int64_t g = 0; g < v.groups(); ++g)
+        for (int64_t at = 0; at < slice; at += length)
+          add_run<kGroup>(x + n * v.sample() + g * slice + at, std::min(together, v.samples - n),
+                          std::min(length, slice - at), double(n * v.points + at / kGroup),
+                          g * kGroup);
+  }
+};
 
 HWY_INLINE void moments_of_rows(const View& v, const float* x, double* mean, double* m2,
                                 void* workspace) {
@@ -181,7 +188,7 @@ void moments(const View& v, const float* x, double* out, void* workspace) {
   if (v.rows())
     moments_of_rows(v, x, mean, m2, workspace);
   else
-    moments_of_slices(v, x, mean, m2);
+    with_group(v.group, SliceMoments{v, x, mean, m2});
   for (int64_t c = 0; c < v.channels; ++c)
     if (!std::isfinite(m2[c])) moments_in_f64(v, x, c, mean[c], m2[c]);
 }
@@ -193,8 +200,8 @@ HWY_AFTER_NAMESPACE();
 namespace braid::batch_norm {
 
 MomentsFn moments_kernel(Isa isa) {
-  return pick<MomentsFn>(isa, HWY_CHOOSE_FALLBACK(moments), HWY_CHOOSE_SSE4(moments),
-                         HWY_CHOOSE_AVX2(moments), HWY_CHOOSE_AVX3(moments));
+  return pick<MomentsFn>(isa, HWY_CHOOSE_SSE4(moments), HWY_CHOOSE_AVX2(moments),
+                         HWY_CHOOSE_AVX3(moments));
 }
 
 int64_t moments_workspace(const View& v) {

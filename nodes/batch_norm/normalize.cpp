@@ -1,8 +1,8 @@
 // y = (x - shift) * scale + offset, clipped at 0 where ReLU is fused. Samples are taken from the
 // last to the first: the moments went through them the other way and left the last ones in cache.
+#include "batch_norm/targets.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "batch_norm/normalize.cpp"
-#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_AVX3_DL)
 #include "batch_norm/simd.h"
 // clang-format off
 #include <hwy/foreach_target.h>
@@ -12,43 +12,58 @@
 HWY_BEFORE_NAMESPACE();
 namespace braid::batch_norm::HWY_NAMESPACE {
 
-template <bool kRelu, bool kStream>
-HWY_INLINE void apply_slice(const float* x, int64_t length, const FourForward& f, float* y) {
-  const F32 d;
-  int64_t i = 0;
-  for (; i + kFour <= length; i += kFour) {
-    Vec a = f.v0.y<kRelu>(hn::LoadU(d, x + i));
-    Vec b = f.v1.y<kRelu>(hn::LoadU(d, x + i + kLanes));
-    Vec c = f.v2.y<kRelu>(hn::LoadU(d, x + i + 2 * kLanes));
-    Vec e = f.v3.y<kRelu>(hn::LoadU(d, x + i + 3 * kLanes));
-    store<kStream>(a, y + i);
-    store<kStream>(b, y + i + kLanes);
-    store<kStream>(c, y + i + 2 * kLanes);
-    store<kStream>(e, y + i + 3 * kLanes);
-  }
-  for (int slot = 0; i < length; i += kLanes, ++slot) {
-    const Forward& v = f.slot(slot);
-    if (i + kLanes <= length)
-      store<kStream>(v.y<kRelu>(hn::LoadU(d, x + i)), y + i);
-    else
-      store_first(v.y<kRelu>(load_first(x + i, length - i)), y + i, length - i);
+// What does not fill four vectors: vector `kSlot` and those behind it.
+template <bool kRelu, int kSlot, class F>
+HWY_INLINE void apply_rest(const float* x, int64_t n, const F& f, float* y) {
+  const Forward& v = f.template at<kSlot>();
+  if (n >= kLanes) {
+    hn::StoreU(v.y<kRelu>(hn::LoadU(F32(), x)), F32(), y);
+    if constexpr (kSlot < 3) apply_rest<kRelu, kSlot + 1>(x + kLanes, n - kLanes, f, y + kLanes);
+  } else if (n > 0) {
+    store_first(v.y<kRelu>(load_first(x, n)), y, n);
   }
 }
 
-template <bool kRelu, bool kStream>
-HWY_INLINE void apply_slices(const View& v, const float* x, const Coefficients& k, float* y) {
-  for (int64_t n = v.samples - 1; n >= 0; --n)
-    for (int64_t g = 0; g < v.groups(); ++g) {
-      const FourForward f(k, g * v.group, v.group);
-      int64_t at = n * v.sample() + g * v.slice(), length = v.slice();
-      if constexpr (kStream)
-        if (int64_t head = std::min(length, floats_to_alignment(y + at)); head > 0) {
-          store_first(f.v0.y<kRelu>(load_first(x + at, head)), y + at, head);
-          at += head, length -= head;
-        }
-      apply_slice<kRelu, kStream>(x + at, length, f, y + at);
-    }
+template <bool kRelu, bool kStream, class F>
+HWY_INLINE void apply_slice(const float* x, int64_t length, const F& f, float* y) {
+  const F32 d;
+  int64_t i = 0;
+  for (; i + kFour <= length; i += kFour) {
+    const int64_t j = i + kLanes, k = j + kLanes, l = k + kLanes;
+    Vec a = f.template at<0>().template y<kRelu>(hn::LoadU(d, x + i));
+    Vec b = f.template at<1>().template y<kRelu>(hn::LoadU(d, x + j));
+    Vec c = f.template at<2>().template y<kRelu>(hn::LoadU(d, x + k));
+    Vec e = f.template at<3>().template y<kRelu>(hn::LoadU(d, x + l));
+    store<kStream>(a, y + i);
+    store<kStream>(b, y + j);
+    store<kStream>(c, y + k);
+    store<kStream>(e, y + l);
+  }
+  apply_rest<kRelu, 0>(x + i, length - i, f, y + i);
 }
+
+template <bool kRelu, bool kStream>
+struct ApplySlices {
+  const View& v;
+  const float* x;
+  const Coefficients& k;
+  float* y;
+
+  template <int64_t kGroup>
+  HWY_INLINE void run() const {
+    for (int64_t n = v.samples - 1; n >= 0; --n)
+      for (int64_t g = 0; g < v.groups(); ++g) {
+        const auto f = forward_of<kGroup>(k, g * kGroup);
+        int64_t at = n * v.sample() + g * v.slice(), length = v.slice();
+        if constexpr (kStream)
+          if (int64_t head = std::min(length, floats_to_alignment(y + at)); head > 0) {
+            apply_rest<kRelu, 0>(x + at, head, f, y + at);
+            at += head, length -= head;
+          }
+        apply_slice<kRelu, kStream>(x + at, length, f, y + at);
+      }
+  }
+};
 
 template <bool kRelu>
 HWY_INLINE void apply_rows(const View& v, const float* x, const Coefficients& k, float* y) {
@@ -71,9 +86,9 @@ HWY_INLINE void apply_any(const View& v, const float* x, const Coefficients& k, 
   if (v.rows())
     apply_rows<kRelu>(v, x, k, y);
   else if (streams(v, y))
-    apply_slices<kRelu, true>(v, x, k, y);
+    with_group(v.group, ApplySlices<kRelu, true>{v, x, k, y});
   else
-    apply_slices<kRelu, false>(v, x, k, y);
+    with_group(v.group, ApplySlices<kRelu, false>{v, x, k, y});
   hwy::FlushStream();
 }
 
@@ -91,8 +106,7 @@ HWY_AFTER_NAMESPACE();
 namespace braid::batch_norm {
 
 ApplyFn apply_kernel(Isa isa) {
-  return pick<ApplyFn>(isa, HWY_CHOOSE_FALLBACK(apply), HWY_CHOOSE_SSE4(apply),
-                       HWY_CHOOSE_AVX2(apply), HWY_CHOOSE_AVX3(apply));
+  return pick<ApplyFn>(isa, HWY_CHOOSE_SSE4(apply), HWY_CHOOSE_AVX2(apply), HWY_CHOOSE_AVX3(apply));
 }
 
 }  // namespace braid::batch_norm

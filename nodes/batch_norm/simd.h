@@ -2,6 +2,7 @@
 // `isa`, never by what the processor happens to have, because the number of lanes decides in which
 // order a sum is taken.
 #pragma once
+#include <optional>
 #include <string>
 
 #include "batch_norm/coefficients.h"
@@ -9,10 +10,10 @@
 
 namespace braid::batch_norm {
 
-enum class Isa { generic, sse4, avx2, avx512 };
+enum class Isa { sse4, avx2, avx512 };
 
-/// "" = the best that this machine has.
-Isa resolve_isa(const std::string& name);
+/// "" = the best that this machine has; nothing when it is unknown.
+std::optional<Isa> resolve_isa(const std::string& name);
 std::string to_string(Isa isa);
 /// Throws Error(device) when this machine cannot run it.
 void require_isa(Isa isa);
@@ -41,12 +42,8 @@ int64_t moments_workspace(const View& view);
 int64_t reduce_workspace(const View& view);
 
 template <class F>
-F pick(Isa isa, F generic, F sse4, F avx2, F avx512) {
-  F found = isa == Isa::avx512 ? avx512
-            : isa == Isa::avx2 ? avx2
-            : isa == Isa::sse4 ? sse4
-                               : nullptr;
-  return found ? found : generic;
+F pick(Isa isa, F sse4, F avx2, F avx512) {
+  return isa == Isa::avx512 ? avx512 : isa == Isa::avx2 ? avx2 : sse4;
 }
 
 }  // namespace braid::batch_norm
