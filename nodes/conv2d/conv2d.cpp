@@ -6,6 +6,7 @@
 
 #include "conv2d/ops.h"
 #include "conv2d/size.h"
+#include "ops/checks.h"
 
 namespace braid {
 namespace {
@@ -43,6 +44,7 @@ void check_padding(Builder& b, const Attr::List& padding) {
 }
 
 int64_t checked_channels(Builder& b, const Call& call) {
+  require_f32(b, call, 0);
   const Shape& x = b.type(call.in[0]).shape;
   if (x.size() != 4)
     b.fail("E0201",

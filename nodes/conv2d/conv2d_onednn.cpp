@@ -45,26 +45,28 @@ struct Question {
     return {size.groups, size.group_out(), size.group_in(), size.kernel[0], size.kernel[1]};
   }
 
-  Forward::primitive_desc forward(const dnnl::engine& engine) const {
+  // Eval has to give training's bits, so both ask for the same.
+  Forward::desc forward() const {
     constexpr auto direct = algorithm::convolution_direct;
-    constexpr auto training = prop_kind::forward_training;  // eval has to give the same bits
-    auto desc = bias ? Forward::desc(training, direct, x, w, b, y, stride, dilation, begin, end)
-                     : Forward::desc(training, direct, x, w, y, stride, dilation, begin, end);
-    return {desc, onednn::attributes(), engine};
+    constexpr auto training = prop_kind::forward_training;
+    return bias ? Forward::desc(training, direct, x, w, b, y, stride, dilation, begin, end)
+                : Forward::desc(training, direct, x, w, y, stride, dilation, begin, end);
   }
 
-  BackwardData::primitive_desc backward_data(const dnnl::engine& engine) const {
-    BackwardData::desc desc(algorithm::convolution_direct, x, w, y, stride, dilation, begin, end);
-    return {desc, onednn::attributes(), engine, forward(engine)};
+  BackwardData::desc backward_data() const {
+    return {algorithm::convolution_direct, x, w, y, stride, dilation, begin, end};
   }
 
-  BackwardWeights::primitive_desc backward_weights(const dnnl::engine& engine) const {
+  BackwardWeights::desc backward_weights() const {
     constexpr auto direct = algorithm::convolution_direct;
-    auto desc = bias ? BackwardWeights::desc(direct, x, w, b, y, stride, dilation, begin, end)
-                     : BackwardWeights::desc(direct, x, w, y, stride, dilation, begin, end);
-    return {desc, onednn::attributes(), engine, forward(engine)};
+    return bias ? BackwardWeights::desc(direct, x, w, b, y, stride, dilation, begin, end)
+                : BackwardWeights::desc(direct, x, w, y, stride, dilation, begin, end);
   }
 };
+
+Forward::primitive_desc hint(const Question& q, const dnnl::engine& engine) {
+  return {q.forward(), onednn::attributes(), engine};
+}
 
 bool named(const Description& md) { return onednn::format_of(md).has_value(); }
 
@@ -87,11 +89,12 @@ onednn::Place weight_input(onednn::Sequence& sequence, const Question& q, const 
 std::optional<Offer> forward_offer(const Signature& s) {
   Question q(conv_size(s.attrs, s.in[0], s.in[1], s.out[0]), s.in.size() > 2);
   onednn::Sequence sequence;
-  auto pd =
-      onednn::choose([&] { return q.forward(sequence.engine()); },
-                     [](auto& p) {
-                       return named(p.src_desc()) && named(p.weights_desc()) && named(p.dst_desc());
-                     });
+  auto desc = q.forward();
+  auto pd = onednn::choose(
+      [&] { return Forward::primitive_desc(desc, onednn::attributes(), sequence.engine()); },
+      [](auto& p) {
+        return named(p.src_desc()) && named(p.weights_desc()) && named(p.dst_desc());
+      });
   if (!pd) return {};
   std::vector<onednn::Argument> arguments = {
       {DNNL_ARG_SRC, onednn::input(0)},
@@ -110,11 +113,15 @@ std::optional<Offer> forward_offer(const Signature& s) {
 std::optional<Offer> grad_input_offer(const Signature& s) {
   Question q(conv_size(s.attrs, s.out[0], s.in[1], s.in[0]), false);
   onednn::Sequence sequence;
-  auto pd = onednn::choose([&] { return q.backward_data(sequence.engine()); },
-                           [](auto& p) {
-                             return named(p.diff_src_desc()) && named(p.weights_desc()) &&
-                                    named(p.diff_dst_desc());
-                           });
+  auto desc = q.backward_data();
+  auto forward = hint(q, sequence.engine());
+  auto pd = onednn::choose(
+      [&] {
+        return BackwardData::primitive_desc(desc, onednn::attributes(), sequence.engine(), forward);
+      },
+      [](auto& p) {
+        return named(p.diff_src_desc()) && named(p.weights_desc()) && named(p.diff_dst_desc());
+      });
   if (!pd) return {};
   auto weight = weight_input(sequence, q, pd->weights_desc());
   sequence.add(*pd, {{DNNL_ARG_DIFF_DST, onednn::input(0)},
@@ -128,11 +135,16 @@ std::optional<Offer> grad_input_offer(const Signature& s) {
 std::optional<Offer> grad_weight_offer(const Signature& s) {
   Question q(conv_size(s.attrs, s.in[0], s.out[0], s.in[1]), s.out.size() > 1);
   onednn::Sequence sequence;
-  auto pd = onednn::choose([&] { return q.backward_weights(sequence.engine()); },
-                           [](auto& p) {
-                             return named(p.src_desc()) && named(p.diff_weights_desc()) &&
-                                    named(p.diff_dst_desc());
-                           });
+  auto desc = q.backward_weights();
+  auto forward = hint(q, sequence.engine());
+  auto pd = onednn::choose(
+      [&] {
+        return BackwardWeights::primitive_desc(desc, onednn::attributes(), sequence.engine(),
+                                               forward);
+      },
+      [](auto& p) {
+        return named(p.src_desc()) && named(p.diff_weights_desc()) && named(p.diff_dst_desc());
+      });
   if (!pd) return {};
   auto md = pd->diff_weights_desc(), plain = onednn::plain(q.weight_dims());
   bool copied = q.size.groups > 1 && md != plain;

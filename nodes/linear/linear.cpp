@@ -4,11 +4,13 @@
 #include <braid/core/init.h>
 
 #include "linear/matmul.h"
+#include "ops/checks.h"
 
 namespace braid {
 namespace {
 
 int64_t checked_features(Builder& b, const Call& call) {
+  require_f32(b, call, 0);
   const Type& x = b.type(call.in[0]);
   if (x.rank() < 2)
     b.fail(

@@ -20,6 +20,11 @@ Kernel kernel(std::string op, std::function<std::optional<Offer>(const Signature
   return {std::move(op), "cpu", std::move(guarded)};
 }
 
+Format blocked_images(const DeviceTraits& traits) {
+  std::string isa = traits.isa.empty() ? current_isa() : traits.isa;
+  return isa == "avx512" ? "aBcd16b" : "aBcd8b";
+}
+
 int reluctance(const dnnl::primitive_desc_base& pd) {
   std::string_view impl = pd.impl_info_str();
   if (impl.find("gemm:") != impl.npos && impl.find("brgemm") == impl.npos) return 1;
