@@ -70,12 +70,14 @@ std::vector<int> Builder::add(std::string_view op, std::vector<int> in, Dict att
     types.push_back(value.type);
     needs |= value.needs_gradient;
     all_partial &= value.layout.kind == Layout::Kind::partial;
-    if (value.micro >= 0) node.micro = std::max(node.micro, value.micro);
   }
   bool stays_partial = def->linear && all_partial;
   for (int v : node.in) {
     const Layout& has = graph_.values[v].layout;
     bool merged = has.kind == Layout::Kind::partial && !stays_partial;
+    // What is merged is common to all micro-batches, as a loss's count is.
+    if (!merged && has.kind != Layout::Kind::copy)
+      node.micro = std::max(node.micro, graph_.values[size_t(v)].micro);
     node.wants.push_back(merged ? Layout::copy(group) : has);
   }
   int id = int(graph_.nodes.size());

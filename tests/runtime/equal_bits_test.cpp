@@ -75,19 +75,66 @@ TEST(EqualBitsOptions, HostsOpenMpThreadsDoNotMatter) {
   }
 }
 
+// Slices of one sample have no variance of their own: batches that give each replica at least two.
 TEST(EqualBitsOptions, SyncGroups) {
   std::vector<uint64_t> states;
   for (int group : {0, 1, 2}) {
     Model model = mlp(4, group);
-    auto base = trace_of(model, {.devices = {"cpu"}, .engine = "serial"});
-    for (int devices : {2, 3, 4})
-      expect_equal(model, base, {.devices = cpus(devices), .threads = 2},
-                   "group " + std::to_string(group));
+    auto trace = [&](SessionOptions options) {
+      options.digest = true;
+      Session session(model, std::move(options));
+      return run_steps(session, {32, 13, 9, 32});
+    };
+    auto base = trace({.devices = {"cpu"}, .engine = "serial"});
+    for (int devices : {2, 3, 4}) {
+      auto other = trace({.devices = cpus(devices), .threads = 2});
+      EXPECT_EQ(other.syncs, base.syncs) << "group " << group;
+      for (uint64_t state : other.states) EXPECT_EQ(state, base.states[0]) << "group " << group;
+    }
     states.push_back(base.states[0]);
   }
   EXPECT_NE(states[0], states[1]);
   EXPECT_NE(states[0], states[2]);
   EXPECT_NE(states[1], states[2]);
+}
+
+// ---- micro-batches ----------------------------------------------------------------------------
+
+Model with_micro_batches(Model model, int64_t count) {
+  model.batch.accumulate = count;
+  return model;
+}
+
+TEST(Accumulate, EqualBitsOverDevices) {
+  for (int64_t micros : {2, 3}) {
+    Model model = with_micro_batches(convnet(4), micros);
+    auto base = trace_of(model, {.devices = {"cpu"}, .engine = "serial"});
+    for (int devices : {1, 2, 4})
+      expect_equal(model, base, {.devices = cpus(devices), .threads = 2},
+                   std::to_string(micros) + " micro-batches");
+  }
+}
+
+// Without batch norm nothing sees more than one sample: micro-batches give the large batch's
+// gradient, up to the order of the sums.
+TEST(Accumulate, IsTheLargeBatchWhereSamplesDoNotMix) {
+  auto weights = [](int64_t micros) {
+    Chain chain({N, 20}, 2);
+    chain.add("fc1", "Linear", {{"out_features", 24}}).add("tanh", "Tanh");
+    chain.add("fc2", "Linear", {{"out_features", 10}});
+    Session session(with_micro_batches(chain.done(), micros), {.devices = {"cpu"}});
+    for (int64_t n : {32, 13, 3}) {
+      RandomBatch batch(session.model(), n, uint64_t(n));
+      session.step(batch.pointers, n, 0.1);
+    }
+    return session.state().weights();
+  };
+  auto whole = weights(1), cut = weights(4);
+  for (auto& [key, array] : whole) {
+    auto a = array.as<float>();
+    auto b = std::as_const(cut.at(key)).as<float>();
+    for (size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], 1e-6) << key;
+  }
 }
 
 // ---- mutants ----------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 // A step that fails ends on all replicas, names the culprit, and leaves State as it was.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
+#include <set>
 
 #include "support/models.h"
 
@@ -38,8 +40,9 @@ void inject(const std::string& engine, int trials) {
       EXPECT_EQ(e.fault(), Fault::run);
       EXPECT_NE(text.find("injected"), std::string::npos) << text;
       EXPECT_NE(text.find(describe(plan, step)), std::string::npos) << text;
-      if (step.node >= 0 && plan.nodes[size_t(step.node)].mark)
+      if (step.node >= 0 && plan.nodes[size_t(step.node)].mark) {
         EXPECT_NE(text.find("net.yaml:"), std::string::npos) << text;
+      }
     }
     ASSERT_EQ(session.state().digest(0), before);
     ASSERT_EQ(session.state().digest(1), before1);
