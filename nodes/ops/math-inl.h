@@ -67,7 +67,7 @@ HWY_INLINE V tanh(D d, V x) {
                          -5.37397155531e-2f, 1.33314422036e-1f, -3.33332819422e-1f);
   const V near = hn::Add(hn::Mul(hn::Mul(p, z), x), x);
   const V far = hn::Sub(one, hn::Div(two, hn::Add(exp(d, hn::Mul(two, size)), one)));
-  return hn::IfThenElse(hn::Lt(size, hn::Set(d, 0.625f)), near, hn::CopySign(far, x));
+  return hn::CopySign(hn::IfThenElse(hn::Lt(size, hn::Set(d, 0.625f)), near, far), x);
 }
 
 }  // namespace braid::HWY_NAMESPACE

@@ -10,10 +10,12 @@ namespace braid::testing {
 
 class LayerGraph {
  public:
-  LayerGraph(const Registry& registry, const LayerDef& def, const Sample& sample, Mode mode)
-      : def(def), b_(graph, registry, mode) {
+  LayerGraph(const Registry& registry, const LayerDef& def, const Sample& sample, Mode mode,
+             Freeze freeze = Freeze::none)
+      : def(def), graph_(std::make_unique<Graph>()), b_(*graph_, registry, mode) {
+    Graph& graph = *graph_;
     Diagnostics found;
-    Call call{.def = &def, .path = "it", .owner = "it"};
+    Call call{.def = &def, .path = "it", .owner = "it", .freeze = freeze};
     call.params = check_params(def.params, sample.params, def.name, {}, found);
     found.raise();
     for (auto& type : sample.inputs) call.in.push_back(input(type));
@@ -27,7 +29,9 @@ class LayerGraph {
     if (mode == Mode::train && def.gradient) differentiate();
   }
 
-  Graph graph;
+  Graph& operator*() const { return *graph_; }
+  Graph* operator->() const { return graph_.get(); }
+
   const LayerDef& def;
   std::vector<int> inputs, outputs;
   std::vector<int> upstream;       ///< gradient of each output; none for losses
@@ -35,6 +39,7 @@ class LayerGraph {
 
  private:
   int input(const Type& type) {
+    Graph& graph = *graph_;
     graph.inputs.push_back({"input" + std::to_string(graph.inputs.size()), type});
     return b_.input(int(graph.inputs.size()) - 1, 0);
   }
@@ -45,15 +50,17 @@ class LayerGraph {
       for (size_t i = 0; i < outputs.size(); ++i)
         upstream.push_back(g[i] = input(b_.type(outputs[i])));
     b_.backward(true);
-    auto back = def.gradient(b_, graph.calls[0], g);
+    const Call call = graph_->calls[0];
+    auto back = def.gradient(b_, call, g);
     for (size_t i = 0; i < back.size(); ++i) b_.add_gradient(inputs.at(i), back[i]);
     auto ends = inputs;
-    ends.insert(ends.end(), graph.state_values.begin(), graph.state_values.end());
+    ends.insert(ends.end(), graph_->state_values.begin(), graph_->state_values.end());
     for (int v : ends)
       if (int made = b_.needs_gradient(v) ? b_.gradient_of(v) : -1; made >= 0)
         gradient_of[v] = made;
   }
 
+  std::unique_ptr<Graph> graph_;
   Builder b_;
 };
 
@@ -69,9 +76,9 @@ inline Numbers draw(const Type& type, int64_t batch, int64_t classes, uint64_t k
 /// Every input of the graph, upstream gradients included.
 inline std::map<int, Numbers> draw_inputs(const LayerGraph& g, int64_t batch, int64_t classes) {
   std::map<int, Numbers> drawn;
-  for (size_t v = 0; v < g.graph.values.size(); ++v)
-    if (int index = g.graph.values[v].input; index >= 0)
-      drawn[int(v)] = draw(g.graph.values[v].type, batch, classes, uint64_t(index) + 100);
+  for (size_t v = 0; v < g->values.size(); ++v)
+    if (int index = g->values[v].input; index >= 0)
+      drawn[int(v)] = draw(g->values[v].type, batch, classes, uint64_t(index) + 100);
   return drawn;
 }
 

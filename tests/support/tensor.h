@@ -17,9 +17,10 @@ using Numbers = std::vector<double>;
 class Tensor {
  public:
   explicit Tensor(Operand o)
-      : operand(std::move(o)), bytes_(size_t(operand.bytes())), memory_(bytes_ + 3 * guard, fresh) {
-    auto at = reinterpret_cast<uintptr_t>(memory_.data()) + guard;
-    offset_ = (at + guard - 1) / guard * guard - reinterpret_cast<uintptr_t>(memory_.data());
+      : operand(std::move(o)), bytes_(size_t(operand.bytes())), memory_(bytes_ + 3 * line, guard) {
+    auto at = reinterpret_cast<uintptr_t>(memory_.data()) + line;
+    offset_ = (at + line - 1) / line * line - reinterpret_cast<uintptr_t>(memory_.data());
+    std::memset(data(), fresh, bytes_);
   }
   Tensor(const Tensor&) = delete;
 
@@ -34,10 +35,10 @@ class Tensor {
 
   /// Nothing was written before or behind it.
   bool intact() const {
-    auto is_fresh = [](unsigned char c) { return c == fresh; };
+    auto untouched = [](unsigned char c) { return c == guard; };
     auto begin = memory_.begin() + ptrdiff_t(offset_), end = begin + ptrdiff_t(bytes_);
-    return std::all_of(memory_.begin(), begin, is_fresh) &&
-           std::all_of(end, memory_.end(), is_fresh);
+    return std::all_of(memory_.begin(), begin, untouched) &&
+           std::all_of(end, memory_.end(), untouched);
   }
 
   /// Elements as numbers, in the order of memory.
@@ -69,8 +70,8 @@ class Tensor {
   }
 
  private:
-  static constexpr size_t guard = 64;
-  static constexpr unsigned char fresh = 0xFF;
+  static constexpr size_t line = 64;  // bytes: the alignment that kernels are promised
+  static constexpr unsigned char fresh = 0xFF, guard = 0xA5;
 
   template <class T>
   Numbers read() const {
