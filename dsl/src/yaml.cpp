@@ -74,6 +74,7 @@ class TreeBuilder : public YAML::EventHandler {
   void add_key(Open& map, Node node, size_t begin);
   void check_has_value(const Open& map);
   int quoted_length(size_t begin, const Place& at);
+  size_t line_end_after(size_t at);
 
   Reading& reading_;
   uint32_t source_;
@@ -83,6 +84,7 @@ class TreeBuilder : public YAML::EventHandler {
   std::unordered_map<size_t, Anchored> anchors_;
   size_t nodes_ = 0, bytes_ = 0, documents_ = 0;
   size_t last_end_ = 0;
+  size_t line_begin_ = 1, line_end_ = 0;  // of the line asked for last
   Place long_quote_ = {};
   std::vector<Member> without_value_;
 };
@@ -133,17 +135,16 @@ void TreeBuilder::OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) {
 /// Where nothing was typed the mark is that of the next value, maybe lines below: step back to the
 /// `-` or `:` that has no value.
 Place TreeBuilder::nothing_at(const YAML::Mark& mark) const {
-  size_t at = size_t(mark.pos);
+  size_t at = std::min(size_t(mark.pos), text_.size());
   bool typed = at < text_.size() && (text_[at] == '~' || text_[at] == 'n' || text_[at] == 'N');
   if (typed || at == 0) return place(mark);
   size_t before = text_.find_last_not_of(" \t\r\n", at - 1);
   if (before == std::string::npos) return place(mark);
-  Place found{source_, mark.line + 1, 0, 1};
-  found.line -= int(std::count(text_.begin() + ptrdiff_t(before),
-                               text_.begin() + ptrdiff_t(std::min(at, text_.size())), '\n'));
+  auto lines = std::count(text_.begin() + ptrdiff_t(before), text_.begin() + ptrdiff_t(at), '\n');
+  if (lines == 0) return {source_, mark.line + 1, mark.column + 1 - int(at - before), 1};
   size_t line_end = text_.rfind('\n', before);
-  found.column = int(before - (line_end == std::string::npos ? 0 : line_end + 1)) + 1;
-  return found;
+  size_t column = before - (line_end == std::string::npos ? 0 : line_end + 1) + 1;
+  return {source_, mark.line + 1 - int(lines), int(column), 1};
 }
 
 /// `{a, b: 1}` and `{a:1}`: a key without a colon, which usually comes from a comma or a missing
@@ -187,13 +188,22 @@ void TreeBuilder::OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) {
   last_end_ = size_t(mark.pos) + 1;
 }
 
+/// Remembered, because a million values may stand on one line.
+size_t TreeBuilder::line_end_after(size_t at) {
+  if (at < line_begin_ || at > line_end_) {
+    line_begin_ = at;
+    line_end_ = std::min(text_.find('\n', at), text_.size());
+  }
+  return line_end_;
+}
+
 int TreeBuilder::quoted_length(size_t begin, const Place& at) {
   char quote = begin < text_.size() ? text_[begin] : 0;
   if (quote != '"' && quote != '\'') return 1;  // a block scalar
   size_t end = begin + 1;
   while (end < text_.size() && text_[end] != quote)
     end += quote == '"' && text_[end] == '\\' ? 2 : 1;
-  size_t line_end = std::min(text_.find('\n', begin), text_.size());
+  size_t line_end = line_end_after(begin);
   if (end > line_end) long_quote_ = at;
   return int(std::min(end + 1, line_end) - begin);
 }
@@ -211,7 +221,7 @@ void TreeBuilder::OnScalar(const YAML::Mark& mark, const std::string& tag, YAML:
     stop("E0006", node.place, "a value of more than 1 MiB", "put data into a file of its own");
   count(node.place, 1, value.size());
   node.verbatim = text_.compare(begin + node.quoted, value.size(), value) == 0;
-  size_t line_end = std::min(text_.find('\n', begin), text_.size());
+  size_t line_end = line_end_after(begin);
   node.place.length = node.quoted
                           ? quoted_length(begin, node.place)
                           : int(std::max<size_t>(1, std::min(value.size(), line_end - begin)));
