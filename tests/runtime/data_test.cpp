@@ -218,6 +218,9 @@ TEST(NpySource, RefusesValuesThatDoNotFit) {
   expect(DType::u8, f64(-1), "the value -1 of sample 0 is no u8");
   expect(DType::i32, f64(std::nan("")), "the value nan of sample 0 is no i32");
   expect(DType::f32, f64(1e39), "the value 1e+39 of sample 0 is no f32");
+  expect(DType::boolean, Array::of<uint8_t>({3}, std::vector<uint8_t>{0, 1, 3}),
+         "the value 3 of sample 2 is no bool");
+  expect(DType::boolean, Array::of<uint8_t>({2}, std::vector<uint8_t>{0, 1}), "");
   expect(DType::boolean, f64(2), "the value 2 of sample 0 is no bool");
   expect(DType::i32, Array::of<int64_t>({1}, std::vector<int64_t>{1ll << 31}),
          "the value 2147483648 of sample 0 is no i32");

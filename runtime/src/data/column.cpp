@@ -1,10 +1,9 @@
 #include "data/column.h"
 
-#include <array>
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -123,26 +122,32 @@ class Converter {
   T value(From x, int64_t element) const {
     std::optional<T> result =
         affine_.identity() ? fit<T>(x) : fit<T>(affine_(static_cast<double>(x)));
-    if (result) return *result;
+    if (!result) refuse_value(x, element);
+    return *result;
+  }
+
+  [[noreturn]] void refuse_value(auto x, int64_t element) const {
     refuse("E0344", fmt::format("the value {} of sample {} is no {}", x, element / column_.elements,
                                 to_string(column_.dtype)));
   }
 
-  // A byte that the file does not hold must not be refused: each entry that does not fit is an
-  // error only where it is used.
+  // A byte for which there is no value is an error only where the file holds it.
   void make_table() {
-    std::array<int64_t, 256> first_use;
-    first_use.fill(-1);
-    auto codes = std::as_const(raw_).as<uint8_t>();
-    for (size_t i = codes.size(); i-- > 0;) first_use[codes[i]] = int64_t(i);
     with_type(column_.dtype, [&](auto type) {
       using T = typename decltype(type)::type;
       for (int code = 0; code < 256; ++code) {
-        int64_t at = first_use[size_t(code)];
-        store(column_.table, at < 0 ? T() : value<T>(uint8_t(code), at));
+        uint8_t byte = uint8_t(code);
+        std::optional<T> entry = affine_.identity() ? fit<T>(byte) : fit<T>(affine_(byte));
+        if (!entry) refuse_byte(byte);
+        store(column_.table, entry.value_or(T()));
       }
     });
     column_.stored = std::move(raw_.bytes);
+  }
+
+  void refuse_byte(uint8_t byte) const {
+    auto at = std::find(raw_.bytes.begin(), raw_.bytes.end(), std::byte{byte});
+    if (at != raw_.bytes.end()) refuse_value(byte, at - raw_.bytes.begin());
   }
 
   void convert_values() {
