@@ -8,56 +8,52 @@
 // clang-format off
 #include <hwy/foreach_target.h>
 #include "batch_norm/forward-inl.h"
+#include "batch_norm/sums-inl.h"
 // clang-format on
 
 HWY_BEFORE_NAMESPACE();
 namespace braid::batch_norm::HWY_NAMESPACE {
 
-constexpr int64_t kSumRun = 256 * kFour;  // floats between folds into f64
-constexpr int64_t kSumRows = 256;
-constexpr int64_t kJoin = 128 * kFour;  // small slices of several samples are summed together
+// g and g·(x - shift).
+template <bool kRelu, bool kSame>
+struct Passed {
+  const float *g, *x;
+  Four<Forward, kSame> forward;
+
+  template <int kSlot>
+  HWY_INLINE void add(int64_t at, Vec& sum, Vec& product) const {
+    add<kSlot>(hn::LoadU(F32(), g + at), hn::LoadU(F32(), x + at), sum, product);
+  }
+  template <int kSlot>
+  HWY_INLINE void add_first(int64_t at, int64_t n, Vec& sum, Vec& product) const {
+    add<kSlot>(load_first(g + at, n), load_first(x + at, n), sum, product);
+  }
+  template <int kSlot>
+  HWY_INLINE void add(Vec gv, Vec xv, Vec& sum, Vec& product) const {
+    const Forward& f = forward.template at<kSlot>();
+    const Vec centered = f.centered(xv);
+    const Vec passed = f.passed<kRelu>(gv, centered);
+    sum = hn::Add(sum, passed);
+    product = hn::MulAdd(passed, centered, product);
+  }
+};
 
 template <bool kRelu>
-HWY_INLINE void gather(const Forward& f, Vec g, Vec x, Vec& sum, Vec& product) {
-  Vec centered = f.centered(x);
-  g = f.passed<kRelu>(g, centered);
-  sum = hn::Add(sum, g);
-  product = hn::MulAdd(g, centered, product);
-}
+struct PassedRows {
+  const float *g, *x;
+  const Coefficients& k;
 
-// What does not fill four vectors: vector `kSlot` and those behind it.
-template <bool kRelu, int kSlot, class F>
-HWY_INLINE void gather_rest(const F& f, const float* g, const float* x, int64_t n, Sums& s,
-                            Sums& p) {
-  if (n <= 0) return;
-  const F32 d;
-  const Vec gv = n >= kLanes ? hn::LoadU(d, g) : load_first(g, n);
-  const Vec xv = n >= kLanes ? hn::LoadU(d, x) : load_first(x, n);
-  gather<kRelu>(f.template at<kSlot>(), gv, xv, s.at<kSlot>(), p.at<kSlot>());
-  if constexpr (kSlot < 3)
-    gather_rest<kRelu, kSlot + 1>(f, g + kLanes, x + kLanes, n - kLanes, s, p);
-}
+  HWY_INLINE Passed<kRelu, true> at(int64_t c, int64_t n) const {
+    const Forward f = n == kLanes ? forward_at(k, c) : forward_first(k, c, n);
+    return {g, x, {f, f, f, f}};
+  }
+};
 
 template <bool kRelu, int64_t kGroup>
-HWY_NOINLINE void sum_slices(const float* g, const float* x, int64_t runs, int64_t stride,
-                             int64_t length, const FourForward<kGroup>& constants, double* sum,
-                             double* product) {
-  const F32 d;
-  const auto f = constants;
-  Sums s = no_sums(), p = no_sums();
-  for (int64_t r = 0; r < runs; ++r, g += stride, x += stride) {
-    int64_t i = 0;
-    for (; i + kFour <= length; i += kFour) {
-      const int64_t j = i + kLanes, k = j + kLanes, l = k + kLanes;
-      gather<kRelu>(f.template at<0>(), hn::LoadU(d, g + i), hn::LoadU(d, x + i), s.v0, p.v0);
-      gather<kRelu>(f.template at<1>(), hn::LoadU(d, g + j), hn::LoadU(d, x + j), s.v1, p.v1);
-      gather<kRelu>(f.template at<2>(), hn::LoadU(d, g + k), hn::LoadU(d, x + k), s.v2, p.v2);
-      gather<kRelu>(f.template at<3>(), hn::LoadU(d, g + l), hn::LoadU(d, x + l), s.v3, p.v3);
-    }
-    gather_rest<kRelu, 0>(f, g + i, x + i, length - i, s, p);
-  }
-  add_to_channels<kGroup>(s, sum);
-  add_to_channels<kGroup>(p, product);
+HWY_NOINLINE void sum_passed(const float* g, const float* x, const Walk& walk,
+                             const Coefficients& k, int64_t channel, double* sum, double* product) {
+  const Passed<kRelu, same_for_all(kGroup)> term{g, x, forward_of<kGroup>(k, channel)};
+  sum_walk<kGroup>(term, walk, sum, product);
 }
 
 template <bool kRelu>
@@ -69,58 +65,26 @@ struct ReduceSlices {
 
   template <int64_t kGroup>
   HWY_INLINE void run() const {
-    const int64_t slice = v.slice(), length = std::min(slice, kSumRun);
-    const int64_t together = std::max<int64_t>(1, kJoin / slice);
-    for (int64_t n = 0; n < v.samples; n += together)
-      for (int64_t b = 0; b < v.groups(); ++b) {
-        const int64_t first = b * kGroup, channels = std::min(kGroup, v.channels - first);
-        const auto f = forward_of<kGroup>(k, first);
-        double sum[kGroup] = {}, product[kGroup] = {};
-        for (int64_t at = 0; at < slice; at += length) {
-          const int64_t from = n * v.sample() + b * slice + at;
-          sum_slices<kRelu, kGroup>(g + from, x + from, std::min(together, v.samples - n),
-                                    v.sample(), std::min(length, slice - at), f, sum, product);
-        }
-        for (int64_t j = 0; j < channels; ++j) {
-          sums[first + j] += sum[j];
-          sums[v.channels + first + j] += product[j];
-        }
+    for_each_walk(v, [this](int64_t from, const Walk& walk, int64_t group, int64_t) {
+      const int64_t first = group * kGroup;
+      double sum[kGroup] = {}, product[kGroup] = {};
+      sum_passed<kRelu, kGroup>(g + from, x + from, walk, k, first, sum, product);
+      for (int64_t j = 0; j < std::min(kGroup, v.channels - first); ++j) {
+        sums[first + j] += sum[j];
+        sums[v.channels + first + j] += product[j];
       }
+    });
   }
 };
 
 template <bool kRelu>
-HWY_NOINLINE void sum_rows(const float* g, const float* x, int64_t rows, int64_t width,
-                           const Coefficients& k, float* sum, float* product) {
-  const F32 d;
-  for (int64_t r = 0; r < rows; r += 4) {
-    const int64_t few = std::min<int64_t>(4, rows - r);
-    for (int64_t c = 0; c < width; c += kLanes) {
-      const int64_t n = std::min(kLanes, width - c);
-      const Forward f = n == kLanes ? forward_at(k, c) : forward_first(k, c, n);
-      Vec s = hn::LoadU(d, sum + c), p = hn::LoadU(d, product + c);
-      for (int64_t i = 0; i < few; ++i) {
-        const int64_t at = (r + i) * width + c;
-        Vec gv = n == kLanes ? hn::LoadU(d, g + at) : load_first(g + at, n);
-        Vec xv = n == kLanes ? hn::LoadU(d, x + at) : load_first(x + at, n);
-        gather<kRelu>(f, gv, xv, s, p);
-      }
-      hn::StoreU(s, d, sum + c);
-      hn::StoreU(p, d, product + c);
-    }
-  }
-}
-
-// The workspace holds two rows, each rounded up to whole vectors.
-template <bool kRelu>
-HWY_INLINE void reduce_rows(const View& v, const float* g, const float* x, const Coefficients& k,
-                            double* sums, void* workspace) {
-  const int64_t width = v.channels, padded = (width + kMaxGroup - 1) / kMaxGroup * kMaxGroup;
-  float *sum = static_cast<float*>(workspace), *product = sum + padded;
-  for (int64_t n = 0; n < v.samples; n += kSumRows) {
-    std::fill(sum, sum + 2 * padded, 0.0f);
-    sum_rows<kRelu>(g + n * width, x + n * width, std::min(kSumRows, v.samples - n), width, k, sum,
-                    product);
+HWY_NOINLINE void reduce_rows(const View& v, const float* g, const float* x, const Coefficients& k,
+                              double* sums, void* workspace) {
+  const int64_t width = v.channels;
+  float *sum = static_cast<float*>(workspace), *product = sum + row_room(width);
+  for (int64_t n = 0; n < v.samples; n += kRowRun) {
+    const PassedRows<kRelu> term{g + n * width, x + n * width, k};
+    sum_rows(term, std::min(kRowRun, v.samples - n), width, sum, product);
     for (int64_t c = 0; c < width; ++c) {
       sums[c] += sum[c];
       sums[width + c] += product[c];

@@ -25,7 +25,7 @@ std::string layer_for(size_t rank) {
 void check_input(Builder& b, const Call& c, const Ranks& ranks) {
   const Type& x = b.type(c.in[0]);
   if (x.dtype != DType::f32)
-    b.fail("E0205", std::string(ranks.layer) + " needs f32 and was given " + to_string(x));
+    b.fail("E0230", std::string(ranks.layer) + " needs f32 and was given " + to_string(x));
   if (x.rank() < ranks.least || x.rank() > ranks.most)
     b.fail("E0203",
            std::string(ranks.layer) + " takes " + ranks.shapes + " and was given " +
@@ -87,7 +87,7 @@ std::vector<int> forward(Builder& b, Call& c, const Ranks& ranks) {
     return b.add("normalize_eval", inputs(c, {x, c.saved["mean"], c.saved["var"]}),
                  kernel_attrs(c));
   if (c.freeze == Freeze::stats || c.freeze == Freeze::all)
-    b.fail("E0205", "its statistics cannot be frozen: track_running_stats is false",
+    b.fail("E0209", "its statistics cannot be frozen: track_running_stats is false",
            "freeze: params keeps weight and bias as they are");
   const int m = c.saved["moments"] = b.one("moments", {x});
   if (b.training() && c.saved.contains("mean")) add_running(b, c, m);

@@ -11,86 +11,56 @@
 #include "batch_norm/simd.h"
 // clang-format off
 #include <hwy/foreach_target.h>  // compiles this file once for each instruction set
-#include "batch_norm/lanes-inl.h"
+#include "batch_norm/sums-inl.h"
 // clang-format on
 
 HWY_BEFORE_NAMESPACE();
 namespace braid::batch_norm::HWY_NAMESPACE {
 
-constexpr int64_t kRun = 256 * kFour;   // floats between folds: each lane adds 256 of them
-constexpr int64_t kPilot = 8 * kFour;   // floats whose mean is the first shift
-constexpr int64_t kJoin = 128 * kFour;  // small slices of several samples are summed together
-constexpr int64_t kRowRun = 256;        // rows between folds
+// The mean of the first values is the first shift: of so many floats of a slice, and rows.
+constexpr int64_t kPilot = 8 * kFour, kPilotRows = 32;
 
-HWY_INLINE void gather(Vec x, Vec shift, Vec& sum, Vec& square) {
-  Vec d = hn::Sub(x, shift);
-  sum = hn::Add(sum, d);
-  square = hn::MulAdd(d, d, square);
-}
+// x - shift and its square.
+template <bool kSame>
+struct Spread {
+  const float* x;
+  Four<Vec, kSame> shift;
 
-// What does not fill four vectors: vector `kSlot` and those behind it.
-template <int kSlot, class Shift>
-HWY_INLINE void gather_rest(const float* x, int64_t n, const Shift& k, Sums& s, Sums& q) {
-  if (n >= kLanes) {
-    gather(hn::LoadU(F32(), x), k.template at<kSlot>(), s.at<kSlot>(), q.at<kSlot>());
-    if constexpr (kSlot < 3) gather_rest<kSlot + 1>(x + kLanes, n - kLanes, k, s, q);
-  } else if (n > 0) {
-    Vec d = hn::Sub(load_first(x, n), k.template at<kSlot>());
-    d = hn::IfThenElseZero(hn::FirstN(F32(), size_t(n)), d);
-    s.at<kSlot>() = hn::Add(s.at<kSlot>(), d);
-    q.at<kSlot>() = hn::MulAdd(d, d, q.at<kSlot>());
+  template <int kSlot>
+  HWY_INLINE void add(int64_t at, Vec& sum, Vec& square) const {
+    const Vec d = hn::Sub(hn::LoadU(F32(), x + at), shift.template at<kSlot>());
+    sum = hn::Add(sum, d);
+    square = hn::MulAdd(d, d, square);
   }
-}
+  template <int kSlot>
+  HWY_INLINE void add_first(int64_t at, int64_t n, Vec& sum, Vec& square) const {
+    const Vec all = hn::Sub(load_first(x + at, n), shift.template at<kSlot>());
+    const Vec d = hn::IfThenElseZero(hn::FirstN(F32(), size_t(n)), all);
+    sum = hn::Add(sum, d);
+    square = hn::MulAdd(d, d, square);
+  }
+};
 
-// Sums of x - shift and its square over `runs` pieces of `length` floats, `stride` apart; one of
-// each for every channel of the group.
+struct SpreadRows {
+  const float *x, *shift;
+
+  HWY_INLINE Spread<true> at(int64_t c, int64_t n) const {
+    const Vec k = n == kLanes ? hn::LoadU(F32(), shift + c) : load_first(shift + c, n);
+    return {x, {k, k, k, k}};
+  }
+};
+
 template <int64_t kGroup>
-HWY_NOINLINE void sum_slices(const float* x, int64_t runs, int64_t stride, int64_t length,
-                             const float* shift, double* sum, double* square) {
-  const F32 d;
+HWY_NOINLINE void sum_spread(const float* x, const Walk& walk, const float* shift, double* sum,
+                             double* square) {
   const Four<Vec, same_for_all(kGroup)> k{repeated<kGroup>(shift, 0), repeated<kGroup>(shift, 1),
                                           repeated<kGroup>(shift, 2), repeated<kGroup>(shift, 3)};
-  Sums s = no_sums(), q = no_sums();
-  for (int64_t r = 0; r < runs; ++r, x += stride) {
-    int64_t i = 0;
-    for (; i + kFour <= length; i += kFour) {
-      gather(hn::LoadU(d, x + i), k.template at<0>(), s.v0, q.v0);
-      gather(hn::LoadU(d, x + i + kLanes), k.template at<1>(), s.v1, q.v1);
-      gather(hn::LoadU(d, x + i + 2 * kLanes), k.template at<2>(), s.v2, q.v2);
-      gather(hn::LoadU(d, x + i + 3 * kLanes), k.template at<3>(), s.v3, q.v3);
-    }
-    gather_rest<0>(x + i, length - i, k, s, q);
-  }
-  add_to_channels<kGroup>(s, sum);
-  add_to_channels<kGroup>(q, square);
+  sum_walk<kGroup>(Spread<same_for_all(kGroup)>{x, k}, walk, sum, square);
 }
 
-// The same sums down the columns of `rows` rows of `width` floats.
-HWY_NOINLINE void sum_rows(const float* x, int64_t rows, int64_t width, const float* shift,
-                           float* sum, float* square) {
-  const F32 d;
-  std::fill(sum, sum + width, 0.0f);
-  std::fill(square, square + width, 0.0f);
-  int64_t r = 0;
-  for (; r + 4 <= rows; r += 4, x += 4 * width) {
-    int64_t c = 0;
-    for (; c + kLanes <= width; c += kLanes) {
-      Vec k = hn::LoadU(d, shift + c), s = hn::LoadU(d, sum + c), q = hn::LoadU(d, square + c);
-      for (int64_t i = 0; i < 4; ++i) gather(hn::LoadU(d, x + i * width + c), k, s, q);
-      hn::StoreU(s, d, sum + c);
-      hn::StoreU(q, d, square + c);
-    }
-    for (; c < width; ++c)
-      for (int64_t i = 0; i < 4; ++i) {
-        float e = x[i * width + c] - shift[c];
-        sum[c] += e, square[c] += e * e;
-      }
-  }
-  for (; r < rows; ++r, x += width)
-    for (int64_t c = 0; c < width; ++c) {
-      float e = x[c] - shift[c];
-      sum[c] += e, square[c] += e * e;
-    }
+HWY_NOINLINE void sum_spread_rows(const float* x, int64_t rows, int64_t width, const float* shift,
+                                  float* sum, float* square) {
+  sum_rows(SpreadRows{x, shift}, rows, width, sum, square);
 }
 
 // Merges a run of `count` values into the `before` values that came earlier.
@@ -107,7 +77,7 @@ template <int64_t kGroup>
 HWY_INLINE void pilot(const float* x, int64_t length, float* shift) {
   double sum[kGroup] = {}, square[kGroup] = {};
   std::copy(x, x + kGroup, shift);
-  sum_slices<kGroup>(x, 1, 0, length, shift, sum, square);
+  sum_spread<kGroup>(x, {1, 0, length}, shift, sum, square);
   for (int64_t j = 0; j < kGroup; ++j) shift[j] += float(sum[j] * double(kGroup) / double(length));
 }
 
@@ -116,50 +86,41 @@ struct SliceMoments {
   const float* x;
   double *mean, *m2;
 
-  // One run of one group: `runs` pieces of `piece` floats, `before` values come earlier.
   template <int64_t kGroup>
-  HWY_INLINE void add_run(const float* from, int64_t runs, int64_t piece, double before,
-                          int64_t first) const {
+  HWY_INLINE void run() const {
+    for_each_walk(v, [this](int64_t from, const Walk& walk, int64_t group, int64_t before) {
+      add<kGroup>(x + from, walk, group * kGroup, double(before));
+    });
+  }
+  template <int64_t kGroup>
+  HWY_INLINE void add(const float* from, const Walk& walk, int64_t first, double before) const {
     const int64_t channels = std::min(kGroup, v.channels - first);
-    const double count = double(runs * (piece / kGroup));
     float shift[kGroup] = {};
     if (before == 0)
-      pilot<kGroup>(from, std::min(piece, kPilot), shift);
+      pilot<kGroup>(from, std::min(walk.length, kPilot), shift);
     else
       for (int64_t j = 0; j < channels; ++j) shift[j] = float(mean[first + j]);
     double sum[kGroup] = {}, square[kGroup] = {};
-    sum_slices<kGroup>(from, runs, v.sample(), piece, shift, sum, square);
+    sum_spread<kGroup>(from, walk, shift, sum, square);
+    const double count = double(walk.runs * (walk.length / kGroup));
     for (int64_t j = 0; j < channels; ++j)
       fold(before, count, shift[j], sum[j], square[j], mean[first + j], m2[first + j]);
-  }
-
-  // Small slices of several samples make one run; a large slice is cut into several.
-  template <int64_t kGroup>
-  HWY_INLINE void run() const {
-    const int64_t slice = v.slice(), length = std::min(slice, kRun);
-    const int64_t together = std::max<int64_t>(1, kJoin / slice);
-    for (int64_t n = 0; n < v.samples; n += together)
-      for (int64_t g = 0; g < v.groups(); ++g)
-        for (int64_t at = 0; at < slice; at += length)
-          add_run<kGroup>(x + n * v.sample() + g * slice + at, std::min(together, v.samples - n),
-                          std::min(length, slice - at), double(n * v.points + at / kGroup),
-                          g * kGroup);
   }
 };
 
 HWY_INLINE void moments_of_rows(const View& v, const float* x, double* mean, double* m2,
                                 void* workspace) {
-  const int64_t width = v.channels, few = std::min<int64_t>(v.samples, 8);
+  const int64_t width = v.channels, few = std::min(v.samples, kPilotRows);
   float* shift = static_cast<float*>(workspace);
-  float *sum = shift + width, *square = sum + width;
+  float *sum = shift + row_room(width), *square = sum + row_room(width);
   std::copy(x, x + width, shift);
-  sum_rows(x, few, width, shift, sum, square);
+  sum_spread_rows(x, few, width, shift, sum, square);
   for (int64_t c = 0; c < width; ++c) shift[c] += sum[c] / float(few);
   for (int64_t n = 0; n < v.samples; n += kRowRun) {
     const int64_t rows = std::min(kRowRun, v.samples - n);
     if (n)
       for (int64_t c = 0; c < width; ++c) shift[c] = float(mean[c]);
-    sum_rows(x + n * width, rows, width, shift, sum, square);
+    sum_spread_rows(x + n * width, rows, width, shift, sum, square);
     for (int64_t c = 0; c < width; ++c)
       fold(double(n), double(rows), shift[c], sum[c], square[c], mean[c], m2[c]);
   }
@@ -205,7 +166,7 @@ MomentsFn moments_kernel(Isa isa) {
 }
 
 int64_t moments_workspace(const View& v) {
-  return v.rows() ? 3 * v.channels * int64_t(sizeof(float)) : 0;
+  return v.rows() ? 3 * (v.channels + 16) * int64_t(sizeof(float)) : 0;
 }
 
 }  // namespace braid::batch_norm

@@ -1,0 +1,419 @@
+// What batch norm promises about numbers: moments of hard data, the merge over replicas, values
+// from the synchronized batch norm that Braid descends from, gradients, running statistics.
+#include "nodes/batch_norm_rig.h"
+
+namespace braid {
+namespace {
+
+using testing::Array;
+using testing::expect_close;
+using testing::moments_array;
+using testing::random_array;
+using testing::reference;
+using testing::Rig;
+
+struct Exact {
+  long double mean = 0, m2 = 0;
+};
+
+// Channel c of x [N, C, points], in long double.
+Exact exact_moments(const Array& x, int64_t c) {
+  const int64_t points = x.size() / x.dims[0] / x.dims[1];
+  auto each = [&](auto f) {
+    for (int64_t n = 0; n < x.dims[0]; ++n)
+      for (int64_t p = 0; p < points; ++p)
+        f(static_cast<long double>(x[(n * x.dims[1] + c) * points + p]));
+  };
+  Exact e;
+  each([&](long double v) { e.mean += v; });
+  e.mean /= static_cast<long double>(x.dims[0] * points);
+  each([&](long double v) { e.m2 += (v - e.mean) * (v - e.mean); });
+  return e;
+}
+
+void expect_exact(const Array& x, const std::string& what, double digits = 1e-6) {
+  const int64_t channels = x.dims[1];
+  for (const Format& format : {Format{}, Format{x.dims.size() == 4 ? "aBcd16b" : ""}}) {
+    const Array m = Rig{.format = format}.run("moments", {x});
+    for (int64_t c = 0; c < channels; ++c) {
+      const Exact e = exact_moments(x, c);
+      const double std = std::sqrt(double(e.m2) / m[c]);
+      EXPECT_EQ(m[c], double(x.size() / channels)) << what;
+      EXPECT_LE(std::abs(double(m[channels + c] - e.mean)),
+                digits * std + 1e-15 * std::abs(double(e.mean)))
+          << what;
+      EXPECT_LE(std::abs(double(m[2 * channels + c] / e.m2 - 1)), digits)
+          << what << " '" << format << "'";
+    }
+  }
+}
+
+const std::vector<std::vector<int64_t>> kShapes = {{4096, 3}, {64, 3, 32, 32}, {5, 3, 7, 5}};
+
+TEST(Moments, HoldSixDigitsHoweverFarTheMean) {
+  for (auto& dims : kShapes) {
+    expect_exact(random_array(dims, 1, 0, 1), "mean 0");
+    expect_exact(random_array(dims, 2, 1e4, 1), "mean 1e4");
+    expect_exact(random_array(dims, 3, 1e6, 1), "mean 1e6");
+    expect_exact(random_array(dims, 4, 1e4, 0.01), "mean 1e4, std 0.01");
+    expect_exact(random_array(dims, 5, -123.7, 1e-3), "mean -123.7, std 1e-3");
+  }
+}
+
+TEST(Moments, DoNotLeanOnTheFirstValue) {
+  for (auto& dims : kShapes)
+    for (double first : {0.0, -1e6, 1e9}) {
+      Array x = random_array(dims, 6, 1e4, 1);
+      const int64_t points = x.size() / dims[0] / dims[1];
+      for (int64_t c = 0; c < dims[1]; ++c) x[c * points] = first;
+      expect_exact(x, "outlier in front", 5e-6);
+    }
+}
+
+TEST(Moments, FollowAMeanThatDrifts) {
+  for (auto& dims : kShapes) {
+    Array x = random_array(dims, 7, 0, 1);
+    for (int64_t i = 0; i < x.size(); ++i) x[i] = float(x[i] + 1e3 * double(i) / double(x.size()));
+    expect_exact(x, "drift");
+    for (int64_t i = 0; i < x.size(); ++i) x[i] = float(x[i] + (i < x.size() / 2 ? 0 : 1e6));
+    expect_exact(x, "jump", 5e-6);
+  }
+}
+
+TEST(Moments, OfEqualValuesHaveNoSpread) {
+  for (auto& dims : kShapes)
+    for (double value : {0.0, 0.1, -123.456, 1e7, 1e10, 1e30}) {
+      Array x = random_array(dims, 8);
+      for (auto& v : x.data) v = float(value);
+      for (const Format& format : {Format{}, Format{dims.size() == 4 ? "aBcd16b" : ""}}) {
+        const Array m = Rig{.format = format}.run("moments", {x});
+        for (int64_t c = 0; c < dims[1]; ++c) {
+          EXPECT_EQ(m[dims[1] + c], double(float(value)));
+          EXPECT_EQ(m[2 * dims[1] + c], 0) << value << " '" << format << "'";
+        }
+      }
+    }
+}
+
+TEST(Moments, SurviveSquaresThatOverflowAFloat) {
+  for (auto& dims : kShapes) expect_exact(random_array(dims, 9, 1e30, 1e29), "1e30");
+}
+
+TEST(Moments, OfThirtyThreeMillionValuesDoNotSaturate) {
+  const int64_t count = int64_t{1} << 25;
+  std::vector<float> x(static_cast<size_t>(count));
+  for (int64_t i = 0; i < count; ++i) x[size_t(i)] = float(i % 1024) / 1024;
+  double m[3] = {};
+  testing::OpCall("moments", {{DType::f32, {2, 1, count / 2}}}, {{DType::f64, {3, 1}}})
+      .run({x.data()}, {m});
+  EXPECT_EQ(m[0], double(count));
+  EXPECT_NEAR(m[1], 1023.0 / 2048, 1e-8);
+  EXPECT_NEAR(m[2] / double(count), (1024.0 * 1024 - 1) / 12 / 1024 / 1024, 1e-8);
+}
+
+TEST(Moments, KeepANaNToItsChannel) {
+  for (auto& dims : kShapes)
+    for (double bad : {double(NAN), double(INFINITY)}) {
+      const Array clean = random_array(dims, 11);
+      Array x = clean;
+      const int64_t points = x.size() / dims[0] / dims[1];
+      x[(dims[0] - 1) * dims[1] * points + points] = bad;  // channel 1 of the last sample
+      const Array m = Rig{}.run("moments", {x}), expected = Rig{}.run("moments", {clean});
+      for (int64_t c : {0, 2}) EXPECT_EQ(m[2 * dims[1] + c], expected[2 * dims[1] + c]);
+      EXPECT_TRUE(std::isnan(m[2 * dims[1] + 1]));
+      const Array y = Rig{}.run("normalize", {x, m}, {{"eps", 1e-5}, {"relu", true}});
+      EXPECT_TRUE(std::isnan(y[points]));
+      EXPECT_FALSE(std::isnan(y[0]));
+    }
+}
+
+// ---- merge_chan ---------------------------------------------------------------------------------
+
+Array merge(const Array& left, const Array& right) {
+  return Rig{}.run("merge_chan", {left, right});
+}
+
+Array moments_of(uint64_t key, int64_t n, double mean) {
+  return reference("moments", {random_array({n, 4}, key, mean, 1 + double(key))});
+}
+
+TEST(MergeChan, IsTheMomentsOfTheUnion) {
+  const Array a = random_array({5, 4}, 1, 3), b = random_array({2, 4}, 2, -1);
+  Array both = a;
+  both.dims[0] = 7;
+  both.data.insert(both.data.end(), b.data.begin(), b.data.end());
+  expect_close(merge(reference("moments", {a}), reference("moments", {b})),
+               reference("moments", {both}), 1e-14);
+}
+
+TEST(MergeChan, TakesNothingFromAnEmptySlice) {
+  const Array a = moments_of(1, 5, 1e3 / 3), none = moments_array(std::vector<double>(12, 0));
+  EXPECT_EQ(merge(a, none).data, a.data);
+  EXPECT_EQ(merge(none, a).data, a.data);
+  EXPECT_EQ(merge(none, none).data, none.data);
+}
+
+TEST(MergeChan, IsAssociativeUpToRounding) {
+  const Array a = moments_of(1, 5, 10), b = moments_of(2, 1, -3), c = moments_of(3, 30, 2);
+  expect_close(merge(merge(a, b), c), merge(a, merge(b, c)), 1e-12);
+}
+
+TEST(MergeChan, DoesNotCommuteInItsLastBits) {
+  int differ = 0;
+  for (uint64_t k = 1; k < 30; ++k) {
+    const Array a = moments_of(k, 5, 10), b = moments_of(k + 50, 7, -3);
+    differ += merge(a, b).data != merge(b, a).data;
+    expect_close(merge(a, b), merge(b, a), 1e-14);
+  }
+  EXPECT_GT(differ, 0);
+}
+
+TEST(MergeChan, IsLinearSoThatPartsMayBeMergedInTheirTree) {
+  EXPECT_TRUE(testing::builtin().op("merge_chan")->linear);
+  EXPECT_EQ(testing::builtin().op("moments")->merge, "chan");
+  EXPECT_EQ(testing::builtin().op("bn_reduce")->merge, "sum");
+  EXPECT_EQ(testing::builtin().op("bn_eval_reduce")->merge, "sum");
+}
+
+// ---- golden values of the original, in f64
+// -------------------------------------------------------
+
+struct Golden {
+  const char* mode;
+  std::vector<double> y, dx, dweight;
+};
+
+Array f64(std::vector<int64_t> dims, std::vector<double> data) {
+  return {std::move(dims), std::move(data)};
+}
+
+Array rows(const Array& a, int64_t from, int64_t to) {
+  const int64_t width = a.size() / a.dims[0];
+  Array part{a.dims, {a.data.begin() + from * width, a.data.begin() + to * width}, a.dtype};
+  part.dims[0] = to - from;
+  return part;
+}
+
+Array sum(Array a, const Array& b) {
+  for (int64_t i = 0; i < a.size(); ++i) a[i] += b[i];
+  return a;
+}
+
+void check_golden(const Golden& golden, bool on_cpu, double tolerance) {
+  auto run = [&](const char* op, const std::vector<Array>& in, const Dict& attrs = {}) {
+    return on_cpu ? Rig{}.run(op, in, attrs) : reference(op, in, attrs);
+  };
+  const Array x = f64({4, 2}, {1, -2, 2, 0.5, 4, 3, -1, 1});
+  const Array g = f64({4, 2}, {.1, -.2, .3, .4, -.5, .6, .7, -.8});
+  const Array weight = f64({2}, {1.5, 0.5}), bias = f64({2}, {0.25, -1});
+  const Dict attrs = {{"eps", 0.5}, {"eps_mode", golden.mode}, {"affine", true}};
+  // Replicas of 3 and 1 rows.
+  const Array x0 = rows(x, 0, 3), x1 = rows(x, 3, 4), g0 = rows(g, 0, 3), g1 = rows(g, 3, 4);
+  const Array m = merge(run("moments", {x0}), run("moments", {x1}));
+  Array y = run("normalize", {x0, m, weight, bias}, attrs);
+  const Array y1 = run("normalize", {x1, m, weight, bias}, attrs);
+  y.data.insert(y.data.end(), y1.data.begin(), y1.data.end());
+  expect_close(y, f64({4, 2}, golden.y), tolerance);
+
+  const Array s = sum(run("bn_reduce", {g0, x0, m, weight, bias}, attrs),
+                      run("bn_reduce", {g1, x1, m, weight, bias}, attrs));
+  Array dx = run("bn_dx", {g0, x0, m, s, weight, bias}, attrs);
+  const Array dx1 = run("bn_dx", {g1, x1, m, s, weight, bias}, attrs);
+  dx.data.insert(dx.data.end(), dx1.data.begin(), dx1.data.end());
+  expect_close(dx, f64({4, 2}, golden.dx), tolerance);
+  expect_close(run("bn_row", {s}, {{"row", 1}}), f64({2}, golden.dweight), tolerance);
+  const Array dbias = run("bn_row", {s}, {{"row", 0}});
+  EXPECT_NEAR(dbias[0], 0.6, tolerance);
+  EXPECT_NEAR(dbias[1], 0, tolerance);
+}
+
+const Golden kPlus = {
+    "plus",
+    {-0.13729833462074165, -1.6849444767061144, 0.6372983346207417, -1.0326164036526722,
+     2.186491673103708, -0.38028833059922984, -1.6864916731037083, -0.9021507890419836},
+    {-0.11360751148875087, 0.022428982256475796, 0.19106717841289922, 0.10792559778858654,
+     -0.12909944487358055, 0.08904972163214651, 0.0516397779494322, -0.21940430167720887},
+    {-1.4975535605335344, 0.834979933508406}};
+const Golden kClamp = {
+    "clamp",
+    {-0.16602514716892186, -1.7369555266607763, 0.6660251471689218, -1.0350931203171798,
+     2.3301257358446095, -0.3332307139735834, -1.8301257358446095, -0.8947206390484606},
+    {-0.1344081244699593, 0.03678727095318161, 0.2176131539037437, 0.11672352137024541,
+     -0.0768046425542625, 0.08436178677233376, -0.006400386879521824, -0.23787257909576082},
+    {-1.6086305690531644, 0.8983838801198035}};
+
+TEST(GoldenVectors, OfTheOriginalComeOutOfTheReference) {
+  check_golden(kPlus, false, 1e-14);
+  check_golden(kClamp, false, 1e-14);
+}
+
+TEST(GoldenVectors, OfTheOriginalComeOutOfTheKernels) {
+  check_golden(kPlus, true, 2e-7);
+  check_golden(kClamp, true, 2e-7);
+}
+
+TEST(GoldenVectors, ClampCutsThePathThroughTheVariance) {
+  const Array x = f64({4, 1}, {1, 1.001, 0.999, 1}), g = f64({4, 1}, {1, 2, 3, 4});
+  const Dict attrs = {{"eps", 1e-5}, {"eps_mode", "clamp"}, {"affine", false}};
+  const Array m =
+      merge(reference("moments", {rows(x, 0, 2)}), reference("moments", {rows(x, 2, 4)}));
+  const Array s = sum(reference("bn_reduce", {rows(g, 0, 2), rows(x, 0, 2), m}, attrs),
+                      reference("bn_reduce", {rows(g, 2, 4), rows(x, 2, 4), m}, attrs));
+  const Array expected = f64(
+      {4, 1}, {-474.34164902525686, -158.11388300841895, 158.11388300841895, 474.34164902525686});
+  expect_close(reference("bn_dx", {g, x, m, s}, attrs), expected, 1e-14);
+  expect_close(Rig{}.run("bn_dx", {g, x, m, s}, attrs), expected, 1e-7);
+}
+
+// ---- gradients of the reference by finite differences
+// ---------------------------------------------
+
+struct Setting {
+  const char* mode;
+  double eps;
+  bool relu, frozen, affine;
+};
+
+// The layer as a function of all that it depends on, summed up with weights g.
+double objective(const Setting& t, const Dict& attrs, const Array& g, const std::vector<Array>& v) {
+  std::vector<Array> in = {v[0]};
+  if (t.frozen)
+    in.insert(in.end(), {v[3], v[4]});
+  else
+    in.push_back(reference("moments", {v[0]}));
+  if (t.affine) in.insert(in.end(), {v[1], v[2]});
+  const Array y = reference(t.frozen ? "normalize_eval" : "normalize", in, attrs);
+  double sum = 0;
+  for (int64_t i = 0; i < y.size(); ++i) sum += g[i] * y[i];
+  return sum;
+}
+
+Array numeric(const Setting& t, const Dict& attrs, const Array& g, std::vector<Array> v,
+              size_t of) {
+  Array d = v[of];
+  for (int64_t i = 0; i < d.size(); ++i) {
+    const double at = v[of][i], h = 1e-5;
+    v[of][i] = at + h;
+    const double up = objective(t, attrs, g, v);
+    v[of][i] = at - h;
+    d[i] = (up - objective(t, attrs, g, v)) / (2 * h);
+    v[of][i] = at;
+  }
+  return d;
+}
+
+TEST(BatchNormGradient, OfTheReferenceIsItsDerivative) {
+  for (const Setting& t : std::vector<Setting>{{"plus", 0.1, false, false, true},
+                                               {"plus", 0.1, true, false, true},
+                                               {"plus", 1e-5, false, false, false},
+                                               {"clamp", 0.1, true, false, true},
+                                               {"clamp", 50, false, false, true},
+                                               {"plus", 0.1, true, true, true},
+                                               {"clamp", 50, false, true, false}}) {
+    const Dict attrs = {
+        {"eps", t.eps}, {"eps_mode", t.mode}, {"affine", t.affine}, {"relu", t.relu}};
+    const Array g = random_array({4, 3, 2, 3}, 1);
+    const std::vector<Array> v = {random_array({4, 3, 2, 3}, 2, 1, 2), random_array({3}, 3, 1, 0.3),
+                                  random_array({3}, 4), random_array({3}, 5, 1),
+                                  random_array({3}, 6, 3, 0.1)};
+    std::vector<Array> in = {g, v[0]};
+    if (t.frozen)
+      in.insert(in.end(), {v[3], v[4]});
+    else
+      in.push_back(reference("moments", {v[0]}));
+    auto with_affine = [&](std::vector<Array> first) {
+      if (t.affine) first.insert(first.end(), {v[1], v[2]});
+      return first;
+    };
+    const Array s = reference(t.frozen ? "bn_eval_reduce" : "bn_reduce", with_affine(in), attrs);
+    if (!t.frozen) in.push_back(s);
+    const Array dx = reference(t.frozen ? "bn_eval_dx" : "bn_dx", with_affine(in), attrs);
+    const std::string what =
+        std::string(t.mode) + (t.relu ? " relu" : "") + (t.frozen ? " frozen" : "");
+    expect_close(dx, numeric(t, attrs, g, v, 0), 1e-7, what + " dx");
+    if (!t.affine) continue;
+    expect_close(testing::row_of(s, 1), numeric(t, attrs, g, v, 1), 1e-7, what + " dweight");
+    expect_close(testing::row_of(s, 0), numeric(t, attrs, g, v, 2), 1e-7, what + " dbias");
+  }
+}
+
+// ---- counts and running statistics
+// ---------------------------------------------------------------
+
+TEST(BatchNormCounts, ASingleValuePerChannelIsRefusedInTraining) {
+  const Array x = random_array({1, 3}, 1), m = reference("moments", {x});
+  for (bool on_cpu : {false, true}) try {
+      on_cpu ? Rig{}.run("normalize", {x, m}) : reference("normalize", {x, m});
+      FAIL() << "was accepted";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.fault(), Fault::run);
+      EXPECT_EQ(e.diagnostics()[0].code, "E0410");
+      EXPECT_NE(e.diagnostics()[0].helps.find("larger batch"), std::string::npos);
+    }
+}
+
+TEST(BatchNormCounts, ASingleValueOnOneReplicaIsFine) {
+  const Array x = random_array({1, 3}, 1), other = random_array({1, 3}, 2);
+  const Array m = merge(reference("moments", {x}), reference("moments", {other}));
+  expect_close(Rig{}.run("normalize", {x, m}), reference("normalize", {x, m}), 1e-6);
+}
+
+struct Running {
+  std::vector<float> mean{0, 0}, var{1, 1};
+  int64_t batches = 0;
+
+  void update(const Array& m, const Dict& attrs) {
+    Signature s{"bn_running",
+                attrs,
+                {{DType::f64, {3, 2}}, {DType::f32, {2}}, {DType::f32, {2}}, {DType::i64, {}}},
+                {}};
+    std::vector<double> moments = m.data;
+    std::vector<void*> in = {moments.data(), mean.data(), var.data(), &batches};
+    testing::builtin().offer(s, {}).value().bind()({.inputs = in.data()});
+  }
+};
+
+TEST(RunningStatistics, TakeTheUnbiasedVarianceOfTheWholeBatch) {
+  Running r;
+  r.update(moments_array({4, 4, 1.5, 0.625, 13, 12.6875}), {{"momentum", 0.1}, {"unbiased", true}});
+  EXPECT_FLOAT_EQ(r.mean[0], 0.15f);
+  EXPECT_FLOAT_EQ(r.mean[1], 0.0625f);
+  EXPECT_FLOAT_EQ(r.var[0], 1.3333333333333335f);
+  EXPECT_FLOAT_EQ(r.var[1], 1.3229166666666667f);
+  EXPECT_EQ(r.batches, 1);
+}
+
+TEST(RunningStatistics, MayBeBiased) {
+  Running r;
+  r.update(moments_array({4, 4, 1.5, 0.625, 13, 12.6875}),
+           {{"momentum", 1.0}, {"unbiased", false}});
+  EXPECT_FLOAT_EQ(r.var[0], 13.0f / 4);
+}
+
+TEST(RunningStatistics, WithoutMomentumAreThePlainMeanOfAllBatches) {
+  Running r;
+  for (double mean : {1.0, 2.0, 6.0})
+    r.update(moments_array({4, 4, mean, -mean, 3, 6}), {{"momentum", Attr()}, {"unbiased", true}});
+  EXPECT_FLOAT_EQ(r.mean[0], 3);
+  EXPECT_FLOAT_EQ(r.mean[1], -3);
+  EXPECT_FLOAT_EQ(r.var[0], 1);
+  EXPECT_FLOAT_EQ(r.var[1], 2);
+  EXPECT_EQ(r.batches, 3);
+}
+
+TEST(RunningStatistics, AreLeftAloneByABatchWithoutAVariance) {
+  for (double count : {0.0, 1.0}) {
+    Running r;
+    r.update(moments_array({count, count, 5, 5, 0, 0}), {{"momentum", 0.1}, {"unbiased", true}});
+    EXPECT_EQ(r.mean, (std::vector<float>{0, 0}));
+    EXPECT_EQ(r.var, (std::vector<float>{1, 1}));
+    EXPECT_EQ(r.batches, 0);
+  }
+}
+
+TEST(RunningStatistics, AreState) {
+  EXPECT_EQ(testing::builtin().op("bn_running")->writes, (std::vector<int>{1, 2, 3}));
+}
+
+}  // namespace
+}  // namespace braid
