@@ -50,7 +50,7 @@ class Forward {
       if (def->outputs[i].name == link.port) return outs[i];
     std::vector<std::string> names;
     for (auto& port : def->outputs) names.push_back(port.name);
-    found_.error("E0208", link.mark,
+    found_.error("E0242", link.mark,
                  "layer '" + model_.layers[size_t(link.index)].path + "' (" + def->name +
                      ") has no output '" + link.port + "'" + did_you_mean(link.port, names));
     return -1;
@@ -86,7 +86,7 @@ class Forward {
         auto at = std::ranges::find(names, link.into);
         port = size_t(at - names.begin());
         if (at == names.end()) {
-          found_.error("E0208", link.mark,
+          found_.error("E0242", link.mark,
                        who + ": " + def.name + " has no input '" + link.into + "'" +
                            did_you_mean(link.into, names));
           good = false;
@@ -94,7 +94,7 @@ class Forward {
         }
       }
       if (port >= ports.size()) {
-        found_.error("E0207", mark,
+        found_.error("E0241", mark,
                      who + ": " + def.name + " takes " + std::to_string(def.inputs.size()) +
                          (def.inputs.size() == 1 ? " input" : " inputs") + ", given " +
                          std::to_string(from.size()));
@@ -107,7 +107,7 @@ class Forward {
       if (ports[i] == -2) {
         if (i < def.inputs.size() && !def.inputs[i].optional) {
           found_
-              .error("E0207", mark,
+              .error("E0241", mark,
                      who + ": the input '" + def.inputs[i].name + "' of " + def.name +
                          " is not connected")
               .help("name it with `from:`");
@@ -218,7 +218,7 @@ class Forward {
     }
     if (!same)
       found_.error(
-          "E0205", item.expect_mark ? item.expect_mark : item.mark,
+          "E0240", item.expect_mark ? item.expect_mark : item.mark,
           "layer '" + item.path + "': expected shape [" + wants + "], inferred " + to_string(has));
   }
 

@@ -29,7 +29,7 @@ std::unique_ptr<Engine> make_engine(const std::string& name, const Plan& plan, R
   if (name == "serial" || name == "reference") return make_serial_engine(plan, std::move(run));
   if (name == "tbb") return make_tbb_engine(plan, std::move(run), threads);
   if (name == "threads") return make_threads_engine(plan, std::move(run), threads, 1);
-  throw Error(Fault::usage, "E0001", "unknown engine '" + name + "': tbb or serial");
+  throw Error(Fault::usage, "E0506", "unknown engine '" + name + "': tbb or serial");
 }
 
 }  // namespace braid
