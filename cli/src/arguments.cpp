@@ -1,5 +1,6 @@
 #include "arguments.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include <braid/compiler/compile.h>
@@ -44,6 +45,7 @@ class Grammar {
   }
 
   void parse(int argc, char** argv) {
+    if (argc > 1 && argv[1][0] != '-') check_command(argv[1]);
     app_.parse(argc, argv);
     a_.command = app_.get_subcommands().front()->get_name();
     settle_resume();
@@ -54,10 +56,20 @@ class Grammar {
   const CLI::App& app() const { return app_; }
 
  private:
-  CLI::App& command(const char* name, const char* what, const char* target, bool needed = true) {
+  void check_command(const std::string& name) const {
+    std::vector<std::string> known;
+    for (auto* command : app_.get_subcommands([](auto*) { return true; }))
+      known.push_back(command->get_name());
+    if (std::ranges::find(known, name) == known.end())
+      throw Leave{2, "error: there is no command '" + name + "'" + did_you_mean(name, known) +
+                         "\n   help: braid --help\n"};
+  }
+
+  CLI::App& command(const char* name, const char* what, const char* target, bool needed = true,
+                    const char* target_doc = "A network file") {
     auto& c = *app_.add_subcommand(name, what);
     // Checked in parse(): `--resume NET` must not swallow the network.
-    if (target) c.add_option(target, a_.target, "")->option_text(needed ? "(needed)" : "");
+    if (target) c.add_option(target, a_.target, target_doc)->option_text(needed ? "(needed)" : "");
     if (target && needed) needs_target_[name] = target;
     c.add_flag("--json", a_.json, "Print JSON");
     return c;
@@ -180,10 +192,12 @@ class Grammar {
   }
 
   void lists() {
-    command("layers", "Layers, losses, metrics and optimizers of this build", "TYPE", false);
+    command("layers", "Layers, losses, metrics and optimizers of this build", "TYPE", false,
+            "A type, such as Conv2d: shows its page");
     command("devices", "What this build and machine offer", nullptr);
-    command("weights", "List the tensors of a safetensors file", "FILE");
-    command("explain", "What a diagnostic's code means", "CODE");
+    command("weights", "List the tensors of a safetensors file", "FILE", true,
+            "A safetensors file");
+    command("explain", "What a diagnostic's code means", "CODE", true, "Such as E0203");
   }
 
   // `--resume` alone takes up --out; `--resume NET`, with no other NET, was meant as NET.

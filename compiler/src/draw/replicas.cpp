@@ -20,10 +20,26 @@ class Replicas {
     at_.assign(p_.slots.size(), -1);
     for (auto& step : p_.steps) this->step(step);  // every value is made before it is used
     for (auto& result : p_.results) this->result(result);
-    return std::move(sketch_).finish(title());
+    return without_alone(std::move(sketch_).finish(title()));
   }
 
  private:
+  // What is common and has no edges served the backward pass alone.
+  static Picture without_alone(Picture picture) {
+    std::vector<bool> used(picture.nodes.size(), false);
+    for (auto& edge : picture.edges) used[size_t(edge.from)] = used[size_t(edge.to)] = true;
+    std::vector<int> place;
+    std::vector<Picture::Node> kept;
+    for (size_t i = 0; i < picture.nodes.size(); ++i) {
+      place.push_back(int(kept.size()));
+      if (used[i] || picture.nodes[i].kind != Kind::common) kept.push_back(picture.nodes[i]);
+    }
+    picture.nodes = std::move(kept);
+    for (auto& edge : picture.edges)
+      edge.from = place[size_t(edge.from)], edge.to = place[size_t(edge.to)];
+    return picture;
+  }
+
   std::string title() const {
     return std::to_string(p_.replicas) + (p_.replicas == 1 ? " replica on " : " replicas on ") +
            std::to_string(p_.devices.size()) + (p_.devices.size() == 1 ? " device" : " devices");

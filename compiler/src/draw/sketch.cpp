@@ -12,7 +12,7 @@ bool plain(char c) {
 }  // namespace
 
 std::string Sketch::id_for(const std::string& name) {
-  std::string base;
+  std::string base = "n_";  // no format takes it for a number or a word of its own
   for (char c : name) base += plain(c) ? c : '_';
   std::string id = base;
   for (int n = 2; !ids_.insert(id).second; ++n) id = base + "_" + std::to_string(n);

@@ -1,0 +1,165 @@
+// `check`, `plan`, `layers`, `weights`, `devices`, `explain`: what the command knows and says.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <regex>
+#include <set>
+
+#include "cli/command.h"
+
+namespace braid::test {
+namespace {
+
+TEST(Check, JsonIsOneObject) {
+  auto outcome = braid_command({"check", source("examples/fashion/fashion.yaml"), "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  auto json = outcome.json();
+  EXPECT_EQ(json.at("name"), "fashion");
+  EXPECT_EQ(json.at("parameters"), 400 + 32 + 12800 + 64 + 200832 + 1290);
+  EXPECT_EQ(json.at("buffers"), 2 * 16 + 1 + 2 * 32 + 1);
+  auto& layers = json.at("layers");
+  ASSERT_EQ(layers.size(), 12u);
+  auto& conv = layers.at(0);
+  EXPECT_EQ(conv.at("name"), "conv1");
+  EXPECT_EQ(conv.at("type"), "Conv2d");
+  EXPECT_EQ(conv.at("shape"), Json({"N", 16, 28, 28}));
+  EXPECT_EQ(conv.at("parameters"), 400);
+  EXPECT_EQ(conv.at("line"), 27);
+  EXPECT_TRUE(conv.at("file").get<std::string>().ends_with("fashion.yaml"));
+}
+
+TEST(Check, TheTableNamesEveryLayer) {
+  auto outcome = braid_command({"check", digits()});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* part : {"fc1", "BatchNorm1d", "[N, 32]", "2,474 parameters"})
+    EXPECT_NE(outcome.out.find(part), std::string::npos) << part << "\n" << outcome.out;
+}
+
+TEST(Check, FindsFaultsOfDataAndSchedule) {
+  auto text = read_text(digits());
+  Folder folder;
+  auto replaced = [&](const std::string& from, const std::string& to) {
+    auto copy = text;
+    copy.replace(copy.find(from), from.size(), to);
+    write_text(folder / "net.yaml", copy);
+    return braid_command({"check", folder / "net.yaml"});
+  };
+  auto schedule = replaced("type: cosine", "type: cosinus");
+  EXPECT_EQ(schedule.code, 3);
+  EXPECT_NE(schedule.err.find("did you mean 'cosine'?"), std::string::npos) << schedule.err;
+  auto data = replaced("columns: 0..63", "colums: 0..63");
+  EXPECT_EQ(data.code, 3);
+  EXPECT_NE(data.err.find("columns"), std::string::npos) << data.err;
+}
+
+TEST(Plan, OneProgramManyPlans) {
+  auto plan = [](const std::string& devices) {
+    auto outcome = braid_command({"plan", digits(), "--devices", devices, "--json"});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return outcome.json();
+  };
+  auto one = plan("cpu:0"), two = plan("cpu:0,cpu:1");
+  EXPECT_EQ(one.at("program_hash"), two.at("program_hash"));
+  EXPECT_NE(one.at("plan_hash"), two.at("plan_hash"));
+  EXPECT_EQ(one.at("transfers"), 0);
+  EXPECT_EQ(one.at("exchanges"), 0);
+  EXPECT_GT(two.at("transfers"), 0);
+  EXPECT_EQ(two.at("exchanges"), two.at("syncs").size());
+  EXPECT_EQ(two.at("slices"), Json({{32, 32}}));
+  EXPECT_EQ(two.at("nodes_per_replica").size(), 2u);
+  EXPECT_EQ(two.at("nodes_per_replica"), one.at("nodes_per_replica"));
+  ASSERT_EQ(two.at("devices").size(), 2u);
+  EXPECT_GT(two.at("devices").at(1).at("peak_bytes"), 0);
+  int64_t steps = 0;
+  for (auto& device : two.at("devices")) steps += device.at("steps").get<int64_t>();
+  EXPECT_EQ(steps, two.at("steps"));
+}
+
+TEST(Plan, BatchNormSynchronizesOnceEachWay) {
+  auto json = braid_command({"plan", digits(), "--json"}).json();
+  int forward = 0, backward = 0;
+  for (auto& sync : json.at("syncs")) {
+    if (sync.at("layer") != "bn1") continue;
+    EXPECT_EQ(sync.at("participants"), 2);
+    ++(sync.at("pass") == "forward" ? forward : backward);
+    EXPECT_EQ(sync.at("merge"), sync.at("pass") == "forward" ? "chan" : "sum");
+  }
+  EXPECT_EQ(forward, 1);
+  EXPECT_EQ(backward, 1);
+}
+
+TEST(Plan, TextShowsHashesSyncsAndMemory) {
+  auto outcome = braid_command({"plan", digits(), "--devices", "cpu:0,cpu:1"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* part : {"program ", "plan ", "peak memory", "chan", "exchanges", "merge_sum"})
+    EXPECT_NE(outcome.out.find(part), std::string::npos) << part << "\n" << outcome.out;
+}
+
+TEST(Layers, EveryTypeHasAPage) {
+  auto list = braid_command({"layers", "--json"}).json().at("layers");
+  std::set<std::string> roles;
+  for (auto& layer : list) {
+    roles.insert(layer.at("role"));
+    EXPECT_NE(layer.at("doc"), "") << layer.at("name");
+    for (auto& parameter : layer.at("parameters"))
+      EXPECT_NE(parameter.at("doc"), "") << layer.at("name") << " " << parameter.at("name");
+  }
+  EXPECT_EQ(roles, (std::set<std::string>{"layer", "loss", "metric", "optimizer"}));
+  auto page = braid_command({"layers", "Conv2d"});
+  ASSERT_EQ(page.code, 0);
+  EXPECT_NE(page.out.find("out_channels"), std::string::npos) << page.out;
+  EXPECT_NE(page.out.find("needed"), std::string::npos) << page.out;
+}
+
+TEST(Weights, ListsTensorsUnderPyTorchsNames) {
+  Folder folder;
+  ASSERT_EQ(braid_command({"train", digits(), "--steps", "1", "--out", folder / "run"}).code, 0);
+  auto json = braid_command({"weights", folder / "run/weights.safetensors", "--json"}).json();
+  std::map<std::string, Json> shapes;
+  for (auto& tensor : json.at("tensors")) shapes[tensor.at("name")] = tensor.at("shape");
+  std::map<std::string, Json> expected = {
+      {"fc1.weight", {32, 64}},
+      {"fc1.bias", {32}},
+      {"bn1.weight", {32}},
+      {"bn1.bias", {32}},
+      {"bn1.running_mean", {32}},
+      {"bn1.running_var", {32}},
+      {"bn1.num_batches_tracked", Json::array()},
+      {"fc2.weight", {10, 32}},
+      {"fc2.bias", {10}},
+  };
+  EXPECT_EQ(shapes, expected);
+}
+
+TEST(Devices, NamesTheCpuAndNoGpu) {
+  auto json = braid_command({"devices", "--json"}).json();
+  auto& cpu = json.at("devices").at(0);
+  EXPECT_EQ(cpu.at("kind"), "cpu");
+  EXPECT_GE(cpu.at("cores"), 1);
+  EXPECT_GE(cpu.at("numa_nodes"), 1);
+  EXPECT_NE(cpu.at("isa"), "");
+}
+
+// A code in the sources without an entry in the table would leave a user alone with it.
+TEST(Explain, KnowsEveryCodeOfTheSources) {
+  std::set<std::string> used;
+  std::regex code("\"([EW][0-9]{4})\"");
+  for (const char* room : {"core", "compiler", "dsl", "nodes", "runtime", "cli"})
+    for (auto& entry : std::filesystem::recursive_directory_iterator(source(room))) {
+      auto path = entry.path();
+      if (path.extension() != ".cpp" || path.filename() == "codes.cpp") continue;
+      auto text = read_text(path.string());
+      for (std::sregex_iterator at(text.begin(), text.end(), code), end; at != end; ++at)
+        used.insert((*at)[1]);
+    }
+  ASSERT_GT(used.size(), 50u);
+  auto table = read_text(source("cli/src/codes.cpp"));
+  for (auto& one : used)
+    EXPECT_NE(table.find("{\"" + one + "\""), std::string::npos) << one << " is not explained";
+  auto outcome = braid_command({"explain", "E0503"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_NE(outcome.out.find("more devices than replicas"), std::string::npos) << outcome.out;
+}
+
+}  // namespace
+}  // namespace braid::test

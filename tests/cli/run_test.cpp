@@ -1,0 +1,121 @@
+// `braid run` and `braid eval`: a trained network used.
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "cli/command.h"
+
+namespace braid::test {
+namespace {
+
+// A .npy file, format 1, of f32.
+void write_npy(const std::string& path, int rows, int columns, const std::vector<float>& values) {
+  std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (" +
+                       std::to_string(rows) + ", " + std::to_string(columns) + "), }";
+  header.resize(118 - 1, ' ');
+  header += '\n';
+  std::string text("\x93NUMPY\x01\x00\x76\x00", 10);
+  text += header;
+  text.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+  write_text(path, text);
+}
+
+std::vector<float> read_npy(const std::string& path) {
+  auto bytes = read_text(path);
+  size_t begin = 10 + size_t(static_cast<unsigned char>(bytes.at(8))) +
+                 256 * size_t(static_cast<unsigned char>(bytes.at(9)));
+  std::vector<float> values((bytes.size() - begin) / sizeof(float));
+  std::memcpy(values.data(), bytes.data() + begin, values.size() * sizeof(float));
+  return values;
+}
+
+class Trained : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder = new Folder;
+    auto outcome =
+        braid_command({"train", digits(), "--steps", "60", "--json", "--out", *folder / "run"});
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    done = outcome.lines().back();
+  }
+  static void TearDownTestSuite() { delete folder; }
+  static std::string weights() { return *folder / "run/weights.safetensors"; }
+
+  static inline Folder* folder = nullptr;
+  static inline Json done;
+};
+
+TEST_F(Trained, EvalGivesWhatTrainingReported) {
+  auto outcome = braid_command({"eval", digits(), "--weights", weights(), "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  auto json = outcome.json();
+  EXPECT_EQ(json.at("samples"), 200);
+  EXPECT_EQ(json.at("metrics").at("accuracy"), done.at("metrics").at("accuracy"));
+  EXPECT_EQ(json.at("loss"), done.at("metrics").at("loss"));
+}
+
+TEST_F(Trained, EvalDoesNotDependOnReplicasOrDevices) {
+  auto one = braid_command({"eval", digits(), "--weights", weights(), "--json"});
+  auto many = braid_command({"eval", digits(), "--weights", weights(), "--json", "--replicas", "5",
+                             "--devices", "cpu:0,cpu:1,cpu:2"});
+  EXPECT_EQ(many.code, 0) << many.err;
+  EXPECT_EQ(one.json().at("metrics"), many.json().at("metrics"));
+}
+
+TEST_F(Trained, ASampleDoesNotDependOnItsBatch) {
+  std::vector<float> images(7 * 64);
+  for (size_t i = 0; i < images.size(); ++i) images[i] = float(i * 37 % 101) / 101;
+  std::vector<float> together;
+  for (int n : {7, 1}) {
+    auto in = *folder / "x.npy", out = *folder / "y.npy";
+    write_npy(in, n, 64, {images.end() - n * 64, images.end()});
+    auto outcome = braid_command({"run", digits(), "--weights", weights(), "--input", "image=" + in,
+                                  "--output", "logits=" + out, "--json"});
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_EQ(outcome.json().at("outputs").at(0).at("shape"), Json({n, 10}));
+    auto logits = read_npy(out);
+    ASSERT_EQ(logits.size(), size_t(n) * 10);
+    std::vector<float> last(logits.end() - 10, logits.end());
+    if (together.empty()) together = last;
+    EXPECT_EQ(last, together);
+  }
+}
+
+TEST_F(Trained, AnyLayerIsAnOutput) {
+  write_npy(*folder / "x.npy", 2, 64, std::vector<float>(128, 0.5f));
+  auto outcome =
+      braid_command({"run", digits(), "--weights", weights(), "--input",
+                     "image=" + (*folder / "x.npy"), "--output", "relu1=" + (*folder / "h.npy")});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  for (float h : read_npy(*folder / "h.npy")) EXPECT_GE(h, 0);
+  auto wrong = braid_command({"run", digits(), "--weights", weights(), "--input",
+                              "image=" + (*folder / "x.npy"), "--output", "relu9=y.npy"});
+  EXPECT_EQ(wrong.code, 3);
+  EXPECT_NE(wrong.err.find("did you mean 'relu1'?"), std::string::npos) << wrong.err;
+}
+
+TEST_F(Trained, RunsADataSource) {
+  auto outcome = braid_command(
+      {"run", digits(), "--weights", weights(), "--data", "test", "-o", *folder / "answers"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(read_npy(*folder / "answers/logits.npy").size(), 200u * 10);
+}
+
+TEST_F(Trained, BadInputsAreNamed) {
+  write_npy(*folder / "narrow.npy", 2, 63, std::vector<float>(126, 0.5f));
+  struct Case {
+    std::string input, says;
+    int code;
+  };
+  for (auto& c : std::vector<Case>{{"image=" + (*folder / "narrow.npy"), "63", 4},
+                                   {"image=" + (*folder / "absent.npy"), "absent.npy", 4},
+                                   {"picture=" + (*folder / "narrow.npy"), "picture", 4}}) {
+    auto outcome = braid_command({"run", digits(), "--weights", weights(), "--input", c.input,
+                                  "--output", "logits=" + (*folder / "y.npy")});
+    EXPECT_EQ(outcome.code, c.code) << outcome.err;
+    EXPECT_NE(outcome.err.find(c.says), std::string::npos) << outcome.err;
+  }
+}
+
+}  // namespace
+}  // namespace braid::test
