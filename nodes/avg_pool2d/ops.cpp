@@ -35,12 +35,12 @@ std::optional<Offer> forward_offer(const Signature& s) {
   return q ? onednn::pool(*q, false) : std::nullopt;
 }
 
-// A plain gradient (from a Flatten, say) is put into blocks: what takes the image's gradient is a
-// convolution or a batch norm, and the pooled image is the smaller one.
+// Where blocks fit, always in blocks, also when the gradient comes from a Flatten: what takes the
+// image's gradient is a convolution or a batch norm, and the pooled image is the smaller one.
 std::optional<Offer> gradient_offer(const Signature& s) {
   auto pooled = s.in[0];
   Format blocked = onednn::blocked_images({});
-  if (pooled.format.empty() && pooled.dim(1) % channel_block(blocked) == 0) pooled.format = blocked;
+  if (pooled.dim(1) % channel_block(blocked) == 0) pooled.format = blocked;
   auto q = question(s.attrs, s.out[0], pooled);
   return q ? onednn::pool_gradient(*q, false) : std::nullopt;
 }
