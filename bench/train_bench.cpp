@@ -15,6 +15,8 @@
 #include <random>
 #include <string>
 
+#include <sys/resource.h>
+
 #include <braid/runtime/session.h>
 
 namespace {
@@ -24,6 +26,18 @@ using Clock = std::chrono::steady_clock;
 double since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
+
+struct Usage {
+  double cpu_seconds;
+  long page_faults;
+
+  static Usage now() {
+    rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    auto seconds = [](timeval t) { return double(t.tv_sec) + double(t.tv_usec) * 1e-6; };
+    return {seconds(u.ru_utime) + seconds(u.ru_stime), u.ru_minflt + u.ru_majflt};
+  }
+};
 
 struct Arguments {
   std::string net, engine = "tbb";
@@ -100,9 +114,13 @@ class Bench {
   }
 
   void round(int steps) {
+    Usage before = Usage::now();
     double seconds = run(steps);
+    Usage after = Usage::now();
     nlohmann::json line = {{"steps", steps},
                            {"seconds", seconds},
+                           {"cpu_seconds", after.cpu_seconds - before.cpu_seconds},
+                           {"page_faults", after.page_faults - before.page_faults},
                            {"images_per_second", double(a_.batch) * steps / seconds},
                            {"loss", loss_}};
     std::cout << line.dump() << std::endl;
