@@ -1,5 +1,6 @@
 // BatchNorm1d, 2d, 3d: batch normalization over all replicas.
 #include "batch_norm/parts.h"
+#include "ops/checks.h"
 
 namespace braid {
 namespace batch_norm {
@@ -23,9 +24,8 @@ std::string layer_for(size_t rank) {
 }
 
 void check_input(Builder& b, const Call& c, const Ranks& ranks) {
-  const Type& x = b.type(c.in[0]);
-  if (x.dtype != DType::f32)
-    b.fail("E0230", std::string(ranks.layer) + " needs f32 and was given " + to_string(x));
+  require_f32(b, c, 0);
+  const Type x = b.type(c.in[0]);
   if (x.rank() < ranks.least || x.rank() > ranks.most)
     b.fail("E0203",
            std::string(ranks.layer) + " takes " + ranks.shapes + " and was given " +
