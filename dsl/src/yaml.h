@@ -23,8 +23,8 @@ struct Node {
   bool verbatim = false;  ///< the text stands in the source as it is, byte for byte
   Place place = {};
   std::string text = {};
-  std::vector<Node> items = {};
-  std::vector<Member> members = {};
+  std::vector<Node> items;
+  std::vector<Member> members;
 
   bool is_null() const { return kind == Kind::null; }
   bool is_scalar() const { return kind == Kind::scalar; }
