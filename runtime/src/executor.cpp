@@ -30,6 +30,7 @@ struct Executor::Impl {
   std::vector<KernelBody> bodies;  // by kernel
   std::vector<void*> pointers;     // by operand
   std::vector<int> feeds;          // operands that are slices of inputs
+  std::vector<const void*> given;  // inputs of the last run; an output may be one of them
   int generation = -1;
   std::unique_ptr<Engine> engine;
   std::unique_ptr<std::byte[]> workspace_memory;
@@ -50,6 +51,7 @@ struct Executor::Impl {
 
   void bind_kernels(const Registry& registry);
   void bind_pointers();
+  std::byte* input(const Slot& slot) const;
   void make_workspaces();
   void find_digests();
   void run_strand(int s, int worker) noexcept;
@@ -84,6 +86,15 @@ void Executor::Impl::bind_pointers() {
     else
       pointers[i] = memory.arena(slot.device) + slot.offset;
   }
+}
+
+// A slice of what the host gave, where the host put it.
+std::byte* Executor::Impl::input(const Slot& slot) const {
+  auto base = static_cast<const std::byte*>(given.at(size_t(slot.input)));
+  if (!base)
+    throw Error(Fault::data, "E0350",
+                "input '" + plan.inputs[size_t(slot.input)].name + "' is needed and not given");
+  return const_cast<std::byte*>(base) + slot.offset;
 }
 
 void Executor::Impl::make_workspaces() {
@@ -187,13 +198,10 @@ void Executor::run(const StepArgs& args) {
   auto& i = *impl_;
   if (i.generation != i.memory.generation()) i.bind_pointers();
   i.scalars_memory = args.scalars;
+  i.given = args.inputs;
   for (int operand : i.feeds) {
     auto& slot = i.plan.slots[size_t(i.plan.operands[size_t(operand)])];
-    auto base = static_cast<const std::byte*>(args.inputs.at(size_t(slot.input)));
-    if (!base)
-      throw Error(Fault::data, "E0350",
-                  "input '" + i.plan.inputs[size_t(slot.input)].name + "' is needed and not given");
-    i.pointers[size_t(operand)] = const_cast<std::byte*>(base) + slot.offset;
+    i.pointers[size_t(operand)] = i.input(slot);
   }
   std::ranges::fill(i.skipped, 0);
   i.failures.clear();
@@ -222,7 +230,7 @@ void Executor::read(size_t result, void* out) const {
     auto& slot = i.plan.slots[size_t(r.slots[k])];
     const void* from = i.memory.arena(slot.device) + slot.offset;
     if (slot.state >= 0) from = i.state.data(slot.device, i.state_index[size_t(slot.state)]);
-    if (slot.input >= 0) continue;
+    if (slot.input >= 0) from = i.input(slot);
     int64_t offset = batched ? r.type.bytes(1) * r.rows[k] : 0;
     std::memcpy(static_cast<std::byte*>(out) + offset, from, size_t(slot.bytes));
   }

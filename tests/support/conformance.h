@@ -26,6 +26,10 @@ struct Case {
   }
 };
 
+inline void PrintTo(const Case& c, std::ostream* out) {
+  *out << c.name() << (c.sample().note.empty() ? "" : ": ") << c.sample().note;
+}
+
 /// Every sample of every layer of these roles; layers with buffers also with frozen statistics.
 inline std::vector<Case> cases(const Registry& registry, std::set<Role> roles) {
   std::vector<Case> found;

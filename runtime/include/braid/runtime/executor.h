@@ -68,7 +68,8 @@ class Executor {
 
   /// (sum, count) of a loss or metric, after run().
   std::pair<double, double> scalar(size_t result) const;
-  /// Copies an output, slices joined, into [batch, ...] of the result's type.
+  /// Copies an output, slices joined, into [batch, ...] of the result's type. An output may be an
+  /// input passed on, so what run() was given must still be there.
   void read(size_t result, void* out) const;
 
   /// Called before each step that is not gated; may throw to fail the step. For hooks and tests.
