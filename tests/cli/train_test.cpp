@@ -190,10 +190,14 @@ TEST(Train, OverridesReachTheRun) {
                                         "schedule.warmup_steps=0", "--set", "hidden=8"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   for (auto& line : outcome.lines())
-    if (line.at("event") == "step") EXPECT_EQ(line.at("lr"), 0.25);
+    if (line.at("event") == "step") {
+      EXPECT_EQ(line.at("lr"), 0.25);
+    }
   auto list = braid_command({"weights", folder / "run/weights.safetensors", "--json"}).json();
   for (auto& tensor : list.at("tensors"))
-    if (tensor.at("name") == "fc1.weight") EXPECT_EQ(tensor.at("shape"), Json({8, 64}));
+    if (tensor.at("name") == "fc1.weight") {
+      EXPECT_EQ(tensor.at("shape"), Json({8, 64}));
+    }
 }
 
 }  // namespace
