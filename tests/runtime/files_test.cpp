@@ -138,13 +138,15 @@ TEST(MakeWritable, MakesFoldersAndLeavesNothingInThem) {
   make_writable(folder / "a/b/c");
   EXPECT_EQ(entries(folder / "a/b/c"), 0u);
   make_writable(folder / "a/b/c");
+  make_writable(folder / "d//e/");
+  EXPECT_TRUE(fs::is_directory(folder / "d/e"));
 }
 
 TEST(MakeWritable, RefusesBeforeTrainingStarts) {
   TempFolder folder;
   folder.write("file", "x");
   EXPECT_EQ(error_of(folder, [&] { make_writable(folder / "file/sub"); }),
-            "E0602: cannot write to folder '~/file/sub': Not a directory");
+            "E0602: cannot write to folder '~/file': it is no folder");
   std::string proc = error_of(folder, [] { make_writable("/proc/self"); });
   EXPECT_TRUE(proc.starts_with("E0602: cannot write to folder '/proc/self': ")) << proc;
   EXPECT_EQ(fault_of([&] { make_writable(folder / "file/sub"); }), Fault::output);

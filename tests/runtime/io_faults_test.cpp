@@ -160,5 +160,13 @@ TEST(IoFaults, DataAreDurableBeforeTheNameIs) {
   EXPECT_EQ(faults.trace, "open write fsync close rename open fsync close");
 }
 
+TEST(IoFaults, NewFoldersAreDurableToo) {
+  TempFolder folder;
+  Injected injected(0, 0);
+  make_writable(folder / "a/b");
+  EXPECT_EQ(faults.trace, "open fsync close open fsync close open write close");
+  EXPECT_TRUE(fs::is_directory(folder / "a/b"));
+}
+
 }  // namespace
 }  // namespace braid

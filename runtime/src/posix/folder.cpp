@@ -20,6 +20,7 @@
 
 namespace braid {
 
+namespace fs = std::filesystem;
 using posix::Descriptor;
 
 namespace {
@@ -28,6 +29,18 @@ namespace {
   throw Error(Fault::output, "E0602",
               fmt::format("cannot write to folder '{}': {}", folder, reason))
       .help("choose another folder with --out");
+}
+
+// A new folder is durable once the one that it stands in is: a checkpoint is not safe in a folder
+// that a power cut takes away.
+void make_folders(const std::string& folder) {
+  std::error_code failed;
+  if (fs::is_directory(folder, failed)) return;
+  if (fs::exists(folder, failed)) refuse(folder, "it is no folder");
+  std::string above = posix::folder_of(fs::path(folder).lexically_normal().string());
+  if (above != folder) make_folders(above);
+  if (!fs::create_directory(folder, failed) && failed) refuse(folder, failed.message());
+  posix::sync_folder(above);
 }
 
 bool same_file(int fd, const std::string& path) {
@@ -69,12 +82,11 @@ std::optional<Descriptor> try_lock(const std::string& folder, const std::string&
 }  // namespace
 
 void make_writable(const std::string& folder) {
-  std::error_code failed;
-  std::filesystem::create_directories(folder, failed);
-  if (failed) refuse(folder, failed.message());
+  make_folders(folder);
   std::string trial = posix::temporary_of(folder + "/trial");
   ::unlink(trial.c_str());
   Descriptor fd = posix::open_file(trial, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0666);
+  if (!fd.valid() && errno == EEXIST) return;  // another process proves it right now
   if (!fd.valid()) refuse(folder, posix::reason(errno));
   int error = ::write(fd.get(), "x", 1) == 1 ? 0 : errno;
   ::unlink(trial.c_str());
