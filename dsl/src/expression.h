@@ -29,6 +29,9 @@ bool has_expression(std::string_view text);
 /// Throws ExpressionError.
 Attr interpolate(std::string_view text, const Lookup& lookup);
 
+/// The value of the expression whose `(` stands at `at`, which moves behind its `)`.
+Attr parenthesized(std::string_view text, size_t& at, const Lookup& lookup);
+
 /// `name` when the scalar is nothing but `$name`, else "".
 std::string_view lone_name(std::string_view text);
 
