@@ -103,6 +103,7 @@ Plan compile(const Model& model, const Registry& registry, const CompileOptions&
   clock.pass("build");
   eliminate(graph);
   if (options.traits.kind == "reference") widen(graph);
+  check_sizes(graph, options);
   if (!options.disabled.contains("fuse")) fuse(graph, registry);
   clock.pass("fuse");
   synchronize(graph);
@@ -131,6 +132,7 @@ Plan compile(const Model& model, const Registry& registry, const CompileOptions&
   plan.inputs = graph.inputs;
   describe_syncs(graph, expanded, plan);
   plan.plan_hash = plan_hash(plan);
+  check_sizes(plan, options);
   clock.pass("describe");
   return plan;
 }

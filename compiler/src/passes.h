@@ -9,6 +9,10 @@ namespace braid {
 
 /// Drops operations whose results nobody needs and that write no state.
 void eliminate(Graph& graph);
+/// Refuses tensors that no machine, or not this one, can hold, before any memory is taken.
+void check_sizes(const Graph& graph, const CompileOptions& options);
+/// The same for the finished plan.
+void check_sizes(const Plan& plan, const CompileOptions& options);
 /// f32 becomes f64, for the reference engine.
 void widen(Graph& graph);
 /// normalize + relu -> one operation, forward and backward.

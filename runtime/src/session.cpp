@@ -32,7 +32,7 @@ Model read_model(const std::string& path, const ReadOptions& read) {
   return model;
 }
 
-std::string gib(double bytes) { return shortest(std::round(bytes / (1 << 30) * 10) / 10) + " GiB"; }
+int64_t machine_memory() { return int64_t(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE); }
 
 }  // namespace
 
@@ -74,29 +74,10 @@ struct Session::Impl {
   }
 
   Program& program(Mode mode, int64_t batch, const std::vector<std::string>& wanted);
-  void check_memory(const Plan& plan) const;
   std::vector<const void*> widened(const std::vector<const void*>& inputs, int64_t batch);
   std::vector<const void*> pointers(const std::map<std::string, Array>& inputs, int64_t& batch);
   StepReport report(const Executor& executor, const Plan& plan) const;
 };
-
-// Limits are checked before memory is taken.
-void Session::Impl::check_memory(const Plan& plan) const {
-  double need = 0;
-  for (int64_t bytes : plan.arena) need += double(bytes);
-  double have = double(sysconf(_SC_PHYS_PAGES)) * double(sysconf(_SC_PAGESIZE));
-  if (need <= have) return;
-  std::vector<const Slot*> largest;
-  for (auto& slot : plan.slots) largest.push_back(&slot);
-  std::ranges::sort(largest, [](auto a, auto b) { return a->bytes > b->bytes; });
-  std::string list;
-  for (size_t i = 0; i < 5 && i < largest.size(); ++i)
-    list += (i ? ", " : "") + gib(double(largest[i]->bytes));
-  throw Error(Fault::run, "E0403",
-              "this plan needs " + gib(need) + ", the machine has " + gib(have) +
-                  "; its largest tensors take " + list)
-      .help("a smaller batch, or batch: {accumulate: n}, takes less");
-}
 
 Session::Impl::Program& Session::Impl::program(Mode mode, int64_t batch,
                                                const std::vector<std::string>& wanted) {
@@ -112,10 +93,10 @@ Session::Impl::Program& Session::Impl::program(Mode mode, int64_t batch,
                                  .devices = options.devices,
                                  .traits = traits,
                                  .wanted = wanted,
+                                 .memory = machine_memory(),
                                  .disabled = options.disabled,
                                  .mutant = options.mutant};
   Program made{.key = key, .plan = compile(model, registry, compile_options)};
-  check_memory(made.plan);
   programs.push_front(std::move(made));
   auto& front = programs.front();
   try {

@@ -13,12 +13,11 @@ namespace {
 
 constexpr size_t shown = 12;  // keys listed in a message
 
-std::string joined(const std::vector<std::string>& lines) {
-  std::string text;
-  for (size_t i = 0; i < lines.size() && i < shown; ++i) text += "\n     " + lines[i];
-  if (lines.size() > shown)
-    text += "\n     ... and " + std::to_string(lines.size() - shown) + " more";
-  return text;
+void list(Diagnostic& d, const std::string& title, const std::vector<std::string>& keys) {
+  if (keys.empty()) return;
+  d.note({}, title + ":");
+  for (size_t i = 0; i < keys.size() && i < shown; ++i) d.note({}, "  " + keys[i]);
+  if (keys.size() > shown) d.note({}, "  ... and " + std::to_string(keys.size() - shown) + " more");
 }
 
 }  // namespace
@@ -114,12 +113,12 @@ void State::load(const std::map<std::string, Array>& tensors, const std::string&
   for (auto& [key, array] : tensors)
     if (find(key) < 0) surplus.push_back(key + " " + to_string(array));
   if (!missing.empty() || !surplus.empty() || !misshapen.empty()) {
-    std::string text = from + " does not fit the model";
-    if (!missing.empty()) text += "\n   missing in the file:" + joined(missing);
-    if (!surplus.empty()) text += "\n   not in the model:" + joined(surplus);
-    if (!misshapen.empty()) text += "\n   of another shape:" + joined(misshapen);
-    throw Error(Fault::data, "E0313", text)
-        .help("`braid weights FILE` lists what a file holds, `braid check NET` what the model has");
+    Diagnostic d{.code = "E0313", .message = from + " does not fit the model"};
+    list(d, "missing in the file", missing);
+    list(d, "not in the model", surplus);
+    list(d, "of another shape", misshapen);
+    d.help("`braid weights FILE` lists what a file holds, `braid check NET` what the model has");
+    throw Error(Fault::data, {d});
   }
   for (size_t i = 0; i < vars_.size(); ++i)
     if (auto found = tensors.find(vars_[i].key); found != tensors.end())

@@ -31,6 +31,7 @@ struct CompileOptions {
   /// In eval and forward: names of outputs, layers, losses or metrics that are wanted. Empty = in
   /// training the losses and metrics, in eval everything the model declares.
   std::vector<std::string> wanted = {};
+  int64_t memory = 0;  ///< bytes that the machine has; larger plans are refused. 0 = no limit
   std::set<std::string> disabled = {};  ///< passes: fuse, formats, window, reuse, alias
   Mutant mutant = {};
   /// Called after each pass with its name and the milliseconds it took.

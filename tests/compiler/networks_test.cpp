@@ -1,0 +1,73 @@
+// The example networks: parameter counts and weight keys are exactly torchvision's.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include <braid/compiler/compile.h>
+#include <braid/dsl/read.h>
+#include <braid/nodes/builtin.h>
+
+namespace braid {
+namespace {
+
+Summary summary_of(const std::string& name) {
+  Registry registry;
+  register_builtin(registry);
+  Diagnostics found;
+  Model model = read_file(std::string(BRAID_SOURCE_DIR) + "/examples/networks/" + name, {}, found);
+  Summary summary = check(model, registry, found);
+  found.raise();
+  return summary;
+}
+
+std::set<std::string> keys_of(const Summary& summary) {
+  std::set<std::string> keys;
+  for (auto& state : summary.states) EXPECT_TRUE(keys.insert(state.key).second) << state.key;
+  return keys;
+}
+
+void add_norm(std::set<std::string>& keys, const std::string& path) {
+  for (auto name : {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"})
+    keys.insert(path + "." + name);
+}
+
+// torchvision.models.resnet: `convs` convolutions a block, a downsample where the shape changes.
+std::set<std::string> resnet_keys(std::vector<int> blocks, int convs, bool first_downsample) {
+  std::set<std::string> keys = {"conv1.weight", "fc.weight", "fc.bias"};
+  add_norm(keys, "bn1");
+  for (size_t stage = 0; stage < blocks.size(); ++stage)
+    for (int block = 0; block < blocks[stage]; ++block) {
+      auto path = "layer" + std::to_string(stage + 1) + "." + std::to_string(block);
+      for (int conv = 1; conv <= convs; ++conv) {
+        keys.insert(path + ".conv" + std::to_string(conv) + ".weight");
+        add_norm(keys, path + ".bn" + std::to_string(conv));
+      }
+      if (block == 0 && (stage > 0 || first_downsample)) {
+        keys.insert(path + ".downsample.0.weight");
+        add_norm(keys, path + ".downsample.1");
+      }
+    }
+  return keys;
+}
+
+TEST(Networks, ResNet18IsTorchvisions) {
+  auto summary = summary_of("resnet18.yaml");
+  EXPECT_EQ(summary.parameters, 11689512);
+  EXPECT_EQ(keys_of(summary).size(), 122u);
+  EXPECT_EQ(keys_of(summary), resnet_keys({2, 2, 2, 2}, 2, false));
+}
+
+TEST(Networks, ResNet50IsTorchvisions) {
+  auto summary = summary_of("resnet50.yaml");
+  EXPECT_EQ(summary.parameters, 25557032);
+  EXPECT_EQ(keys_of(summary).size(), 320u);
+  EXPECT_EQ(keys_of(summary), resnet_keys({3, 4, 6, 3}, 3, true));
+}
+
+TEST(Networks, LeNetAndAccumulate) {
+  EXPECT_EQ(summary_of("lenet-bn.yaml").parameters, 61848);
+  EXPECT_EQ(summary_of("accumulate.yaml").parameters, 144 + 32 + 170);
+}
+
+}  // namespace
+}  // namespace braid
