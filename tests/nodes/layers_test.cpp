@@ -1,6 +1,9 @@
 // What the simple layers promise beyond conformance: Dropout's randomness, accuracy of the
 // functions, and the messages for what cannot be.
 #include <cmath>
+#include <cstdlib>
+
+#include <braid/nodes/isa.h>
 
 #include "support/conformance.h"
 #include "support/kernels.h"
@@ -195,6 +198,42 @@ TEST(Functions, DoNotDependOnWhereAnElementStands) {
     }
   }
 }
+
+// ---- instruction sets
+// ----------------------------------------------------------------------------
+
+/// Every bit that the simple layers and the optimizer make of their samples.
+uint64_t bits_of_simple_layers() {
+  uint64_t hash = hash_text("");
+  auto take = [&](const Outcome& made) {
+    for (auto& [what, numbers] : made)
+      hash = hash_text({reinterpret_cast<const char*>(numbers.data()), numbers.size() * 8}, hash);
+  };
+  for (const char* name : {"ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Softmax", "Mean", "Add",
+                           "Dropout", "CrossEntropy"})
+    take(Experiment({&builtin(), builtin().layer(name), 0}, Mode::train, 13).run({}));
+  for (size_t i = 0; i < builtin().layer("SGD")->samples.size(); ++i)
+    take(updated({&builtin(), builtin().layer("SGD"), i}, "cpu"));
+  return hash;
+}
+
+class SimpleLayers : public ::testing::TestWithParam<const char*> {};
+
+// In a process of its own: an instruction set is pinned once and for all.
+TEST_P(SimpleLayers, GiveTheSameBitsOnEveryInstructionSet) {
+  ::testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  const std::string isa = GetParam(), host = host_isa();
+  if (isa == "avx512" && host != isa) GTEST_SKIP() << "this machine has no " << isa;
+  if (isa == "avx2" && host == "sse4") GTEST_SKIP() << "this machine has no " << isa;
+  auto compare = [&] {
+    const uint64_t before = bits_of_simple_layers();
+    if (!pin_isa(isa)) std::exit(2);
+    std::exit(bits_of_simple_layers() == before ? 0 : 1);
+  };
+  EXPECT_EXIT(compare(), ::testing::ExitedWithCode(0), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Isa, SimpleLayers, ::testing::Values("sse4", "avx2", "avx512"));
 
 }  // namespace
 }  // namespace braid::testing
