@@ -69,6 +69,7 @@ std::vector<Sample> samples() {
 }  // namespace
 
 void register_linear(Registry& registry) {
+  register_product(registry);
   register_matmul(registry);
   register_matmul_reference(registry);
   registry.add(

@@ -38,9 +38,11 @@ std::optional<Offer> matmul_offer(const Signature& s) {
   auto add = onednn::plain({1, columns});
   auto desc = bias ? dnnl::matmul::desc(a, b, add, y) : dnnl::matmul::desc(a, b, y);
   onednn::Sequence sequence;
-  auto pd = onednn::choose(
-      [&] { return dnnl::matmul::primitive_desc(desc, onednn::attributes(), sequence.engine()); },
-      [](auto&) { return true; });
+  auto make = [&] {
+    return dnnl::matmul::primitive_desc(desc, onednn::attributes(), sequence.engine());
+  };
+  auto pd = onednn::choose(make, [](auto& found) { return onednn::reluctance(found) == 0; });
+  if (!pd) return {};  // ours is asked next: its bits do not depend on the batch
   std::vector<onednn::Argument> arguments = {{DNNL_ARG_SRC, onednn::input(0)},
                                              {DNNL_ARG_WEIGHTS, onednn::input(1)},
                                              {DNNL_ARG_DST, onednn::output(0)}};

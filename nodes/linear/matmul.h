@@ -17,6 +17,7 @@ struct MatmulSize {
 MatmulSize matmul_size(const Signature& s);
 
 void register_matmul(Registry& registry);
+void register_product(Registry& registry);  ///< where oneDNN has only its gemm
 void register_matmul_reference(Registry& registry);
 
 }  // namespace braid
