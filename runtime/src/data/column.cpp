@@ -57,7 +57,8 @@ std::optional<T> fit(From value) {
     return result;
   } else if constexpr (std::is_floating_point_v<From>) {
     // The bounds are powers of two and exact: the largest int64 itself is no double.
-    constexpr double above = 2.0 * double(std::numeric_limits<T>::max() / 2 + 1);
+    constexpr auto half = std::numeric_limits<T>::max() / 2 + 1;
+    constexpr double above = 2 * double(half);
     bool inside = double(value) >= double(std::numeric_limits<T>::min()) && double(value) < above;
     if (!inside || std::trunc(value) != value) return std::nullopt;
     return static_cast<T>(value);

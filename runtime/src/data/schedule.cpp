@@ -32,7 +32,10 @@ Curve constant(Keys&, Span) {
 Curve step(Keys& keys, Span) {
   int64_t size = keys.integer("step_size", {.otherwise = 1, .required = true, .least = 1});
   double gamma = keys.number("gamma", {.otherwise = 0.1, .least = 0});
-  return [=](double base, int64_t step) { return base * std::pow(gamma, double(step / size)); };
+  return [=](double base, int64_t step) {
+    int64_t falls = step / size;
+    return base * std::pow(gamma, double(falls));
+  };
 }
 
 std::vector<int64_t> milestones_of(Keys& keys) {
@@ -103,6 +106,7 @@ std::pair<Curve, int64_t> read(const TypedDict& declared, int64_t total, Diagnos
 
 std::vector<std::string> schedule_types() {
   std::vector<std::string> names;
+  names.reserve(kinds.size());
   for (const Kind& kind : kinds) names.emplace_back(kind.name);
   return names;
 }

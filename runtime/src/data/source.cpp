@@ -63,10 +63,10 @@ struct DataSource::Impl {
     if (samples != 0 && samples != column.samples) {
       throw Error(Fault::data, "E0342",
                   fmt::format("'{}' has {} samples, but '{}' has {}", column.file, column.samples,
-                              first_file, samples),
+                              first_file_, samples),
                   mark);
     }
-    if (samples == 0) first_file = column.file;
+    if (samples == 0) first_file_ = column.file;
     samples = column.samples;
     fillers[input] = std::move(column);
   }
@@ -74,7 +74,7 @@ struct DataSource::Impl {
   const Column* column(size_t input) const { return std::get_if<Column>(&fillers[input]); }
 
  private:
-  std::string first_file;
+  std::string first_file_;
 };
 
 namespace {

@@ -186,6 +186,7 @@ class Reader {
 
 std::vector<std::string> data_source_types() {
   std::vector<std::string> names;
+  names.reserve(kinds.size());
   for (const auto& kind : kinds) names.emplace_back(kind.first);
   return names;
 }
