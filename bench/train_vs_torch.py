@@ -10,7 +10,9 @@ only the step is timed: forward, backward, update, and reading the loss. Each co
 of its own that waits on its standard input while the others run; one line of input is one round.
 The ratio is taken round by round.
 With one thread a round counts as clean when the process had the processor for 95 % of the time; if
-there are three rounds in which all were clean, the others are left out.
+there are three rounds in which all were clean, the others are left out. Images per second of
+processor time hardly depend on what else the machine does: compare these on a busy one, and with
+one thread only (who waits for a late thread may burn processor time).
 """
 
 import argparse
@@ -63,7 +65,7 @@ def peer(threads, layout, batch):
 
 class Contender:
     def __init__(self, name, command, environment):
-        self.name, self.speeds, self.clean = name, [], []
+        self.name, self.speeds, self.per_cpu, self.clean = name, [], [], []
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env={**os.environ, **environment})
@@ -76,6 +78,7 @@ class Contender:
             sys.exit(f"{self.name} ended early")
         answer = json.loads(line)
         self.speeds.append(answer["images_per_second"])
+        self.per_cpu.append(self.speeds[-1] * answer["seconds"] / answer["cpu_seconds"])
         self.clean.append(answer["cpu_seconds"] > 0.95 * answer["seconds"])
 
     def close(self):
@@ -104,18 +107,21 @@ def chosen(found, threads, rounds):
     return clean if threads == 1 and len(clean) >= 3 else list(range(1, rounds + 1))
 
 
+def spread(values, form):
+    return f"{statistics.median(values):{form}} ({min(values):{form}}-{max(values):{form}})"
+
+
 def table(found, rounds):
-    lines = ["| threads | | images/s: median (min-max) | Braid is faster by: median (min-max) | rounds |",
-             "|---|---|---|---|---|"]
+    lines = ["| threads | | images/s | Braid is faster by | images per CPU second | by | rounds |",
+             "|---|---|---|---|---|---|---|"]
     for (name, threads), contender in sorted(found.items(), key=lambda item: item[0][1]):
-        counted = chosen(found, threads, rounds)
-        speeds = [contender.speeds[i] for i in counted]
-        cells = [f"{statistics.median(speeds):,.0f} ({min(speeds):,.0f}-{max(speeds):,.0f})"]
-        ratios = [found["Braid", threads].speeds[i] / contender.speeds[i] for i in counted]
-        ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
-        cells.append("" if name == "Braid" else ratio)
-        cells.append(f"{len(counted)} of {rounds}")
-        lines.append(f"| {threads} | {name} | {' | '.join(cells)} |")
+        counted, braid = chosen(found, threads, rounds), found["Braid", threads]
+        cells = [str(threads), name]
+        for ours, theirs in ((braid.speeds, contender.speeds), (braid.per_cpu, contender.per_cpu)):
+            cells.append(spread([theirs[i] for i in counted], ",.0f"))
+            ratios = [ours[i] / theirs[i] for i in counted]
+            cells.append("" if name == "Braid" else spread(ratios, ".2f"))
+        lines.append(f"| {' | '.join(cells)} | {len(counted)} of {rounds} |")
     return "\n".join(lines)
 
 
@@ -138,7 +144,7 @@ def main():
     for contender in found.values():
         contender.close()
     load = ", ".join(f"{x:.1f}" for x in os.getloadavg())
-    print(table(found, options.rounds) + f"\n\n{options.rounds} rounds of {options.steps} steps, batch "
+    print(table(found, options.rounds) + f"\n\nMedian (min-max) of {options.rounds} rounds of {options.steps} steps, batch "
           f"{options.batch}; load average at the end: {load}")
 
 
