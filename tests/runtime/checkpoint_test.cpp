@@ -171,22 +171,35 @@ pid_t start_saving(const std::string& folder, int64_t first) {
   for (int64_t step = first;; ++step) save_checkpoint(folder, at(step, 200'000), 2);
 }
 
+/// However slow the disk is: a trial begins with a step that was saved.
+bool wait_for_a_file_after(const std::string& folder, const std::string& last) {
+  for (int waited = 0; waited < 30'000; ++waited) {
+    std::vector<std::string> paths = list_checkpoints(folder);
+    if (!paths.empty() && paths.back() > last) return true;
+    ::usleep(1000);
+  }
+  return false;
+}
+
 TEST(Checkpoint, SurvivesKillsWhileSaving) {
   TempFolder folder;
   int64_t last = 0;
+  std::string last_path;
   for (uint64_t trial = 0; trial < 20; ++trial) {
     pid_t child = start_saving(folder.path(), last + 1);
-    ::usleep(useconds_t(5'000 + uniform_below(7, trial, 40'000)));
+    bool saved = wait_for_a_file_after(folder.path(), last_path);
+    ::usleep(useconds_t(uniform_below(7, trial, 20'000)));
     ::kill(child, SIGKILL);
     ::waitpid(child, nullptr, 0);
+    ASSERT_TRUE(saved);
     auto found = load_checkpoint(folder.path());
-    if (!found) continue;  // killed before the first was whole
+    ASSERT_TRUE(found);
     EXPECT_EQ(found->warning, "") << "a half file under a final name";
-    EXPECT_GE(found->checkpoint.step, last);
+    EXPECT_GT(found->checkpoint.step, last);
     last = found->checkpoint.step;
+    last_path = found->path;
     EXPECT_EQ(found->checkpoint, at(last, 200'000));
   }
-  EXPECT_GT(last, 5);
   save_checkpoint(folder.path(), at(last + 1), 2);
   EXPECT_EQ(names(folder).size(), 2u);
 }
