@@ -81,7 +81,7 @@ template <bool kRelu>
 HWY_NOINLINE void reduce_rows(const View& v, const float* g, const float* x, const Coefficients& k,
                               double* sums, void* workspace) {
   const int64_t width = v.channels;
-  float *sum = static_cast<float*>(workspace), *product = sum + row_room(width);
+  float *sum = static_cast<float*>(workspace), *product = sum + room(width);
   for (int64_t n = 0; n < v.samples; n += kRowRun) {
     const PassedRows<kRelu> term{g + n * width, x + n * width, k};
     sum_rows(term, std::min(kRowRun, v.samples - n), width, sum, product);
@@ -180,7 +180,7 @@ struct DxSlices {
 
   template <int64_t kGroup>
   HWY_INLINE void run() const {
-    for (int64_t n = v.samples - 1; n >= 0; --n)
+    from_the_back(v, [this](int64_t n) HWY_ATTR {
       for (int64_t c = 0; c < v.groups(); ++c) {
         const auto b = backward_of<kGroup>(k, c * kGroup);
         int64_t at = n * v.sample() + c * v.slice(), length = v.slice();
@@ -191,45 +191,53 @@ struct DxSlices {
           }
         dx_slice<kRelu, kStream>(b, g + at, x + at, length, dx + at);
       }
+    });
   }
 };
 
-template <bool kRelu>
+template <bool kRelu, bool kStream>
 HWY_INLINE void dx_rows(const View& v, const float* g, const float* x, const Coefficients& k,
                         float* dx) {
   const F32 d;
   const int64_t width = v.channels;
-  for (int64_t n = v.samples - 1; n >= 0; --n)
-    for (int64_t c = 0; c < width; c += kLanes) {
-      const int64_t at = n * width + c, some = std::min(kLanes, width - c);
-      if (some == kLanes) {
-        const Backward b{forward_at(k, c), hn::LoadU(d, k.slope + c), hn::LoadU(d, k.bias + c)};
-        hn::StoreU(b.dx<kRelu>(hn::LoadU(d, g + at), hn::LoadU(d, x + at)), d, dx + at);
-      } else {
-        const Backward b{forward_first(k, c, some), load_first(k.slope + c, some),
-                         load_first(k.bias + c, some)};
-        store_first(b.dx<kRelu>(load_first(g + at, some), load_first(x + at, some)), dx + at, some);
-      }
+  from_the_back(v, [&](int64_t n) HWY_ATTR {
+    int64_t c = 0, at = n * width;
+    for (; c + kLanes <= width; c += kLanes, at += kLanes) {
+      const Backward b{forward_at(k, c), hn::LoadU(d, k.slope + c), hn::LoadU(d, k.bias + c)};
+      store<kStream>(b.dx<kRelu>(hn::LoadU(d, g + at), hn::LoadU(d, x + at)), dx + at);
     }
+    if (const int64_t rest = width - c; rest > 0) {
+      const Backward b{forward_first(k, c, rest), load_first(k.slope + c, rest),
+                       load_first(k.bias + c, rest)};
+      store_first(b.dx<kRelu>(load_first(g + at, rest), load_first(x + at, rest)), dx + at, rest);
+    }
+  });
 }
 
-template <bool kRelu>
+template <bool kRelu, bool kStream>
 HWY_INLINE void dx_any(const View& v, const float* g, const float* x, const Coefficients& k,
                        float* dx) {
   if (v.rows())
-    dx_rows<kRelu>(v, g, x, k, dx);
-  else if (streams(v, dx))
-    with_group(v.group, DxSlices<kRelu, true>{v, g, x, k, dx});
+    dx_rows<kRelu, kStream>(v, g, x, k, dx);
   else
-    with_group(v.group, DxSlices<kRelu, false>{v, g, x, k, dx});
-  hwy::FlushStream();
+    with_group(v.group, DxSlices<kRelu, kStream>{v, g, x, k, dx});
+  if constexpr (kStream) hwy::FlushStream();
+}
+
+template <bool kRelu>
+HWY_INLINE void dx_relu(const View& v, const float* g, const float* x, const Coefficients& k,
+                        float* dx) {
+  if (streams(v, dx))
+    dx_any<kRelu, true>(v, g, x, k, dx);
+  else
+    dx_any<kRelu, false>(v, g, x, k, dx);
 }
 
 void gradient(const Pass& pass, const float* g, const float* x, const Coefficients& k, float* dx) {
   if (pass.relu)
-    dx_any<true>(pass.view, g, x, k, dx);
+    dx_relu<true>(pass.view, g, x, k, dx);
   else
-    dx_any<false>(pass.view, g, x, k, dx);
+    dx_relu<false>(pass.view, g, x, k, dx);
 }
 
 }  // namespace braid::batch_norm::HWY_NAMESPACE
@@ -249,7 +257,7 @@ GradientFn gradient_kernel(Isa isa) {
 }
 
 int64_t reduce_workspace(const View& v) {
-  return v.rows() ? 2 * (v.channels + 16) * int64_t(sizeof(float)) : 0;
+  return v.rows() ? 2 * room(v.channels) * int64_t(sizeof(float)) : 0;
 }
 
 }  // namespace braid::batch_norm

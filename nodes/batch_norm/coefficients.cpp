@@ -16,10 +16,10 @@ double inverse_deviation(const EpsRule& rule, double variance) {
 
 Coefficients::Coefficients(void* workspace, int64_t padded)
     : shift(static_cast<float*>(workspace)),
-      scale(shift + padded),
-      offset(scale + padded),
-      slope(offset + padded),
-      bias(slope + padded) {}
+      scale(shift + room(padded)),
+      offset(scale + room(padded)),
+      slope(offset + room(padded)),
+      bias(slope + room(padded)) {}
 
 ChannelStatistics statistics_of(const Statistics& s, int64_t channels, int64_t c) {
   if (!s.moments) return {0, s.mean[c], s.variance[c]};

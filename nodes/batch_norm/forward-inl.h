@@ -74,9 +74,12 @@ HWY_INLINE int64_t floats_to_alignment(const float* p) {
   return int64_t((bytes - reinterpret_cast<uintptr_t>(p) % bytes) % bytes / sizeof(float));
 }
 
-/// A blocked slice cannot be cut at any float: it needs an aligned start.
+/// Such stores need aligned vectors. A plain slice can be cut anywhere to get there, but blocked
+/// slices and rows have to begin so.
 HWY_INLINE bool streams(const View& v, const float* out) {
-  return v.floats() > kStreamFrom && (v.group == 1 || floats_to_alignment(out) == 0);
+  if (v.floats() < kStreamFrom) return false;
+  if (v.rows()) return floats_to_alignment(out) == 0 && v.channels % kLanes == 0;
+  return v.group == 1 || floats_to_alignment(out) == 0;
 }
 
 }  // namespace braid::batch_norm::HWY_NAMESPACE

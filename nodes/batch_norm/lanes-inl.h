@@ -16,6 +16,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "batch_norm/view.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace braid::batch_norm::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
@@ -128,6 +130,15 @@ HWY_INLINE void add_to_channels(const Sums& s, double* out) {
     for (int64_t i = 0; i < kFour; i += kGroup)
       for (int64_t j = 0; j < kGroup; ++j) out[j] += lane[i + j];
   }
+}
+
+/// Calls f(n) for each sample, from the back in stretches of 64 KiB, and forward within each, as
+/// the hardware fetches ahead.
+template <class F>
+HWY_INLINE void from_the_back(const View& v, const F& f) {
+  const int64_t stretch = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, v.sample()));
+  for (int64_t end = v.samples; end > 0; end -= stretch)
+    for (int64_t n = std::max<int64_t>(0, end - stretch); n < end; ++n) f(n);
 }
 
 /// Calls f.template run<kGroup>() for the group of a view.

@@ -112,7 +112,7 @@ HWY_INLINE void moments_of_rows(const View& v, const float* x, double* mean, dou
                                 void* workspace) {
   const int64_t width = v.channels, few = std::min(v.samples, kPilotRows);
   float* shift = static_cast<float*>(workspace);
-  float *sum = shift + row_room(width), *square = sum + row_room(width);
+  float *sum = shift + room(width), *square = sum + room(width);
   std::copy(x, x + width, shift);
   sum_spread_rows(x, few, width, shift, sum, square);
   for (int64_t c = 0; c < width; ++c) shift[c] += sum[c] / float(few);
@@ -166,7 +166,7 @@ MomentsFn moments_kernel(Isa isa) {
 }
 
 int64_t moments_workspace(const View& v) {
-  return v.rows() ? 3 * (v.channels + 16) * int64_t(sizeof(float)) : 0;
+  return v.rows() ? 3 * room(v.channels) * int64_t(sizeof(float)) : 0;
 }
 
 }  // namespace braid::batch_norm

@@ -1,5 +1,5 @@
 // y = (x - shift) * scale + offset, clipped at 0 where ReLU is fused. Samples are taken from the
-// last to the first: the moments went through them the other way and left the last ones in cache.
+// back: the moments went through them forward and left the last ones in cache.
 #include "batch_norm/targets.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "batch_norm/normalize.cpp"
@@ -51,7 +51,7 @@ struct ApplySlices {
 
   template <int64_t kGroup>
   HWY_INLINE void run() const {
-    for (int64_t n = v.samples - 1; n >= 0; --n)
+    from_the_back(v, [this](int64_t n) HWY_ATTR {
       for (int64_t g = 0; g < v.groups(); ++g) {
         const auto f = forward_of<kGroup>(k, g * kGroup);
         int64_t at = n * v.sample() + g * v.slice(), length = v.slice();
@@ -62,41 +62,44 @@ struct ApplySlices {
           }
         apply_slice<kRelu, kStream>(x + at, length, f, y + at);
       }
+    });
   }
 };
 
-template <bool kRelu>
+template <bool kRelu, bool kStream>
 HWY_INLINE void apply_rows(const View& v, const float* x, const Coefficients& k, float* y) {
-  const F32 d;
   const int64_t width = v.channels;
-  for (int64_t n = v.samples - 1; n >= 0; --n) {
-    const float* from = x + n * width;
-    float* to = y + n * width;
-    int64_t c = 0;
-    for (; c + kLanes <= width; c += kLanes)
-      hn::StoreU(forward_at(k, c).y<kRelu>(hn::LoadU(d, from + c)), d, to + c);
-    if (c < width)
-      store_first(forward_first(k, c, width - c).y<kRelu>(load_first(from + c, width - c)), to + c,
-                  width - c);
-  }
+  from_the_back(v, [&](int64_t n) HWY_ATTR {
+    int64_t c = 0, at = n * width;
+    for (; c + kLanes <= width; c += kLanes, at += kLanes)
+      store<kStream>(forward_at(k, c).y<kRelu>(hn::LoadU(F32(), x + at)), y + at);
+    if (const int64_t rest = width - c; rest > 0)
+      store_first(forward_first(k, c, rest).y<kRelu>(load_first(x + at, rest)), y + at, rest);
+  });
+}
+
+template <bool kRelu, bool kStream>
+HWY_INLINE void apply_any(const View& v, const float* x, const Coefficients& k, float* y) {
+  if (v.rows())
+    apply_rows<kRelu, kStream>(v, x, k, y);
+  else
+    with_group(v.group, ApplySlices<kRelu, kStream>{v, x, k, y});
+  if constexpr (kStream) hwy::FlushStream();
 }
 
 template <bool kRelu>
-HWY_INLINE void apply_any(const View& v, const float* x, const Coefficients& k, float* y) {
-  if (v.rows())
-    apply_rows<kRelu>(v, x, k, y);
-  else if (streams(v, y))
-    with_group(v.group, ApplySlices<kRelu, true>{v, x, k, y});
+HWY_INLINE void apply_relu(const View& v, const float* x, const Coefficients& k, float* y) {
+  if (streams(v, y))
+    apply_any<kRelu, true>(v, x, k, y);
   else
-    with_group(v.group, ApplySlices<kRelu, false>{v, x, k, y});
-  hwy::FlushStream();
+    apply_any<kRelu, false>(v, x, k, y);
 }
 
 void apply(const Pass& pass, const float* x, const Coefficients& k, float* y) {
   if (pass.relu)
-    apply_any<true>(pass.view, x, k, y);
+    apply_relu<true>(pass.view, x, k, y);
   else
-    apply_any<false>(pass.view, x, k, y);
+    apply_relu<false>(pass.view, x, k, y);
 }
 
 }  // namespace braid::batch_norm::HWY_NAMESPACE

@@ -118,9 +118,6 @@ HWY_INLINE void sum_rows(const RowTerm& rows_term, int64_t rows, int64_t width, 
   }
 }
 
-/// Floats of one row of sums, rounded up to whole vectors of any instruction set.
-inline int64_t row_room(int64_t width) { return (width + 15) / 16 * 16; }
-
 }  // namespace braid::batch_norm::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

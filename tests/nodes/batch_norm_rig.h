@@ -9,7 +9,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
+#include <new>
 
 #include <braid/core/random.h>
 
@@ -84,11 +87,14 @@ struct Rig {
     EXPECT_EQ(offer.in_formats[x], format);
     const Format out_format = offer.out_formats[0];
 
-    std::vector<std::vector<char>> memory;
+    // Every operand ends where its memory ends, so that a sanitizer sees one float too many.
+    std::vector<std::unique_ptr<void, void (*)(void*)>> memory;
     auto place = [&](const void* from, size_t bytes, bool shift) {
-      memory.emplace_back(bytes + 192);
-      auto base = (reinterpret_cast<uintptr_t>(memory.back().data()) + 63) / 64 * 64;
-      void* at = reinterpret_cast<void*>(base + (shift ? misalign * sizeof(float) : 0));
+      const size_t skip = shift ? misalign * sizeof(float) : 0;
+      void* base = nullptr;
+      if (posix_memalign(&base, 64, bytes + skip)) throw std::bad_alloc();
+      memory.emplace_back(base, std::free);
+      void* at = static_cast<char*>(base) + skip;
       if (from) std::memcpy(at, from, bytes);
       return at;
     };
