@@ -2,7 +2,7 @@
 """Images per second of a training step, Braid beside PyTorch, taking turns in one run.
 
   cmake --build --preset release --target train_bench
-  /usr/bin/python3 bench/train_vs_torch.py [--rounds 15] [--batch 256] [--bench build/release/bin/train_bench]
+  /usr/bin/python3 bench/train_vs_torch.py [--rounds 15] [--steps 8] [--batch 256]
 
 The network is examples/fashion/fashion.yaml: two convolutions with batch norm, ReLU and pooling,
 two linear layers, SGD with momentum and weight decay. Data is random and lies in memory, so that
@@ -131,7 +131,8 @@ def main():
     parser.add_argument("--steps", type=int, default=8, help="steps in a round")
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--bench", default=str(ROOT / "build/release/bin/train_bench"))
-    parser.add_argument("--peer", nargs=2, metavar=("THREADS", "LAYOUT"), help=argparse.SUPPRESS)
+    parser.add_argument("--peer", nargs=2, metavar=("THREADS", "LAYOUT"),
+                        help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peer:
         return peer(int(options.peer[0]), options.peer[1], options.batch)
