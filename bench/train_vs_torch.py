@@ -145,7 +145,8 @@ def main():
     for contender in found.values():
         contender.close()
     load = ", ".join(f"{x:.1f}" for x in os.getloadavg())
-    print(table(found, options.rounds) + f"\n\nMedian (min-max) of {options.rounds} rounds of {options.steps} steps, batch "
+    print(table(found, options.rounds))
+    print(f"\nMedian (min-max) of {options.rounds} rounds of {options.steps} steps, batch "
           f"{options.batch}; load average at the end: {load}")
 
 
