@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Runs clang-tidy over every source of a build folder: tidy.py BUILD_DIR JOBS.
+"""Runs clang-tidy over every source of a build folder: tidy.py BUILD_DIR JOBS [PART...].
 
 Remembers (by hash of the preprocessed text's inputs: source, headers under the tree, settings) what
-was clean, so that a second run looks only at what changed.
+was clean, so that a second run looks only at what changed. With PARTs, only at sources whose path
+holds one of them.
 """
 import concurrent.futures
 import hashlib
@@ -47,8 +48,8 @@ def run(database, path):
     return path, result.returncode, result.stdout, result.stderr
 
 
-def main(build, jobs):
-    entries = commands(build)
+def main(build, jobs, parts):
+    entries = [e for e in commands(build) if not parts or any(p in e["file"] for p in parts)]
     cache_file = build / "tidy-clean.json"
     common = fingerprint()
     keys = {e["file"]: hashlib.sha256((common + " ".join(e["arguments"])).encode() +
@@ -67,10 +68,10 @@ def main(build, jobs):
                     continue
                 bad += 1
                 print(out or err)
-    cache_file.write_text(json.dumps(sorted(clean & set(keys.values()))))
+    cache_file.write_text(json.dumps(sorted(clean)))
     print(f"{bad} of them with warnings" if bad else "clean")
     return 1 if bad else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(pathlib.Path(sys.argv[1]).resolve(), int(sys.argv[2])))
+    sys.exit(main(pathlib.Path(sys.argv[1]).resolve(), int(sys.argv[2]), sys.argv[3:]))

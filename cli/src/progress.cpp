@@ -23,7 +23,7 @@ int terminal_width() {
 }
 
 std::string duration(double seconds) {
-  auto s = int64_t(seconds + 0.5);
+  auto s = int64_t(std::llround(seconds));
   if (s < 3600) return fmt::format("{}:{:02}", s / 60, s % 60);
   return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
 }
@@ -39,7 +39,7 @@ std::string left(const TrainEvent& e, double steps_seen) {
 }
 
 std::string bar(double share, int width, bool color) {
-  int full = std::clamp(int(share * width + 0.5), 0, width);
+  int full = std::clamp(int(std::lround(share * width)), 0, width);
   std::string done, rest;
   for (int i = 0; i < full; ++i) done += "━";
   for (int i = full; i < width; ++i) rest += color ? "━" : " ";

@@ -153,7 +153,7 @@ TEST(Explain, KnowsEveryCodeOfTheSources) {
   std::regex code("\"([EW][0-9]{4})\"");
   for (const char* room : {"core", "compiler", "dsl", "nodes", "runtime", "cli"})
     for (auto& entry : std::filesystem::recursive_directory_iterator(source(room))) {
-      auto path = entry.path();
+      auto& path = entry.path();
       if (path.extension() != ".cpp" || path.filename() == "codes.cpp") continue;
       auto text = read_text(path.string());
       for (std::sregex_iterator at(text.begin(), text.end(), code), end; at != end; ++at)
