@@ -41,8 +41,8 @@ inline std::vector<Case> cases(const Registry& registry, std::set<Role> roles) {
         found.push_back(c);
         if (role != Role::layer) continue;
         bool has_buffers = false;
-        for (auto& state : c.graph(Mode::train)->states)
-          has_buffers |= state.kind == StateVar::Kind::buffer;
+        LayerGraph g = c.graph(Mode::train);
+        for (auto& state : g->states) has_buffers |= state.kind == StateVar::Kind::buffer;
         c.freeze = Freeze::stats;
         if (has_buffers) found.push_back(c);
       }
