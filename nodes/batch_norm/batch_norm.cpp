@@ -27,14 +27,14 @@ void check_input(Builder& b, const Call& c, const Ranks& ranks) {
   require_f32(b, c, 0);
   const Type x = b.type(c.in[0]);
   if (x.rank() < ranks.least || x.rank() > ranks.most)
-    b.fail("E0203",
+    b.fail("E0201",
            std::string(ranks.layer) + " takes " + ranks.shapes + " and was given " +
                to_string(x.shape),
            layer_for(x.rank()));
   const Attr* features = find(c.params, "num_features");
   if (features && !features->is_null() && features->as_int() != x.shape[1].value)
     b.fail(
-        "E0203",
+        "E0202",
         "num_features is " + to_string(*features) + ", but the input has " + to_string(x.shape[1]) +
             " channels: " + to_string(x.shape),
         "num_features: " + to_string(x.shape[1]) + ", or leave it out: it follows from the input");

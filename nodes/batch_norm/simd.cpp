@@ -25,7 +25,7 @@ std::optional<Isa> resolve_isa(const std::string& name) {
 
 void require_isa(Isa isa) {
   if (!machine_has(isa))
-    throw Error(Fault::device, "E0540", "this machine has no " + to_string(isa));
+    throw Error(Fault::device, "E0505", "this machine has no " + to_string(isa));
 }
 
 }  // namespace braid::batch_norm

@@ -39,10 +39,10 @@ std::string refusal(const std::string& layer, const Type& x, Dict params = {},
 
 TEST(BatchNormLayer, NamesTheLayerThatTakesTheInput) {
   EXPECT_EQ(refusal("BatchNorm2d", row),
-            "E0203 layer 'it': BatchNorm2d takes (N, C, H, W) and was given [N, 6] | inputs of 2 "
+            "E0201 layer 'it': BatchNorm2d takes (N, C, H, W) and was given [N, 6] | inputs of 2 "
             "dimensions go to BatchNorm1d");
   EXPECT_EQ(refusal("BatchNorm1d", image),
-            "E0203 layer 'it': BatchNorm1d takes (N, C) or (N, C, L) and was given [N, 6, 7, 5] | "
+            "E0201 layer 'it': BatchNorm1d takes (N, C) or (N, C, L) and was given [N, 6, 7, 5] | "
             "inputs of 4 dimensions go to BatchNorm2d");
   EXPECT_NE(refusal("BatchNorm3d", image).find("BatchNorm2d"), std::string::npos);
   EXPECT_NE(refusal("BatchNorm1d", {DType::f32, {N}}).find("2 to 5"), std::string::npos);
@@ -50,7 +50,7 @@ TEST(BatchNormLayer, NamesTheLayerThatTakesTheInput) {
 
 TEST(BatchNormLayer, NamesBothNumbersWhenChannelsDisagree) {
   EXPECT_EQ(refusal("BatchNorm2d", image, {{"num_features", 20}}),
-            "E0203 layer 'it': num_features is 20, but the input has 6 channels: [N, 6, 7, 5] | "
+            "E0202 layer 'it': num_features is 20, but the input has 6 channels: [N, 6, 7, 5] | "
             "num_features: 6, or leave it out: it follows from the input");
   EXPECT_EQ(refusal("BatchNorm2d", image, {{"num_features", 6}}), "accepted");
 }
