@@ -341,7 +341,8 @@ void optimize(const Model& model, Builder& b, Diagnostics& found) {
     int gradient = b.gradient_of(weight);
     if (gradient < 0) continue;
     Dict params = decl.params;
-    double scale = get_double(params, "lr_scale", 1);
+    // The rate itself is a scalar of the step: a group's own is a factor on it.
+    double base = get_double(params, "lr", 0), scale = get_double(params, "lr_scale", 1);
     for (size_t g = 0; g < model.groups.size(); ++g) {
       auto& group = model.groups[g];
       const std::string& type = b.graph().calls[size_t(var.call)].def->name;
@@ -355,6 +356,8 @@ void optimize(const Model& model, Builder& b, Diagnostics& found) {
         else
           set(params, e.key, e.value);
     }
+    if (base > 0 && get_double(params, "lr", base) != base)
+      scale *= get_double(params, "lr") / base;
     if (scale != 1) set(params, "lr_scale", scale);
     size_t before = found.errors();
     Dict checked = check_params(def->params, params, "optimizer " + def->name, decl.mark, found);

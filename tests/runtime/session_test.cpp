@@ -153,6 +153,32 @@ TEST(Session, APlanLargerThanTheMachineIsRefusedBeforeMemoryIsTaken) {
                [&] { session.executor(Mode::train, 4096); });
 }
 
+TEST(Session, OptimizerGroupsScaleAndReplace) {
+  Chain chain({N, 20}, 2);
+  chain.add("fc1", "Linear", {{"out_features", 24}}).add("tanh", "Tanh");
+  chain.add("fc2", "Linear", {{"out_features", 10}});
+  Model model = chain.done(0);
+  set(model.optimizer->params, "nesterov", false);
+  set(model.optimizer->params, "weight_decay", 0.0);
+  auto change = [](const Model& m, const std::string& key) {  // of one weight in one step
+    Session session(m, {.devices = {"cpu"}});
+    session.plan(Mode::train, 32);
+    session.executor(Mode::train, 32);
+    int var = session.state().find(key);
+    float before = session.state().at<float>(0, var)[5];
+    RandomBatch batch(m, 32, 3);
+    session.step(batch.pointers, 32, 0.1);
+    return session.state().at<float>(0, var)[5] - before;
+  };
+  auto whole = change(model, "fc1.weight"), other = change(model, "fc2.weight");
+  model.groups = {{.match = {"fc1.*"}, .params = {{"lr_scale", 0.5}}},
+                  {.types = {"Linear"}, .params = {{"lr", 0.2}}}};
+  EXPECT_NEAR(change(model, "fc1.weight"), whole, 1e-7);  // 0.5 * 0.2 / 0.1
+  EXPECT_NEAR(change(model, "fc2.weight"), 2 * other, 1e-6);
+  model.groups = {{.match = {"*.weight"}, .params = {{"weight_decay", 1.0}}}};
+  EXPECT_GT(std::abs(change(model, "fc1.weight") - whole), 1e-4);
+}
+
 // ---- training and resuming ----------------------------------------------------------------------
 
 Model with_data(int replicas, const TempFolder& folder) {
