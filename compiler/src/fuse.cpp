@@ -16,6 +16,12 @@ struct Uses {
 
 bool is(const Node& node, std::string_view op) { return node.op && node.op->name == op; }
 
+// The operations of a batch norm's gradient, with live or frozen statistics.
+bool takes_mask(const Node& node) {
+  return is(node, "bn_reduce") || is(node, "bn_dx") || is(node, "bn_eval_reduce") ||
+         is(node, "bn_eval_dx");
+}
+
 }  // namespace
 
 void fuse(Graph& graph, const Registry&) {
@@ -35,9 +41,7 @@ void fuse(Graph& graph, const Registry&) {
         backward = user;
     if (backward >= 0)  // its result may only go into this batch norm's own gradient
       for (int user : uses.of[size_t(graph.nodes[size_t(backward)].out[0])])
-        possible &= user >= 0 &&
-                    (is(graph.nodes[size_t(user)], "bn_reduce") ||
-                     is(graph.nodes[size_t(user)], "bn_dx")) &&
+        possible &= user >= 0 && takes_mask(graph.nodes[size_t(user)]) &&
                     graph.nodes[size_t(user)].in[1] == norm.in[0];
     if (!possible) continue;
     if (backward >= 0) {

@@ -72,7 +72,9 @@ TEST(Session, AnyLayersNameIsAnOutput) {
 }
 
 TEST(Session, TheReferenceEngineJudgesTheFastOne) {
-  for (Model model : {mlp(4), convnet(3)}) {
+  Model frozen = convnet(2);
+  frozen.layers[1].freeze = Freeze::stats;  // its ReLU is fused, too
+  for (Model model : {mlp(4), convnet(3), frozen}) {
     Session fast(model, {.devices = {"cpu"}}), reference(model, {.engine = "reference"});
     RandomBatch batch(model, 22, 9);
     double a = fast.step(batch.pointers, 22, 0.1).loss;
