@@ -76,7 +76,7 @@ class Pool {
     for (auto& slot : slots_) {
       Set* nothing = nullptr;
       if (slot.compare_exchange_strong(nothing, set.get(), std::memory_order_release)) {
-        set.release();
+        static_cast<void>(set.release());
         return;
       }
     }
@@ -102,6 +102,7 @@ class Pool {
 KernelBody bind(const dnnl::engine& engine, const std::vector<Step>& steps) {
   Guard guard;
   std::vector<dnnl::primitive> primitives;
+  primitives.reserve(steps.size());
   for (auto& step : steps) primitives.emplace_back(step.description.get());
   auto pool = std::make_shared<Pool>(engine, steps);
   return [primitives, pool](const KernelArgs& args) {

@@ -122,8 +122,8 @@ TEST(ConcatLayer, WantsEverythingElseEqual) {
 TEST(ConcatLayer, ShowsEveryInput) {
   Type other{DType::f32, {N, 6, 9, 5}};
   try {
-    LayerGraph(builtin(), *builtin().layer("Concat"), {.inputs = {image, image, other}},
-               Mode::train);
+    LayerGraph g(builtin(), *builtin().layer("Concat"), {.inputs = {image, image, other}},
+                 Mode::train);
     FAIL();
   } catch (const Error& e) {
     auto& notes = e.diagnostics()[0].notes;
