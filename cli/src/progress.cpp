@@ -38,13 +38,29 @@ std::string left(const TrainEvent& e, double steps_seen) {
   return "left " + duration(e.seconds / steps_seen * double(e.steps - e.step));
 }
 
+// A terminal that is not known to show UTF-8 gets ASCII.
+bool shows_utf8() {
+  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+    const char* value = std::getenv(name);
+    if (!value || !*value) continue;
+    std::string_view text(value);
+    return text.find("UTF-8") != text.npos || text.find("utf8") != text.npos;
+  }
+  return false;
+}
+
+std::string repeated(const char* what, int times) {
+  std::string out;
+  for (int i = 0; i < times; ++i) out += what;
+  return out;
+}
+
 std::string bar(double share, int width, bool color) {
   int full = std::clamp(int(std::lround(share * width)), 0, width);
-  std::string done, rest;
-  for (int i = 0; i < full; ++i) done += "━";
-  for (int i = full; i < width; ++i) rest += color ? "━" : " ";
-  if (!color) return "[" + done + rest + "]";
-  return "\033[32m" + done + "\033[90m" + rest + "\033[0m";
+  const char* mark = shows_utf8() ? "━" : "=";
+  auto done = repeated(mark, full);
+  if (!color) return "[" + done + repeated(" ", width - full) + "]";
+  return "\033[32m" + done + "\033[90m" + repeated(mark, width - full) + "\033[0m";
 }
 
 std::string metrics_text(const TrainEvent& e) {
@@ -86,17 +102,23 @@ void Progress::step(const TrainEvent& e) {
   ++seen_;
   if (!due(e)) return;
   drawn_ = true;
-  auto tail = fmt::format("step {}/{}  {}  {}  {}", e.step, e.steps, metrics_text(e),
-                          rate(e.images_per_second), left(e, double(seen_)));
-  if (!terminal_) return warn(fmt::format("epoch {}  {}\n", e.epoch, tail));
+  auto pace = rate(e.images_per_second), rest = left(e, double(seen_));
+  if (terminal_) return draw_bar(e, pace + "  " + rest);
+  auto text = fmt::format("epoch {}  step {}/{}  {}", e.epoch, e.step, e.steps, metrics_text(e));
+  for (auto& part : {pace, rest})
+    if (!part.empty()) text += "  " + part;
+  warn(text + "\n");
+}
+
+void Progress::draw_bar(const TrainEvent& e, const std::string& pace) {
   auto head = fmt::format("epoch {} ", e.epoch);
-  int room = terminal_width() - int(head.size() + tail.size()) - 5;
-  auto picture = room >= 8 ? bar(double(e.step) / double(std::max<int64_t>(1, e.steps)),
-                                 std::min(room, 30), color_) +
-                                 " "
-                           : "";
-  if (room < -4) tail.resize(size_t(std::max(0, terminal_width() - int(head.size()) - 1)));
-  warn("\r\033[K" + head + picture + tail);
+  auto tail = fmt::format(" {}/{}  loss {}  {}", e.step, e.steps, short_number(e.loss), pace);
+  int room = terminal_width() - int(head.size() + tail.size()) - 3;
+  if (room >= 6)
+    head += bar(double(e.step) / double(std::max<int64_t>(1, e.steps)), std::min(room, 40), color_);
+  else
+    tail.resize(size_t(std::clamp(room + 3 + int(tail.size()), 0, int(tail.size()))));
+  warn("\r\033[K" + head + tail);
 }
 
 void Progress::show(const TrainEvent& e) {

@@ -17,6 +17,7 @@ class Progress {
  private:
   using Clock = std::chrono::steady_clock;
   void step(const TrainEvent& event);
+  void draw_bar(const TrainEvent& event, const std::string& pace);
   void line(const std::string& text);
   bool due(const TrainEvent& event);
 

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <ostream>
 
 #include "cli/command.h"
 
@@ -131,6 +132,10 @@ struct SignalCase {
   int signal;
   int code;
 };
+
+void PrintTo(const SignalCase& c, std::ostream* out) {
+  *out << "signal " << c.signal << " gives " << c.code;
+}
 
 class Signals : public testing::TestWithParam<SignalCase> {};
 
