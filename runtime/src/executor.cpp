@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "engines/engine.h"
+#include "float_mode.h"
 
 namespace braid {
 namespace {
@@ -141,6 +142,7 @@ void Executor::Impl::run_strand(int s, int worker) noexcept {
       skipped[size_t(s)] = 1;
       return;
     }
+  DefaultFloatMode mode;
   int at = -1;
   try {
     for (int id : strand.steps) run_step(at = id, workspaces[size_t(worker)]);

@@ -10,6 +10,8 @@
 #include <braid/nodes/builtin.h>
 #include <braid/nodes/isa.h>
 
+#include "float_mode.h"
+
 namespace braid {
 namespace {
 
@@ -81,6 +83,7 @@ struct Session::Impl {
 
 Session::Impl::Program& Session::Impl::program(Mode mode, int64_t batch,
                                                const std::vector<std::string>& wanted) {
+  DefaultFloatMode float_mode;
   std::string key = (mode == Mode::train ? "train " : "eval ") + std::to_string(batch);
   for (auto& name : wanted) key += "\n" + name;
   for (auto it = programs.begin(); it != programs.end(); ++it)
@@ -214,6 +217,7 @@ Executor& Session::executor(Mode mode, int64_t batch, const std::vector<std::str
 }
 
 StepReport Session::step(const std::vector<const void*>& inputs, int64_t batch, double lr) {
+  DefaultFloatMode float_mode;
   if (impl_->model.losses.empty() || !impl_->model.optimizer)
     throw Error(Fault::model, "E0216", "training needs a `loss` and an `optimizer`",
                 impl_->model.mark);
@@ -232,6 +236,7 @@ StepReport Session::step(const std::map<std::string, Array>& inputs) {
 }
 
 StepReport Session::evaluate(const DataSource& source) {
+  DefaultFloatMode float_mode;
   int64_t most = impl_->model.batch.global > 0 ? impl_->model.batch.global : 256;
   BatchPlan batches({.samples = source.size(), .batch = most});
   Prefetcher prefetcher(source, batches, 0, batches.steps_per_epoch());
@@ -299,6 +304,7 @@ std::map<std::string, Array> Session::run(const std::map<std::string, Array>& in
 }
 
 void Session::load_weights(const std::string& path) {
+  DefaultFloatMode float_mode;
   TensorFile file = read_safetensors(path);
   // The variables that the file must fit come with the program that uses them.
   std::vector<std::string> none;

@@ -7,6 +7,8 @@
 #include <braid/runtime/files.h>
 #include <braid/runtime/schedule.h>
 
+#include "float_mode.h"
+
 namespace braid {
 namespace {
 
@@ -190,6 +192,7 @@ class Training {
 }  // namespace
 
 TrainReport train(Session& session, const TrainOptions& options) {
+  DefaultFloatMode float_mode;  // the prefetching thread inherits it
   return Training(session, options).run();
 }
 

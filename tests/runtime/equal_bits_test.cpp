@@ -2,6 +2,7 @@
 // the comparison must catch.
 #include <dlfcn.h>
 #include <gtest/gtest.h>
+#include <xmmintrin.h>
 
 #include "support/models.h"
 
@@ -73,6 +74,24 @@ TEST(EqualBitsOptions, HostsOpenMpThreadsDoNotMatter) {
     expect_equal(model, base, {.devices = cpus(2), .engine = "serial"},
                  std::to_string(threads) + " OpenMP threads");
   }
+}
+
+// The host may flush denormals or round upwards: we do not, and leave its mode as it was.
+TEST(EqualBitsOptions, HostsFloatingPointModeDoesNotMatter) {
+  Model model = convnet(3);
+  RandomBatch batch(model, 32, 1);
+  auto state = [&](unsigned mode) {
+    unsigned before = _mm_getcsr();
+    _mm_setcsr(mode);
+    Session session(model, {.devices = {"cpu"}, .engine = "serial"});
+    double loss = 0;
+    for (int i = 0; i < 3; ++i) loss = session.step(batch.pointers, 32, 0.1).loss;
+    EXPECT_EQ(_mm_getcsr() & ~0x3fu, mode & ~0x3fu);
+    _mm_setcsr(before);
+    return std::pair(session.state().digest(0), loss);
+  };
+  unsigned plain = _mm_getcsr();
+  EXPECT_EQ(state(plain), state(plain | 0x8040 | 0x4000));  // FTZ, DAZ, round up
 }
 
 // Slices of one sample have no variance of their own: batches that give each replica at least two.
