@@ -1,8 +1,4 @@
 // `braid check NET`: what was understood, in a table.
-#include <braid/nodes/builtin.h>
-#include <braid/runtime/data.h>
-#include <braid/runtime/schedule.h>
-
 #include "commands.h"
 #include "json.h"
 #include "network.h"
@@ -40,17 +36,7 @@ std::string as_text(const Summary& summary) {
 }  // namespace
 
 int check_command(const Arguments& a) {
-  Diagnostics found;
-  Model model = read_file(a.target, {.set = a.set, .replicas = a.replicas, .seed = a.seed}, found);
-  Registry registry;
-  register_builtin(registry);
-  Summary summary = check(model, registry, found);
-  if (model.schedule) check_schedule(*model.schedule, found);
-  if (model.train_data) check_data(*model.train_data, model.inputs, found);
-  if (model.test_data) check_data(*model.test_data, model.inputs, found);
-  for (auto& d : found.all())
-    if (d.severity == Severity::warning) report({&d, 1}, a.json);
-  found.raise();
+  Summary summary = load_network(a).summary;
   print(a.json ? line(as_json(summary)) : as_text(summary));
   return 0;
 }

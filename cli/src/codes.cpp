@@ -274,6 +274,8 @@ constexpr CodeEntry table[] = {
      "Rename the tensors in the file."},
     {"E0826", "Weights that may differ are not supported by this version.",
      "The file has to fit the network."},
+    {"W0201", "A parameter has a value that is allowed and probably not meant.",
+     "The warning says why; nothing needs to change when it is meant."},
     {"E7000", "An assumption of Braid's code does not hold: a fault of ours.",
      "Please report it with the network and the command."},
 };

@@ -32,7 +32,7 @@ std::string format_of(const Arguments& a) {
 }
 
 Picture picture_of(const Arguments& a) {
-  Model model = load_model(a);
+  Model model = load_network(a).model;
   if (a.view == "replicas") {
     auto picture = draw_replicas(make_plan(model, a), a.backward);
     picture.title = model.name + ": " + picture.title;

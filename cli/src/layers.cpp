@@ -39,8 +39,8 @@ const char* kind_name(ParamKind kind) {
 }
 
 std::string default_of(const ParamDef& p) {
-  if (!p.fallback.is_null()) return to_string(p.fallback);
-  return p.optional ? "-" : "needed";
+  if (!p.fallback.is_null()) return ", default " + to_string(p.fallback);
+  return p.optional ? ", may be left out" : ", needed";
 }
 
 std::string doc_of(const ParamDef& p) {
@@ -59,14 +59,16 @@ std::string ports(const std::vector<PortDef>& list) {
 }
 
 std::string page(const LayerDef& def, const char* role) {
-  std::string out = def.name + "  (" + role + ")\n\n" + def.doc + "\n";
-  if (!def.formula.empty()) out += "\n  " + def.formula + "\n";
+  std::string out = def.name + "  (" + role + ")\n\n" + wrapped(def.doc);
+  if (!def.formula.empty()) out += "\n" + wrapped(def.formula, "  ");
   if (!def.source.empty()) out += "\nsource   " + def.source + "\n";
   out += "\ninputs   " + ports(def.inputs) + "\noutputs  " + ports(def.outputs) + "\n";
   if (def.params.empty()) return out + "\nno parameters\n";
-  Table table({"parameter", "type", "default", ""});
-  for (auto& p : def.params) table.row({p.name, kind_name(p.kind), default_of(p), doc_of(p)});
-  return out + "\n" + table.text();
+  out += "\nparameters\n";
+  for (auto& p : def.params)
+    out += "  " + p.name + ": " + kind_name(p.kind) + default_of(p) + "\n" +
+           wrapped(doc_of(p), "      ");
+  return out;
 }
 
 Json as_json(const LayerDef& def, const char* role) {

@@ -4,20 +4,28 @@
 
 #include <braid/nodes/builtin.h>
 #include <braid/nodes/isa.h>
+#include <braid/runtime/data.h>
+#include <braid/runtime/schedule.h>
 
 #include "output.h"
 
 namespace braid::cli {
 
-Model load_model(const Arguments& a) {
+Network load_network(const Arguments& a) {
   Diagnostics found;
   Model model = read_file(a.target, {.set = a.set, .replicas = a.replicas, .seed = a.seed}, found);
+  Registry registry;
+  register_builtin(registry);
+  Summary summary = check(model, registry, found);
+  if (model.schedule) check_schedule(*model.schedule, found);
+  if (model.train_data) check_data(*model.train_data, model.inputs, found);
+  if (model.test_data) check_data(*model.test_data, model.inputs, found);
   for (auto& d : found.all())
     if (d.severity == Severity::warning) report({&d, 1}, a.json);
   found.raise();
   if (!a.weights.empty())
     model.weights = WeightsDecl{.path = std::filesystem::absolute(a.weights).string()};
-  return model;
+  return {std::move(model), std::move(summary)};
 }
 
 SessionOptions session_options(const Arguments& a) {
@@ -29,7 +37,7 @@ SessionOptions session_options(const Arguments& a) {
 }
 
 Session open_session(const Arguments& a, bool with_weights) {
-  Model model = load_model(a);
+  Model model = load_network(a).model;
   std::string weights;
   if (model.weights) {
     weights = (std::filesystem::path(model.folder) / model.weights->path).string();

@@ -6,8 +6,15 @@
 
 namespace braid::cli {
 
-/// The model that the arguments name; prints its warnings. Throws Error(model) with all its errors.
-Model load_model(const Arguments& arguments);
+/// A file that is right as far as can be told without looking at data or weights.
+struct Network {
+  Model model;
+  Summary summary;
+};
+
+/// The network that the arguments name; prints its warnings. Throws Error(model) with all errors of
+/// the file: what was typed, shapes, data and schedule.
+Network load_network(const Arguments& arguments);
 SessionOptions session_options(const Arguments& arguments);
 /// A session whose weights are those of --weights, else of the file's `weights:`, if
 /// `with_weights`.

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <sstream>
 
 #include <fmt/format.h>
 
@@ -65,6 +66,20 @@ std::string Table::text() const {
     out += line + "\n";
   }
   return out;
+}
+
+std::string wrapped(const std::string& text, const std::string& indent) {
+  constexpr size_t columns = 88;
+  std::istringstream words(text);
+  std::string out, line;
+  for (std::string word; words >> word;) {
+    if (!line.empty() && width(indent + line) + 1 + width(word) > columns) {
+      out += indent + line + "\n";
+      line.clear();
+    }
+    line += (line.empty() ? "" : " ") + word;
+  }
+  return out + indent + line + "\n";
 }
 
 std::string grouped(int64_t number) {

@@ -30,6 +30,8 @@ class Table {
   std::string align_;
 };
 
+/// Lines of at most 88 columns, each begun with `indent`; ends with a line end.
+std::string wrapped(const std::string& text, const std::string& indent = {});
 /// 11689512 -> "11,689,512"
 std::string grouped(int64_t number);
 /// 1536 -> "1.5 KiB"

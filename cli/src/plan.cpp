@@ -134,7 +134,7 @@ std::string kernel_table(const PlanSummary& s) {
 }  // namespace
 
 int plan_command(const Arguments& a) {
-  Model model = load_model(a);
+  Model model = load_network(a).model;
   Plan plan = make_plan(model, a);
   PlanSummary s = inspect(plan);
   if (a.json)
