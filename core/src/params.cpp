@@ -121,6 +121,11 @@ Dict check_params(const std::vector<ParamDef>& params, const Dict& given, const 
       found.error("E0107", entry->value.mark ? entry->value.mark : mark,
                   who + ": '" + def.name + "' is " + to_string(entry->value) + ", must be " +
                       range_of(def));
+    } else if (value->is_number() && value->as_double() >= def.doubtful_from) {
+      found
+          .warning("W0201", entry->value.mark ? entry->value.mark : mark,
+                   who + ": '" + def.name + "' is " + to_string(entry->value))
+          .help(def.doubt);
     }
     checked.push_back({def.name, value.value_or(def.fallback), entry->mark});
   }

@@ -139,7 +139,10 @@ std::vector<ParamDef> params() {
            .fallback = 0.1,
            .optional = true,
            .min = 0,
-           .max = 1},
+           .max = 1,
+           .doubtful_from = 0.5,
+           .doubt = "momentum is PyTorch's: the weight of the new batch. Keras and TensorFlow give "
+                    "the weight of the old value: their 0.9 is 0.1 here"},
           {.name = "affine",
            .kind = ParamKind::boolean,
            .doc = "learn a weight and a bias per channel",

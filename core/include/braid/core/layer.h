@@ -45,7 +45,9 @@ struct ParamDef {
   double min = -1e300, max = 1e300;  ///< inclusive, for every number in it
   bool min_exclusive = false;
   std::vector<std::string> choices = {};
-  int length = 0;  ///< of `integers`: a single integer is repeated to this length
+  int length = 0;                ///< of `integers`: a single integer is repeated to this length
+  double doubtful_from = 1e300;  ///< numbers from here on are allowed and draw a warning:
+  std::string doubt = {};        ///< why
 };
 
 struct PortDef {
