@@ -49,9 +49,17 @@ parallel_jobs() {
   echo $((cores < memory ? cores : memory))
 }
 
+# A build folder that was copied along with the tree still builds the old one: it is made anew.
+drop_if_moved() {
+  local cache=$root/build/$1/CMakeCache.txt
+  [ -f "$cache" ] || return 0
+  [ "$(sed -n 's/^CMAKE_HOME_DIRECTORY:INTERNAL=//p' "$cache")" = "$root" ] || rm -rf "${root:?}/build/$1"
+}
+
 # configure PRESET [ARGUMENT...]
 configure() {
   local preset=$1 log=$root/build/$1-configure.log
+  drop_if_moved "$preset"
   shift
   mkdir -p "$root/build"
   (cd "$root" && cmake --preset "$preset" "$@") >"$log" 2>&1 || { cat "$log" >&2; die "cmake failed"; }

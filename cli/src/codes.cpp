@@ -240,6 +240,8 @@ constexpr CodeEntry table[] = {
     {"E0704", "The file declares no such data.", "Add data: {test: ...} to the file."},
     {"E0705", "Arguments contradict each other, or are not enough.", "The message says which."},
     {"E0706", "This build knows no such type or code.", "The nearest one is named."},
+    {"E0707", "The name of a picture's file has an ending that is none of the formats.",
+     "End it in .dot, .svg, .mmd or .md, or name the format with --format."},
     {"E0801", "Plug-ins are not supported by this version.",
      "Build the layer in, or register it in C++."},
     {"E0802", "Phases with optimizers of their own are not supported by this version.",

@@ -28,7 +28,11 @@ std::string format_of(const Arguments& a) {
   auto ending = std::filesystem::path(a.out).extension().string();
   if (ending == ".svg") return "svg";
   if (ending == ".mmd" || ending == ".mermaid" || ending == ".md") return "mermaid";
-  return "dot";
+  if (ending.empty() || ending == ".dot" || ending == ".gv" || a.out.starts_with("/dev/"))
+    return "dot";
+  throw Error(Fault::usage, "E0707",
+              "'" + ending + "' is no format of pictures: .dot, .svg, .mmd and .md are")
+      .help("--format dot, mermaid or svg writes that format whatever the name");
 }
 
 Picture picture_of(const Arguments& a) {

@@ -2,6 +2,8 @@
 
 #include <atomic>
 
+#include <ctime>
+
 #include <unistd.h>
 
 namespace braid::cli {
@@ -15,9 +17,30 @@ constexpr int requeue = 75;
 std::atomic<int> asked{0};
 static_assert(std::atomic<int>::is_always_lock_free);
 
+std::atomic<int64_t> asked_at{0};  // milliseconds
+static_assert(std::atomic<int64_t>::is_always_lock_free);
+constexpr int64_t one_press = 500;  // a key that bounces, or is pressed in haste, counts once
+
+int64_t now() {
+  timespec t{};
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+template <size_t size>
+void say(const char (&text)[size]) {
+  if (write(STDERR_FILENO, text, size - 1) < 0) return;  // nobody listens
+}
+
 extern "C" void on_signal(int signal) {
-  if (signal == SIGINT && asked == interrupted) _exit(interrupted);
+  if (signal == SIGINT && asked == interrupted) {
+    if (now() - asked_at < one_press) return;
+    say("\nleft at once: only what was saved before is saved\n");
+    _exit(interrupted);
+  }
+  asked_at = now();
   asked = signal == SIGINT ? interrupted : requeue;
+  say("\nstopping after this step, and saving (Ctrl-C again leaves at once)\n");
 }
 
 }  // namespace

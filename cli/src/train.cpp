@@ -48,9 +48,9 @@ class Audience {
 
  private:
   static std::string summary(const TrainReport& r) {
-    auto out =
-        fmt::format("steps     {}{}\nloss      {}   (last step)\n", r.steps,
-                    r.stopped ? "   (stopped; go on with --resume)" : "", short_number(r.loss));
+    auto out = fmt::format("steps     {}{}\n", r.steps,
+                           r.stopped ? "   (stopped; go on with --resume)" : "");
+    if (r.steps_run) out += fmt::format("loss      {}   (last step)\n", short_number(r.loss));
     for (auto& [name, value] : r.metrics)
       out += fmt::format("{:<8}  {}   (test)\n", name, short_number(value));
     if (r.images_per_second > 0)

@@ -9,6 +9,14 @@
 namespace braid {
 namespace {
 
+// All names where they are few, else where to find them.
+std::string help_for_unknown(const std::vector<std::string>& names) {
+  if (names.size() > 8) return "`braid layers` lists all types that this build knows";
+  std::string list = "this build has";
+  for (auto& name : names) list += (&name == names.data() ? " " : ", ") + name;
+  return list;
+}
+
 class Forward {
  public:
   Forward(const Model& model, Builder& builder, const CompileOptions& options, Diagnostics& found)
@@ -66,7 +74,7 @@ class Forward {
     if (def)
       d.help("'" + type + "' is not a " + what);
     else
-      d.help("`braid layers` lists all types that this build knows");
+      d.help(help_for_unknown(names));
     return nullptr;
   }
 
@@ -325,9 +333,11 @@ void optimize(const Model& model, Builder& b, Diagnostics& found) {
   auto& decl = *model.optimizer;
   const LayerDef* def = b.registry().layer(decl.type);
   if (!def || def->role != Role::optimizer) {
-    found.error("E0103", decl.type_mark ? decl.type_mark : decl.mark,
-                "unknown optimizer '" + decl.type + "'" +
-                    did_you_mean(decl.type, b.registry().layers(Role::optimizer)));
+    found
+        .error("E0103", decl.type_mark ? decl.type_mark : decl.mark,
+               "unknown optimizer '" + decl.type + "'" +
+                   did_you_mean(decl.type, b.registry().layers(Role::optimizer)))
+        .help(help_for_unknown(b.registry().layers(Role::optimizer)));
     return;
   }
   size_t states = b.graph().states.size();

@@ -27,8 +27,12 @@ class Clock {
 void check_deployment(const Model& model, const CompileOptions& options, int replicas) {
   if (options.devices.empty()) throw Error(Fault::device, "E0501", "no device is given");
   for (auto& device : options.devices) {
-    auto kind = device.substr(0, device.find(':'));
-    if (kind != "cpu")
+    std::string_view rest = std::string_view(device).starts_with("cpu")
+                                ? std::string_view(device).substr(3)
+                                : std::string_view("?");
+    bool number = rest.size() > 1 && rest.size() < 6 && rest[0] == ':' &&
+                  rest.find_first_not_of("0123456789", 1) == std::string_view::npos;
+    if (!rest.empty() && !number)
       throw Error(
           Fault::device, "E0502",
           "device '" + device + "': this build offers only CPU devices (cpu, cpu:0, cpu:1, ...)",

@@ -15,8 +15,7 @@ void eliminate(Graph& graph) {
   }
   std::vector<Node> kept;
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
-    for (int v : graph.nodes[i].out)
-      graph.values[size_t(v)].node = keep[i] ? int(kept.size()) : -1;
+    for (int v : graph.nodes[i].out) graph.values[size_t(v)].node = keep[i] ? int(kept.size()) : -1;
     if (!keep[i]) continue;
     kept.push_back(std::move(graph.nodes[i]));
   }

@@ -88,8 +88,8 @@ int64_t get_int(const Dict& dict, std::string_view key, int64_t otherwise) {
 }
 
 double get_double(const Dict& dict, std::string_view key, double otherwise) {
-  const Attr* found = find(dict, key);
-  return found ? found->as_double() : otherwise;
+  const Attr* attr = find(dict, key);
+  return attr && attr->is_number() ? attr->as_double() : otherwise;
 }
 
 std::string get_text(const Dict& dict, std::string_view key, std::string otherwise) {

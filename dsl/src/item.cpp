@@ -1,6 +1,7 @@
 #include "item.h"
 
 #include <array>
+#include <cctype>
 
 #include "keys.h"
 
@@ -88,6 +89,9 @@ Item read_item(const Env& env, const Node& node) {
     if (!take_common(env, item, member)) item.rest.push_back(&member);
   if (item.kind != Item::Kind::none) return item;
   auto& error = env.error("E0050", node.place, "an item needs one of type, use, layers and share");
+  bool shorthand = node.members.size() == 1 && item.rest.size() == 1 && !item.rest[0]->key.empty();
+  if (shorthand && std::isupper(static_cast<unsigned char>(item.rest[0]->key[0])))
+    error.help("write {type: " + item.rest[0]->key + ", ...}, with its parameters beside `type`");
   for (const Member* member : item.rest) {
     std::string hint = key_hint(member->key, common_keys());
     if (!hint.empty()) error.note(env.mark(member->place), "'" + member->key + "'" + hint);

@@ -15,6 +15,18 @@ constexpr const char* batch_help =
     "batch: {global: 64} is what one optimizer step sees over all replicas;\n"
     "batch: {per_replica: 16} is what each replica sees";
 
+// Names of other frameworks lead to ours.
+std::string dtype_help(const std::string& typed) {
+  const std::pair<const char*, const char*> others[] = {
+      {"float", "f32"},   {"float32", "f32"}, {"float64", "f64"},   {"double", "f64"},
+      {"float16", "f16"}, {"half", "f16"},    {"bfloat16", "bf16"}, {"int64", "i64"},
+      {"long", "i64"},    {"int", "i32"},     {"int32", "i32"},     {"uint8", "u8"},
+      {"byte", "u8"},     {"boolean", "bool"}};
+  for (auto& [name, ours] : others)
+    if (typed == name) return std::string("write dtype: ") + ours;
+  return "there are f32, f64, f16, bf16, i64, i32, u8 and bool";
+}
+
 void read_input(const Env& env, const Member& member, Model& model) {
   const std::string& name = member.key;
   check_name(env, name, member.place, "the input");
@@ -30,8 +42,7 @@ void read_input(const Env& env, const Member& member, Model& model) {
       if (known)
         input.type.dtype = *known;
       else
-        env.error("E0065", dtype->place, "no dtype '" + *text + "'")
-            .help("there are f32, f64, f16, bf16, i64, i32, u8 and bool");
+        env.error("E0065", dtype->place, "no dtype '" + *text + "'").help(dtype_help(*text));
     }
   keys.finish();
   model.inputs.push_back(std::move(input));

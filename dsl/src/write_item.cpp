@@ -96,6 +96,11 @@ Target Writer::write_type(List& list, const Copy& copy, const Inputs& inputs) {
   const std::string& name = type->as_text();
   if (name == "Math" || name == "Callback")
     not_yet(copy.env, item.what->place, name == "Math" ? "E0806" : "E0807", name + " layers are");
+  if (copy.env.scope->file->blocks.contains(name)) {
+    copy.env.error("E0050", item.what->place, "'" + name + "' is a block, not a layer type")
+        .help("write use: " + name);
+    return {};
+  }
   refuse_foreign(copy.env, item.rest);
   return write_layer(list, copy, name, inputs);
 }

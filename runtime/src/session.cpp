@@ -346,7 +346,8 @@ std::string Session::restore(const Checkpoint& checkpoint, bool exact) {
       differs += (differs.empty() ? "" : "; ") + key + ": checkpoint " + theirs + ", now " + value;
   }
   if (exact && !differs.empty())
-    throw Error(Fault::data, "E0322", "the checkpoint was written by another program: " + differs)
+    throw Error(Fault::data, "E0322",
+                "the network or its settings have changed since the checkpoint: " + differs)
         .help("without --exact the run goes on, with other bits than an uninterrupted one");
   impl_->state.load(checkpoint.tensors, "the checkpoint", true);
   impl_->steps = checkpoint.step;

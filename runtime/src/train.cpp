@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 #include <optional>
 
 #include <braid/runtime/files.h>
@@ -67,6 +68,7 @@ class Training {
 
   void resume() {
     if (!options_.resume) {
+      set_aside();
       if (model_.weights) session_.load_weights(weights_path());
       return;
     }
@@ -79,9 +81,20 @@ class Training {
     }
     if (!found->warning.empty()) note(found->warning);
     auto differs = session_.restore(found->checkpoint, options_.exact);
-    if (!differs.empty()) note("the checkpoint was written by another program: " + differs);
+    if (!differs.empty()) note("the network or its settings have changed since: " + differs);
     note("resumed at step " + std::to_string(session_.steps_done()) + " from " + found->path);
     saved_at_ = session_.steps_done();
+  }
+
+  // A run that starts anew in a folder that holds another loses nothing of that.
+  void set_aside() {
+    auto old = options_.out.empty() ? std::vector<std::string>{} : list_checkpoints(options_.out);
+    if (old.empty()) return;
+    note(options_.out + " holds a run up to " + std::filesystem::path(old.back()).stem().string() +
+         ": starting anew; what is not overwritten is kept as *.superseded (--resume goes on)");
+    auto weights = std::filesystem::path(options_.out) / "weights.safetensors";
+    std::error_code none;  // there may be no weights yet
+    std::filesystem::rename(weights, weights.string() + ".superseded", none);
   }
 
   std::string weights_path() const {
@@ -102,6 +115,7 @@ class Training {
       step_seconds_ += seconds_since(t);
       samples_ += n;
       report_.loss = result.loss;
+      ++report_.steps_run;
       int64_t done = session_.steps_done();
       emit({.kind = TrainEvent::Kind::step,
             .step = done,
@@ -111,6 +125,7 @@ class Training {
             .loss = result.loss,
             .lr = lr,
             .metrics = result.metrics});
+      warn_if_not_finite(result.loss, done);
       if (options_.check_finite && !std::isfinite(result.loss))
         throw Error(Fault::run, "E0404", "the loss is not finite at step " + std::to_string(done));
       bool stop = options_.stop && options_.stop();
@@ -124,6 +139,13 @@ class Training {
           done / per_epoch % std::max<int64_t>(1, model_.train.eval_every) == 0)
         evaluate(done);
     }
+  }
+
+  void warn_if_not_finite(double loss, int64_t step) {
+    if (std::isfinite(loss) || warned_) return;
+    warned_ = true;
+    note("the loss is not finite since step " + std::to_string(step) +
+         ": a lower learning rate may help; --check-finite stops there");
   }
 
   void evaluate(int64_t done) {
@@ -151,6 +173,7 @@ class Training {
     if (!report_.stopped) evaluate(session_.steps_done());
     save_checkpoint_now();
     report_.steps = session_.steps_done();
+    if (!report_.steps_run) report_.loss = std::nan("");
     report_.images_per_second = step_seconds_ > 0 ? double(samples_) / step_seconds_ : 0;
     if (!options_.out.empty()) {
       report_.weights = options_.out + "/weights.safetensors";
@@ -185,6 +208,7 @@ class Training {
   double base_lr_ = 0;
   int64_t total_ = 0, samples_ = 0, saved_at_ = -1, evaluated_at_ = -1;
   double step_seconds_ = 0;
+  bool warned_ = false;
   Clock::time_point begin_ = Clock::now();
   TrainReport report_;
 };

@@ -277,7 +277,8 @@ void expect_error(Fault fault, const std::string& part, const Model& model, int6
 TEST(Deployment, FaultsAreNamed) {
   expect_error(Fault::device, "3 devices for 2 replicas", model_of(2), 8,
                {"cpu", "cpu:1", "cpu:2"});
-  expect_error(Fault::device, "'cuda:0'", model_of(2), 8, {"cuda:0"});
+  for (auto name : {"cuda:0", "cpu:abc", "cpu:", "cpux", "", "cpu:-1"})
+    expect_error(Fault::device, "'" + std::string(name) + "'", model_of(2), 8, {name});
   expect_error(Fault::model, "replicas is -1",
                [] {
                  auto m = model_of(2);

@@ -89,10 +89,10 @@ TEST(For, WritesTheItemOncePerValue) {
   EXPECT_EQ(wiring(model),
             "b_0 <- x\nb_1 <- b_0\nb_2 <- b_1\n3 <- b_2\n4 <- 3\n5 <- 4\n6 <- 5\n7 <- 6\n"
             "8 <- b_0 b_2\n");
-EXPECT_EQ(get_int(layer(model, "b_2").params, "out_features"), 256);
-EXPECT_EQ(get_text(layer(model, "4").params, "q"), "two");
-EXPECT_EQ(get_int(layer(model, "6").params, "k"), 21);
-EXPECT_EQ(get_int(layer(model, "7").params, "k"), 10);
+  EXPECT_EQ(get_int(layer(model, "b_2").params, "out_features"), 256);
+  EXPECT_EQ(get_text(layer(model, "4").params, "q"), "two");
+  EXPECT_EQ(get_int(layer(model, "6").params, "k"), 21);
+  EXPECT_EQ(get_int(layer(model, "7").params, "k"), 10);
 }
 
 TEST(Blocks, PortsAreOutputsAndTheFirstIsTheDefault) {

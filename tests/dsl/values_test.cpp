@@ -29,8 +29,8 @@ TEST(Scalars, HaveOneMeaningEach) {
   EXPECT_EQ(value_of("false"), Attr(false));
   EXPECT_EQ(value_of("null"), Attr());
   EXPECT_EQ(value_of("~"), Attr());
-  for (const char* text : {"yes",   "no",  "on",  "off", "y",  "n", "True", "NO", "1e", "0..63",
-                           "1.2.3", "nan", "inf", "0x",  "_1", "1-2",  "e5", ".",  "16*N"})
+  for (const char* text : {"yes", "no", "on", "off", "y", "n", "True", "NO", "1e", "0..63", "1.2.3",
+                           "nan", "inf", "0x", "_1", "1-2", "e5", ".", "16*N"})
     EXPECT_EQ(value_of(text), Attr(text)) << text;
   EXPECT_EQ(value_of("'7'"), Attr("7"));
   EXPECT_EQ(value_of("\"true\""), Attr("true"));

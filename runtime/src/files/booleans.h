@@ -7,9 +7,8 @@
 namespace braid {
 
 inline bool has_bad_booleans(const Array& array) {
-  return array.dtype == DType::boolean &&
-         std::any_of(array.bytes.begin(), array.bytes.end(),
-                     [](std::byte b) { return b > std::byte{1}; });
+  return array.dtype == DType::boolean && std::any_of(array.bytes.begin(), array.bytes.end(),
+                                                      [](std::byte b) { return b > std::byte{1}; });
 }
 
 }  // namespace braid

@@ -82,6 +82,7 @@ const Entry* find_entry(const Dict& dict, std::string_view key);
 void set(Dict& dict, std::string key, Attr value);
 
 // Typed reads with a default, for kernels and layers whose parameters were validated before.
+// get_double gives the default also for what is no number.
 bool get_bool(const Dict& dict, std::string_view key, bool otherwise = false);
 int64_t get_int(const Dict& dict, std::string_view key, int64_t otherwise = 0);
 double get_double(const Dict& dict, std::string_view key, double otherwise = 0);

@@ -40,9 +40,10 @@ struct TrainOptions {
 };
 
 struct TrainReport {
-  int64_t steps = 0;  ///< done in all
+  int64_t steps = 0;      ///< done in all
+  int64_t steps_run = 0;  ///< by this call
   bool stopped = false;
-  double loss = 0;                             ///< of the last step
+  double loss = 0;                             ///< of the last step; NaN when none was run
   std::map<std::string, double> metrics = {};  ///< of the last evaluation on data.test
   std::string weights = {}, sha256 = {};
   double images_per_second = 0;
