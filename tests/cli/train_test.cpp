@@ -133,8 +133,8 @@ struct SignalCase {
   int code;
 };
 
-void PrintTo(const SignalCase& c, std::ostream* out) {
-  *out << "signal " << c.signal << " gives " << c.code;
+std::ostream& operator<<(std::ostream& out, const SignalCase& c) {
+  return out << "signal " << c.signal << " gives " << c.code;
 }
 
 class Signals : public testing::TestWithParam<SignalCase> {};
