@@ -160,7 +160,7 @@ TEST(Oracle, AConvolutionalNetworkTrainsAsTheInterpreterSays) {
 
 // Fusing changes roundings; the f64 interpreter says how far they may go.
 TEST(Oracle, FusedStepsStayCloseToTheReference) {
-  for (Model model : {test::mlp(3), test::convnet(3)}) {
+  for (const Model& model : {test::mlp(3), test::convnet(3)}) {
     auto judge = interpreted(model, 11, "reference");
     EXPECT_EQ(difference(executed(model, 11, {}).state, judge.state, 1e-4), "");
     auto in_f64 = executed(model, 11, {.engine = "reference"});

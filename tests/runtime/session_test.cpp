@@ -37,7 +37,7 @@ void train_a_little(Session& session) {
 // In eval mode a sample's bits do not depend on the batch size, its place in the batch, or what
 // else is in it.
 TEST(Session, ASamplesBitsDoNotDependOnTheBatch) {
-  for (Model model : {mlp(4), convnet(4)}) {
+  for (const Model& model : {mlp(4), convnet(4)}) {
     Session session(model, {.devices = cpus(2)});
     train_a_little(session);
     Array all = images(model, 64);
@@ -74,7 +74,7 @@ TEST(Session, AnyLayersNameIsAnOutput) {
 TEST(Session, TheReferenceEngineJudgesTheFastOne) {
   Model frozen = convnet(2);
   frozen.layers[1].freeze = Freeze::stats;  // its ReLU is fused, too
-  for (Model model : {mlp(4), convnet(3), frozen}) {
+  for (const Model& model : {mlp(4), convnet(3), frozen}) {
     Session fast(model, {.devices = {"cpu"}}), reference(model, {.engine = "reference"});
     RandomBatch batch(model, 22, 9);
     double a = fast.step(batch.pointers, 22, 0.1).loss;
