@@ -166,7 +166,7 @@ TEST(CsvSource, ReportsFaultsOfTheDeclaration) {
             "net.yaml:1:1: E0333: data source 'Csv': 'delimiter' must be one character such as "
             "';', or 'tab', not '1'\n"
             "net.yaml:1:1: E0332: data source 'Csv', input 'x': 'columns' is missing\n");
-  for (Attr bad : {Attr("3..1"), Attr(-1), Attr(1.5), Attr(Attr::List{}), Attr(true)}) {
+  for (const Attr& bad : {Attr("3..1"), Attr(-1), Attr(1.5), Attr(Attr::List{}), Attr(true)}) {
     EXPECT_EQ(faults_of(table(bad), inputs),
               "net.yaml:1:1: E0333: data source 'Csv', input 'x': 'columns' must be a range such "
               "as 0..63, or a list, not " +
