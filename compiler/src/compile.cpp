@@ -108,7 +108,7 @@ Plan compile(const Model& model, const Registry& registry, const CompileOptions&
   eliminate(graph);
   if (options.traits.kind == "reference") widen(graph);
   check_sizes(graph, options);
-  if (!options.disabled.contains("fuse")) fuse(graph, registry);
+  if (!options.disabled.contains("fuse")) fuse(graph);
   clock.pass("fuse");
   synchronize(graph);
   clock.pass("synchronize");
@@ -129,7 +129,7 @@ Plan compile(const Model& model, const Registry& registry, const CompileOptions&
   clock.pass("window");
   weave(plan, order);
   clock.pass("weave");
-  lay_out(plan, order, options.disabled);
+  lay_out(plan, options.disabled);
   clock.pass("lay out");
   plan.slices = expanded.slices;
   plan.states = graph.states;

@@ -24,7 +24,7 @@ bool takes_mask(const Node& node) {
 
 }  // namespace
 
-void fuse(Graph& graph, const Registry&) {
+void fuse(Graph& graph) {
   Uses uses(graph);
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     Node& norm = graph.nodes[i];

@@ -185,8 +185,6 @@ class LayOut {
 
 }  // namespace
 
-void lay_out(Plan& plan, const Order&, const std::set<std::string>& disabled) {
-  LayOut(plan, disabled).run();
-}
+void lay_out(Plan& plan, const std::set<std::string>& disabled) { LayOut(plan, disabled).run(); }
 
 }  // namespace braid

@@ -16,7 +16,7 @@ void check_sizes(const Plan& plan, const CompileOptions& options);
 /// f32 becomes f64, for the reference engine.
 void widen(Graph& graph);
 /// normalize + relu -> one operation, forward and backward.
-void fuse(Graph& graph, const Registry& registry);
+void fuse(Graph& graph);
 /// Compares what a producer yields with what a consumer wants and inserts one sync node per value
 /// and group.
 void synchronize(Graph& graph);
@@ -36,7 +36,7 @@ void window(const Graph& graph, const Expanded& expanded, const Plan& plan, Orde
 /// Lanes and strands.
 void weave(Plan& plan, Order& order);
 /// Offsets in the arenas.
-void lay_out(Plan& plan, const Order& order, const std::set<std::string>& disabled);
+void lay_out(Plan& plan, const std::set<std::string>& disabled);
 uint64_t plan_hash(const Plan& plan);
 
 /// "sync", the one operation that exists only in the logical graph.

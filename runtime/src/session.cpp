@@ -307,7 +307,6 @@ void Session::load_weights(const std::string& path) {
   DefaultFloatMode float_mode;
   TensorFile file = read_safetensors(path);
   // The variables that the file must fit come with the program that uses them.
-  std::vector<std::string> none;
   Diagnostics found;
   for (auto& var : check(impl_->model, impl_->registry, found).states) {
     StateVar wide = var;
