@@ -184,6 +184,10 @@ class Grammar {
         ->check(CLI::IsMember({"train", "test"}))
         ->option_text("train|test");
     c.add_option("-o,--out", a_.out, "With --data: the folder for the outputs")->option_text("DIR");
+    c.add_option("--mode", a_.run_mode,
+                 "eval (default), or train: statistics of the batch, dropout; nothing is kept")
+        ->check(CLI::IsMember({"eval", "train"}))
+        ->option_text("eval|train");
   }
 
   static std::pair<std::string, std::string> output(const std::string& text) {

@@ -41,6 +41,7 @@ struct Arguments {
   // run
   Pairs inputs = {}, outputs = {};
   std::string data = {};
+  std::string run_mode = "eval";
 
   // plan, draw
   std::string mode = "train";

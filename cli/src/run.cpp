@@ -20,6 +20,11 @@ std::vector<std::string> wanted(const Arguments& a) {
   return names;
 }
 
+// In training mode running statistics stay as they are: nobody saves them.
+RunOptions options(const Arguments& a) {
+  return {.mode = a.run_mode == "train" ? Mode::train : Mode::eval};
+}
+
 void append(Arrays& all, Arrays part) {
   for (auto& [name, array] : part) {
     auto [entry, fresh] = all.try_emplace(name, std::move(array));
@@ -51,7 +56,7 @@ Arrays run_source(Session& session, const Arguments& a) {
       source.fill(samples, i, array.bytes.data());
       inputs.emplace(model.inputs[i].name, std::move(array));
     }
-    append(all, session.run(inputs, wanted(a)));
+    append(all, session.run(inputs, wanted(a), options(a)));
   }
   return all;
 }
@@ -61,7 +66,7 @@ Arrays run_files(Session& session, const Arguments& a) {
   for (auto& [name, path] : a.inputs)
     if (!inputs.try_emplace(name, read_npy(path)).second)
       throw Error(Fault::usage, "E0705", "--input " + name + " is given twice");
-  return session.run(inputs, wanted(a));
+  return session.run(inputs, wanted(a), options(a));
 }
 
 // Output name -> file. With --data and no FILE it is DIR/<name>.npy.

@@ -22,14 +22,14 @@ class Forward {
   Forward(const Model& model, Builder& builder, const CompileOptions& options, Diagnostics& found)
       : model_(model), b_(builder), options_(options), found_(found) {
     b_.graph().inputs = model.inputs;
-    b_.graph().micros = options.mode == Mode::train ? int(model.batch.accumulate) : 1;
+    b_.graph().micros = is_step() && b_.training() ? int(model.batch.accumulate) : 1;
     item_call_.assign(model.layers.size(), -1);
   }
 
   void run() {
     for (int micro = 0; micro < b_.graph().micros; ++micro) {
       inputs_.clear();
-      for (size_t i = 0; i < model_.inputs.size(); ++i) inputs_.push_back(b_.input(int(i), micro));
+      for (size_t i = 0; i < model_.inputs.size(); ++i) inputs_.push_back(input(int(i), micro));
       outs_.assign(model_.layers.size(), {});
       for (size_t i = 0; i < model_.layers.size(); ++i) layer(int(i), micro);
       for (auto& term : model_.losses) this->term(term, Role::loss, Result::Kind::loss, micro);
@@ -42,6 +42,15 @@ class Forward {
   std::vector<int>& item_calls() { return item_call_; }
 
  private:
+  bool is_step() const { return options_.goal == Goal::step; }
+
+  int input(int index, int micro) {
+    int v = b_.input(index, micro);
+    if (options_.goal == Goal::backward)
+      b_.graph().values[size_t(v)].needs_gradient = is_floating(b_.type(v).dtype);
+    return v;
+  }
+
   bool wanted(const std::string& name, bool by_default) const {
     if (options_.wanted.empty()) return by_default;
     return std::ranges::find(options_.wanted, name) != options_.wanted.end();
@@ -248,8 +257,8 @@ class Forward {
     if (role == Role::loss && term.factor != 1) set(given, "factor", term.factor);
     call.params = check_params(def->params, given, who, term.type_mark, found_);
     if (found_.errors() > before) return;
-    bool is_wanted = wanted(term.name, true);
-    if (!is_wanted && !(role == Role::loss && b_.training())) return;
+    bool is_wanted = wanted(term.name, is_step());
+    if (!is_wanted && !(role == Role::loss && is_step() && b_.training())) return;
     int id = add(std::move(call));
     if (id < 0) return;
     b_.graph().results.push_back(
@@ -258,7 +267,7 @@ class Forward {
 
   void outputs() {
     for (auto& out : model_.outputs)
-      if (int v = value_of(out.from); v >= 0 && wanted(out.name, !b_.training()))
+      if (int v = value_of(out.from); v >= 0 && wanted(out.name, !is_step() || !b_.training()))
         b_.graph().results.push_back({out.name, Result::Kind::output, v});
     for (auto& name : options_.wanted) {  // any layer's name serves as an output
       auto& results = b_.graph().results;
@@ -297,6 +306,12 @@ void join_counts(Builder& b) {
   }
 }
 
+// What a layer hands on untouched is one value with one gradient: adding it again would double it.
+bool passes_on(const Call& call) {
+  return std::ranges::all_of(call.out,
+                             [&](int v) { return std::ranges::find(call.in, v) != call.in.end(); });
+}
+
 }  // namespace
 
 std::vector<int> forward(const Model& model, Builder& builder, const CompileOptions& options,
@@ -306,14 +321,14 @@ std::vector<int> forward(const Model& model, Builder& builder, const CompileOpti
   return std::move(f.item_calls());
 }
 
-void differentiate(Builder& b) {
+void differentiate(Builder& b, Diagnostics& found) {
   join_counts(b);
   b.backward(true);
   auto& calls = b.graph().calls;
   for (int i = int(calls.size()) - 1; i >= 0; --i) {
-    if (!calls[size_t(i)].def->gradient) continue;
-    b.enter(i);
     const Call call = calls[size_t(i)];
+    if (call.def->role == Role::metric || passes_on(call)) continue;
+    b.enter(i);
     bool is_loss = call.def->role == Role::loss, reached = is_loss, needed = false;
     std::vector<int> gradients;
     for (int v : call.out) {
@@ -322,6 +337,14 @@ void differentiate(Builder& b) {
       needed |= b.needs_gradient(v);
     }
     if (!reached || !needed) continue;
+    if (!call.def->gradient) {
+      found
+          .error("E0245", call.mark,
+                 call.path + ": " + call.def->name +
+                     " has no gradient, and what stands before it is to be trained")
+          .help("give its definition a gradient, or freeze the layers before it");
+      continue;
+    }
     auto back = call.def->gradient(b, call, gradients);
     ensure(back.size() <= call.in.size(), "a gradient rule returned more values than inputs");
     for (size_t k = 0; k < back.size(); ++k) b.add_gradient(call.in[k], back[k]);
@@ -385,9 +408,15 @@ Graph build(const Model& model, const Registry& registry, const CompileOptions& 
   Builder b(graph, registry, options.mode);
   size_t before = found.errors();
   forward(model, b, options, found);
-  if (found.errors() > before || options.mode == Mode::eval) return graph;
-  differentiate(b);
-  optimize(model, b, found);
+  if (found.errors() > before || options.goal == Goal::forward) return graph;
+  if (options.goal == Goal::backward) {
+    seed_gradients(b);
+    differentiate(b, found);
+    add_gradient_results(b, int(model.inputs.size()));
+  } else if (options.mode == Mode::train) {
+    differentiate(b, found);
+    optimize(model, b, found);
+  }
   return graph;
 }
 

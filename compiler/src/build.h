@@ -7,7 +7,14 @@ namespace braid {
 /// Adds all layers, losses, metrics and outputs; returns each item's call (-1 = it failed).
 std::vector<int> forward(const Model& model, Builder& builder, const CompileOptions& options,
                          Diagnostics& found);
-void differentiate(Builder& builder);
+/// Walks the calls backwards. Refuses a layer without a gradient where one is needed.
+void differentiate(Builder& builder, Diagnostics& found);
 void optimize(const Model& model, Builder& builder, Diagnostics& found);
+
+/// One input `grad:<output>` for each floating result so far, which seeds its gradient.
+void seed_gradients(Builder& builder);
+/// Results `grad:...` for the first `inputs` inputs and the trainable parameters that a gradient
+/// reaches.
+void add_gradient_results(Builder& builder, int inputs);
 
 }  // namespace braid

@@ -9,7 +9,7 @@ Summary check(const Model& model, const Registry& registry, Diagnostics& found) 
   once.batch.accumulate = 1;
   auto calls = forward(once, b, {.mode = Mode::train}, found);
   if (model.optimizer && !found.has_errors()) {
-    differentiate(b);
+    differentiate(b, found);
     optimize(once, b, found);
   }
   Summary summary{.name = model.name};

@@ -105,7 +105,7 @@ Plan compile(const Model& model, const Registry& registry, const CompileOptions&
   Graph graph = build(model, registry, options, found);
   found.raise();
   clock.pass("build");
-  eliminate(graph);
+  eliminate(graph, options.write_state);
   if (options.traits.kind == "reference") widen(graph);
   check_sizes(graph, options);
   if (!options.disabled.contains("fuse")) fuse(graph);

@@ -2,12 +2,12 @@
 
 namespace braid {
 
-void eliminate(Graph& graph) {
+void eliminate(Graph& graph, bool keep_writes) {
   std::vector<bool> needed(graph.values.size(), false), keep(graph.nodes.size(), false);
   for (auto& result : graph.results) needed[size_t(result.value)] = true;
   for (size_t i = graph.nodes.size(); i-- > 0;) {
     auto& node = graph.nodes[i];
-    bool on = !node.op->writes.empty();
+    bool on = keep_writes && !node.op->writes.empty();
     for (int v : node.out) on = on || needed[size_t(v)];
     keep[i] = on;
     if (on)

@@ -7,8 +7,9 @@
 
 namespace braid {
 
-/// Drops operations whose results nobody needs and that write no state.
-void eliminate(Graph& graph);
+/// Drops operations whose results nobody needs and that write no state; without `keep_writes` also
+/// those that write it.
+void eliminate(Graph& graph, bool keep_writes);
 /// Refuses tensors that no machine, or not this one, can hold, before any memory is taken.
 void check_sizes(const Graph& graph, const CompileOptions& options);
 /// The same for the finished plan.

@@ -6,10 +6,12 @@
 #include <cmath>
 #include <cstring>
 #include <list>
+#include <optional>
 
 #include <braid/nodes/builtin.h>
 #include <braid/nodes/isa.h>
 
+#include "feed.h"
 #include "float_mode.h"
 
 namespace braid {
@@ -32,6 +34,14 @@ Model read_model(const std::string& path, const ReadOptions& read) {
   Model model = read_file(path, read, found);
   found.raise();
   return model;
+}
+
+Array array_of(const Executor& executor, size_t result) {
+  auto& plan = executor.plan();
+  auto& type = plan.results[result].type;
+  Array array = Array::zeros(type.dtype, type.dims(plan.batch));
+  executor.read(result, array.bytes.data());
+  return array;
 }
 
 int64_t machine_memory() { return int64_t(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE); }
@@ -59,7 +69,7 @@ struct Session::Impl {
   State state;
   std::list<Program> programs;  // the most recently used first; plans must not move
   int64_t steps = 0;
-  std::vector<std::vector<double>> wide;  // inputs of the f64 engine
+  Feed feed;
 
   Impl(Model m, SessionOptions o, Registry r)
       : model(std::move(m)),
@@ -67,7 +77,8 @@ struct Session::Impl {
         registry(std::move(r)),
         traits(traits_for(options)),
         memory(int(options.devices.size())),
-        state(int(options.devices.size()), model.seed) {}
+        state(int(options.devices.size()), model.seed),
+        feed(traits.kind == "reference") {}
 
   static SessionOptions with_devices(SessionOptions o, const Model& model) {
     if (o.devices.empty()) o.devices = model.devices;
@@ -75,27 +86,37 @@ struct Session::Impl {
     return o;
   }
 
-  Program& program(Mode mode, int64_t batch, const std::vector<std::string>& wanted);
-  std::vector<const void*> widened(const std::vector<const void*>& inputs, int64_t batch);
-  std::vector<const void*> pointers(const std::map<std::string, Array>& inputs, int64_t& batch);
+  Program& program(ProgramKey wish);
+  StepReport step(const std::vector<const void*>& inputs, int64_t batch, double lr);
+  Scalars scalars(std::optional<int64_t> step) const {
+    return {.step = step.value_or(steps), .seed = model.seed};
+  }
+  void check_names(const std::vector<std::string>& wanted) const;
+  std::vector<std::string> declared_outputs() const;
   StepReport report(const Executor& executor, const Plan& plan) const;
 };
 
-Session::Impl::Program& Session::Impl::program(Mode mode, int64_t batch,
-                                               const std::vector<std::string>& wanted) {
+Session::Impl::Program& Session::Impl::program(ProgramKey wish) {
   DefaultFloatMode float_mode;
-  std::string key = (mode == Mode::train ? "train " : "eval ") + std::to_string(batch);
-  for (auto& name : wanted) key += "\n" + name;
+  if (wish.mode == Mode::eval) {  // the same program by several names
+    wish.write_state = true;
+    if (wish.goal == Goal::step && !wish.wanted.empty()) wish.goal = Goal::forward;
+  }
+  std::string key = (wish.mode == Mode::train ? "train " : "eval ") + std::to_string(wish.batch) +
+                    " " + std::to_string(int(wish.goal)) + (wish.write_state ? "w" : "r");
+  for (auto& name : wish.wanted) key += "\n" + name;
   for (auto it = programs.begin(); it != programs.end(); ++it)
     if (it->key == key) {
       programs.splice(programs.begin(), programs, it);
       return programs.front();
     }
-  CompileOptions compile_options{.mode = mode,
-                                 .batch = batch,
+  CompileOptions compile_options{.mode = wish.mode,
+                                 .goal = wish.goal,
+                                 .write_state = wish.write_state,
+                                 .batch = wish.batch,
                                  .devices = options.devices,
                                  .traits = traits,
-                                 .wanted = wanted,
+                                 .wanted = wish.wanted,
                                  .memory = machine_memory(),
                                  .disabled = options.disabled,
                                  .mutant = options.mutant};
@@ -113,57 +134,6 @@ Session::Impl::Program& Session::Impl::program(Mode mode, int64_t batch,
   }
   if (programs.size() > cached_programs) programs.pop_back();
   return front;
-}
-
-std::vector<const void*> Session::Impl::widened(const std::vector<const void*>& inputs,
-                                                int64_t batch) {
-  if (traits.kind != "reference") return inputs;
-  auto out = inputs;
-  wide.resize(inputs.size());
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    if (!inputs[i] || model.inputs[i].type.dtype != DType::f32) continue;
-    auto from = static_cast<const float*>(inputs[i]);
-    wide[i].assign(from, from + model.inputs[i].type.elements(batch));
-    out[i] = wide[i].data();
-  }
-  return out;
-}
-
-// Checks arrays against the declared inputs and finds the batch size.
-std::vector<const void*> Session::Impl::pointers(const std::map<std::string, Array>& inputs,
-                                                 int64_t& batch) {
-  std::vector<std::string> names;
-  for (auto& input : model.inputs) names.push_back(input.name);
-  for (auto& [name, array] : inputs)
-    if (std::ranges::find(names, name) == names.end())
-      throw Error(Fault::data, "E0351",
-                  "the network has no input '" + name + "'" + did_you_mean(name, names));
-  batch = -1;
-  std::vector<const void*> out;
-  for (auto& input : model.inputs) {
-    auto found = inputs.find(input.name);
-    if (found == inputs.end()) {
-      out.push_back(nullptr);
-      continue;
-    }
-    auto& array = found->second;
-    auto& shape = input.type.shape;
-    bool fits = array.dtype == input.type.dtype && array.dims.size() == shape.size();
-    if (fits && input.type.batched()) {
-      int64_t n = array.dims[0] / shape[0].value;
-      fits = n * shape[0].value == array.dims[0] && (batch < 0 || n == batch);
-      if (fits) batch = n;
-    }
-    if (!fits || array.dims != input.type.dims(std::max<int64_t>(batch, 0)))
-      throw Error(Fault::data, "E0352",
-                  "input '" + input.name + "' is " + to_string(array) + ", the network wants " +
-                      to_string(input.type) +
-                      (batch > 0 ? " with N = " + std::to_string(batch) : ""),
-                  input.mark);
-    out.push_back(array.bytes.data());
-  }
-  if (batch < 1) throw Error(Fault::data, "E0350", "no input with samples is given");
-  return out;
 }
 
 StepReport Session::Impl::report(const Executor& executor, const Plan& plan) const {
@@ -209,30 +179,37 @@ State& Session::state() { return impl_->state; }
 int64_t Session::steps_done() const { return impl_->steps; }
 
 const Plan& Session::plan(Mode mode, int64_t batch, const std::vector<std::string>& wanted) {
-  return impl_->program(mode, batch, wanted).plan;
+  return plan({.mode = mode, .batch = batch, .wanted = wanted});
 }
 
 Executor& Session::executor(Mode mode, int64_t batch, const std::vector<std::string>& wanted) {
-  return *impl_->program(mode, batch, wanted).executor;
+  return executor({.mode = mode, .batch = batch, .wanted = wanted});
+}
+
+const Plan& Session::plan(const ProgramKey& key) { return impl_->program(key).plan; }
+Executor& Session::executor(const ProgramKey& key) { return *impl_->program(key).executor; }
+
+// `inputs` as the engine takes them.
+StepReport Session::Impl::step(const std::vector<const void*>& inputs, int64_t batch, double lr) {
+  DefaultFloatMode float_mode;
+  if (model.losses.empty() || !model.optimizer)
+    throw Error(Fault::model, "E0216", "training needs a `loss` and an `optimizer`", model.mark);
+  auto& program = this->program({.mode = Mode::train, .batch = batch});
+  program.executor->run(
+      {.inputs = inputs, .scalars = {.lr = lr, .step = steps, .seed = model.seed}});
+  ++steps;
+  return report(*program.executor, program.plan);
 }
 
 StepReport Session::step(const std::vector<const void*>& inputs, int64_t batch, double lr) {
-  DefaultFloatMode float_mode;
-  if (impl_->model.losses.empty() || !impl_->model.optimizer)
-    throw Error(Fault::model, "E0216", "training needs a `loss` and an `optimizer`",
-                impl_->model.mark);
-  auto& program = impl_->program(Mode::train, batch, {});
-  program.executor->run({.inputs = impl_->widened(inputs, batch),
-                         .scalars = {.lr = lr, .step = impl_->steps, .seed = impl_->model.seed}});
-  ++impl_->steps;
-  return impl_->report(*program.executor, program.plan);
+  return impl_->step(impl_->feed.widened(impl_->model.inputs, inputs, batch), batch, lr);
 }
 
 StepReport Session::step(const std::map<std::string, Array>& inputs) {
   int64_t batch = 0;
-  auto pointers = impl_->pointers(inputs, batch);
+  auto pointers = impl_->feed.inputs(impl_->model.inputs, inputs, batch);
   double lr = impl_->model.optimizer ? get_double(impl_->model.optimizer->params, "lr", 0) : 0;
-  return step(pointers, batch, lr);
+  return impl_->step(pointers, batch, lr);
 }
 
 StepReport Session::evaluate(const DataSource& source) {
@@ -252,9 +229,9 @@ StepReport Session::evaluate(const DataSource& source) {
     std::vector<const void*> inputs;
     for (auto& input : batch->inputs) inputs.push_back(input.empty() ? nullptr : input.data());
     auto n = int64_t(batch->samples.size());
-    auto& program = impl_->program(Mode::eval, n, wanted);
-    program.executor->run({.inputs = impl_->widened(inputs, n),
-                           .scalars = {.step = impl_->steps, .seed = impl_->model.seed}});
+    auto& program = impl_->program({.mode = Mode::eval, .batch = n, .wanted = wanted});
+    program.executor->run({.inputs = impl_->feed.widened(impl_->model.inputs, inputs, n),
+                           .scalars = impl_->scalars({})});
     for (size_t i = 0; i < program.plan.results.size(); ++i) {
       auto& r = program.plan.results[i];
       if (r.kind == Result::Kind::output) continue;
@@ -273,33 +250,74 @@ StepReport Session::evaluate(const DataSource& source) {
   return report;
 }
 
-std::map<std::string, Array> Session::run(const std::map<std::string, Array>& inputs,
-                                          const std::vector<std::string>& outputs) {
-  int64_t batch = 0;
-  auto pointers = impl_->pointers(inputs, batch);
-  std::vector<std::string> wanted = outputs;
-  if (wanted.empty())
-    for (auto& out : impl_->model.outputs) wanted.push_back(out.name);
-  if (wanted.empty())
+std::vector<std::string> Session::Impl::declared_outputs() const {
+  if (model.outputs.empty())
     throw Error(Fault::model, "E0218", "the network declares no `outputs`, and none is named",
-                impl_->model.mark);
-  auto& program = impl_->program(Mode::eval, batch, wanted);
-  program.executor->run({.inputs = impl_->widened(pointers, batch),
-                         .scalars = {.step = impl_->steps, .seed = impl_->model.seed}});
-  std::map<std::string, Array> out;
-  for (size_t i = 0; i < program.plan.results.size(); ++i) {
-    auto& r = program.plan.results[i];
-    Array array = Array::zeros(r.type.dtype, r.type.dims(batch));
-    program.executor->read(i, array.bytes.data());
-    out.emplace(r.name, std::move(array));
-  }
+                model.mark);
+  std::vector<std::string> names;
+  for (auto& out : model.outputs) names.push_back(out.name);
+  return names;
+}
+
+void Session::Impl::check_names(const std::vector<std::string>& wanted) const {
   std::vector<std::string> known;
-  for (auto& o : impl_->model.outputs) known.push_back(o.name);
-  for (auto& layer : impl_->model.layers) known.push_back(layer.path);
+  for (auto& o : model.outputs) known.push_back(o.name);
+  for (auto& layer : model.layers) known.push_back(layer.path);
   for (auto& name : wanted)
-    if (!out.contains(name))
+    if (std::ranges::find(known, name) == known.end())
       throw Error(Fault::model, "E0219",
                   "the network has no output or layer '" + name + "'" + did_you_mean(name, known));
+}
+
+std::map<std::string, Array> Session::run(const std::map<std::string, Array>& inputs,
+                                          const std::vector<std::string>& outputs,
+                                          const RunOptions& options) {
+  int64_t batch = 0;
+  auto pointers = impl_->feed.inputs(impl_->model.inputs, inputs, batch);
+  auto& program = impl_->program({.mode = options.mode,
+                                  .batch = batch,
+                                  .wanted = outputs.empty() ? impl_->declared_outputs() : outputs,
+                                  .goal = Goal::forward,
+                                  .write_state = options.write_state});
+  program.executor->run({.inputs = pointers, .scalars = impl_->scalars(options.step)});
+  std::map<std::string, Array> out;
+  for (size_t i = 0; i < program.plan.results.size(); ++i)
+    out.emplace(program.plan.results[i].name, array_of(*program.executor, i));
+  for (auto& name : outputs)
+    if (!out.contains(name)) impl_->check_names({name});
+  return out;
+}
+
+Backward Session::backward(const std::map<std::string, Array>& inputs,
+                           const std::map<std::string, Array>& upstream,
+                           const BackwardOptions& options) {
+  int64_t batch = 0;
+  auto pointers = impl_->feed.inputs(impl_->model.inputs, inputs, batch);
+  auto wanted = options.outputs.empty() ? impl_->declared_outputs() : options.outputs;
+  impl_->check_names(wanted);
+  auto& program = impl_->program({.mode = options.mode,
+                                  .batch = batch,
+                                  .wanted = wanted,
+                                  .goal = Goal::backward,
+                                  .write_state = options.write_state});
+  auto& plan = program.plan;
+  auto seeds = std::span(plan.inputs).subspan(impl_->model.inputs.size());
+  impl_->feed.upstream(seeds, upstream, batch, pointers);
+  program.executor->run({.inputs = pointers, .scalars = impl_->scalars(options.step)});
+  Backward out;
+  for (size_t i = 0; i < impl_->model.inputs.size(); ++i)
+    if (auto& input = plan.inputs[i]; is_floating(input.type.dtype))
+      out.inputs[input.name] = Array::zeros(input.type.dtype, input.type.dims(batch));
+  for (auto& var : plan.states)
+    if (var.trainable) out.parameters[var.key] = Array::zeros(var.type.dtype, var.type.dims(0));
+  for (size_t i = 0; i < plan.results.size(); ++i) {
+    auto& r = plan.results[i];
+    std::string name = r.name.substr(r.kind == Result::Kind::gradient ? 5 : 0);
+    auto& group = r.kind != Result::Kind::gradient ? out.outputs
+                  : out.inputs.contains(name)      ? out.inputs
+                                                   : out.parameters;
+    group[name] = array_of(*program.executor, i);
+  }
   return out;
 }
 

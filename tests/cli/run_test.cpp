@@ -94,6 +94,24 @@ TEST_F(Trained, AnyLayerIsAnOutput) {
   EXPECT_NE(wrong.err.find("did you mean 'relu1'?"), std::string::npos) << wrong.err;
 }
 
+// Statistics of the batch: a sample's outputs depend on what else is in it.
+TEST_F(Trained, TrainModeSeesTheBatchAndKeepsNothing) {
+  auto before = read_text(weights());
+  auto run = [&](const std::string& mode, const std::string& out) {
+    auto outcome =
+        braid_command({"run", digits(), "--weights", weights(), "--data", "test", "--mode", mode,
+                       "--set", "batch.global=100", "-o", *folder / out});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return read_npy(*folder / (out + "/logits.npy"));
+  };
+  auto eval = run("eval", "mode_eval"), train = run("train", "mode_train");
+  EXPECT_EQ(eval.size(), train.size());
+  EXPECT_NE(eval, train);
+  EXPECT_EQ(run("train", "mode_again"), train);
+  EXPECT_EQ(read_text(weights()), before);
+  EXPECT_EQ(braid_command({"run", digits(), "--mode", "both"}).code, 2);
+}
+
 TEST_F(Trained, RunsADataSource) {
   auto outcome = braid_command(
       {"run", digits(), "--weights", weights(), "--data", "test", "-o", *folder / "answers"});

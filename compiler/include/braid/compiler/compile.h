@@ -22,14 +22,27 @@ struct Mutant {
   unsigned arrival = 0;     ///< merge in an arbitrary order drawn from this number; 0 = off
 };
 
+/// How far a program goes. A step is the forward pass in eval, all of training otherwise.
+enum class Goal {
+  step,
+  forward,  ///< outputs alone; in training mode with the batch's own statistics
+  /// Outputs and gradients, for losses and optimizers that are not ours. There is one more input
+  /// `grad:<output>` for each wanted output of a floating type, of the output's type, and results
+  /// `grad:<input>` for each floating input and `grad:<key>` for each trainable parameter that a
+  /// gradient reaches. Gradients of what is common to all replicas are sums over them.
+  backward
+};
+
 struct CompileOptions {
   Mode mode = Mode::train;
-  int64_t batch = 0;  ///< N of this Plan
-  int replicas = 0;   ///< 0 = the model's
+  Goal goal = Goal::step;   ///< forward and backward leave out losses, optimizer, micro-batches
+  bool write_state = true;  ///< false: running statistics and counters stay as they are
+  int64_t batch = 0;        ///< N of this Plan
+  int replicas = 0;         ///< 0 = the model's
   std::vector<std::string> devices = {"cpu"};
   DeviceTraits traits = {};
-  /// In eval and forward: names of outputs, layers, losses or metrics that are wanted. Empty = in
-  /// training the losses and metrics, in eval everything the model declares.
+  /// Names of outputs, layers, losses or metrics that are wanted. Empty = in a training step the
+  /// losses and metrics, in eval everything the model declares, else its outputs.
   std::vector<std::string> wanted = {};
   int64_t memory = 0;  ///< bytes that the machine has; larger plans are refused. 0 = no limit
   std::set<std::string> disabled = {};  ///< passes: fuse, formats, window, reuse, alias

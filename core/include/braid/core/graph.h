@@ -91,8 +91,8 @@ struct Call {
 
 /// A value that the host reads after the step.
 struct Result {
-  std::string name;  ///< "loss", "accuracy", an output's name
-  enum class Kind : uint8_t { output, loss, metric } kind = Kind::output;
+  std::string name;  ///< "loss", "accuracy", an output's name, "grad:<input or parameter>"
+  enum class Kind : uint8_t { output, loss, metric, gradient } kind = Kind::output;
   int value = -1;
   double factor = 1;  ///< of losses
 };

@@ -10,6 +10,7 @@
 #pragma once
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -39,6 +40,37 @@ struct StepReport {
   std::map<std::string, double> losses = {}, metrics = {};
 };
 
+/// Names a program: a plan and its executor.
+struct ProgramKey {
+  Mode mode = Mode::train;
+  int64_t batch = 0;
+  std::vector<std::string> wanted = {};  ///< these three as in CompileOptions
+  Goal goal = Goal::step;
+  bool write_state = true;
+};
+
+struct RunOptions {
+  Mode mode = Mode::eval;    ///< train: the batch's own statistics, dropout
+  bool write_state = false;  ///< in training mode: running statistics take part in what they see
+  /// What random numbers are drawn for; none = Session::steps_done().
+  std::optional<int64_t> step = {};
+};
+
+struct BackwardOptions {
+  std::vector<std::string> outputs = {};  ///< of outputs or layers; none = the declared ones
+  Mode mode = Mode::train;
+  bool write_state = true;  ///< running statistics and counters, as in a step of training
+  /// What random numbers are drawn for; none = Session::steps_done().
+  std::optional<int64_t> step = {};
+};
+
+/// Outputs, and the gradients of sum(upstream * output) with respect to all floating inputs and all
+/// trainable parameters (of those that are frozen there is none): zeros where none arrives. They
+/// are sums over all samples, never means.
+struct Backward {
+  std::map<std::string, Array> outputs = {}, inputs = {}, parameters = {};
+};
+
 class Session {
  public:
   /// Throws Error(model) with all errors of the file.
@@ -57,6 +89,8 @@ class Session {
   /// The plan of a mode and batch size; `wanted` as in CompileOptions.
   const Plan& plan(Mode mode, int64_t batch, const std::vector<std::string>& wanted = {});
   Executor& executor(Mode mode, int64_t batch, const std::vector<std::string>& wanted = {});
+  const Plan& plan(const ProgramKey& key);
+  Executor& executor(const ProgramKey& key);
 
   /// One optimizer step on `batch` samples: a pointer to [batch, ...] for each input of the model,
   /// null for inputs that nothing needs.
@@ -65,9 +99,18 @@ class Session {
   StepReport step(const std::map<std::string, Array>& inputs);
   /// Means over the whole source in eval mode.
   StepReport evaluate(const DataSource& source);
-  /// A forward pass in eval mode. Outputs: names of outputs or layers; none = the declared ones.
+  /// A forward pass. Outputs: names of outputs or layers; none = the declared ones.
   std::map<std::string, Array> run(const std::map<std::string, Array>& inputs,
-                                   const std::vector<std::string>& outputs = {});
+                                   const std::vector<std::string>& outputs = {},
+                                   const RunOptions& options = {});
+  /// Forward and backward with gradients from outside, one array for each output, of its type: for
+  /// losses and optimizers that are not ours. Losses, optimizer and `accumulate` of the network
+  /// play no part, and it is no step: steps_done() stays. The engine "reference" takes f32 or f64
+  /// and answers in f64. Throws Error(data) for arrays that are missing, surplus or of another
+  /// type, Error(model) for an output that does not exist.
+  Backward backward(const std::map<std::string, Array>& inputs,
+                    const std::map<std::string, Array>& upstream,
+                    const BackwardOptions& options = {});
 
   int64_t steps_done() const;  ///< optimizer steps since the start of the run
   void load_weights(const std::string& path);
