@@ -68,7 +68,22 @@ Json as_json(const Model& model, const Plan& plan, const PlanSummary& s) {
           {"devices", devices_json(s)},
           {"kernels", kernels},
           {"gemm", s.gemm},
-          {"syncs", syncs_json(plan)}};
+          {"syncs", syncs_json(plan)},
+          {"callbacks", callbacks_json(plan)}};
+}
+
+Json callbacks_json(const Plan& plan) {
+  Json out = Json::array();
+  for (auto& point : plan.hook_points) {
+    auto& spec = plan.hooks[size_t(point.spec)];
+    out.push_back({{"hook", to_string(spec.kind)},
+                   {"name", spec.name},
+                   {"layer", point.layer},
+                   {"type", point.type},
+                   {"position", point.position},
+                   {"line", point.mark.line}});
+  }
+  return out;
 }
 
 std::string slices_text(const Plan& plan) {
@@ -121,6 +136,20 @@ std::string sync_table(const Plan& plan, const PlanSummary& s) {
              s.transfers);
 }
 
+// In the order in which they are called within one replica.
+std::string callback_table(const Plan& plan) {
+  if (plan.hook_points.empty()) return "";
+  Table table({"callback", "calls", "on", "type", "position", "line"}, "llllrr");
+  for (auto& point : plan.hook_points) {
+    auto& spec = plan.hooks[size_t(point.spec)];
+    table.row({std::string(to_string(spec.kind)), spec.name,
+               point.layer.empty() ? "the model" : point.layer, point.type,
+               std::to_string(point.position), std::to_string(point.mark.line)});
+  }
+  return table.text() + fmt::format("order      all of replica 0, then of replica 1, ... {}\n\n",
+                                    plan.replicas - 1);
+}
+
 std::string kernel_table(const PlanSummary& s) {
   Table table({"kernel", "implementation", "steps"}, "llr");
   for (auto& k : s.kernels) table.row({k.op, k.impl, grouped(k.steps)});
@@ -141,7 +170,7 @@ int plan_command(const Arguments& a) {
     print(line(as_json(model, plan, s)));
   else
     print(head(model, plan, s) + "\n" + device_table(s) + "\n" + sync_table(plan, s) + "\n" +
-          kernel_table(s));
+          callback_table(plan) + kernel_table(s));
   return 0;
 }
 

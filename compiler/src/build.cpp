@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "glob.h"
+#include "hooks.h"
 
 namespace braid {
 namespace {
@@ -174,8 +175,9 @@ class Forward {
                        std::to_string(replicas()) + " replicas");
     int id = add(std::move(call));
     if (id < 0) return;
+    add_forward_hooks(b_, options_.hooks, id);
     item_call_[size_t(index)] = id;
-    outs_[size_t(index)] = b_.graph().calls[size_t(id)].out;
+    outs_[size_t(index)] = b_.graph().calls[size_t(id)].handed;
     expect(item, outs_[size_t(index)][0]);
   }
 
@@ -190,7 +192,7 @@ class Forward {
     size_t nodes = b_.graph().nodes.size();
     try {
       Call work = calls[size_t(id)];
-      work.out = work.def->forward(b_, work);
+      work.handed = work.out = work.def->forward(b_, work);
       calls[size_t(id)] = std::move(work);
       return id;
     } catch (const Error& e) {
@@ -321,7 +323,7 @@ std::vector<int> forward(const Model& model, Builder& builder, const CompileOpti
   return std::move(f.item_calls());
 }
 
-void differentiate(Builder& b, Diagnostics& found) {
+void differentiate(Builder& b, Diagnostics& found, const std::vector<HookSpec>& hooks) {
   join_counts(b);
   b.backward(true);
   auto& calls = b.graph().calls;
@@ -331,7 +333,7 @@ void differentiate(Builder& b, Diagnostics& found) {
     b.enter(i);
     bool is_loss = call.def->role == Role::loss, reached = is_loss, needed = false;
     std::vector<int> gradients;
-    for (int v : call.out) {
+    for (int v : call.handed) {
       gradients.push_back(is_loss ? -1 : b.gradient_of(v));
       reached |= gradients.back() >= 0;
       needed |= b.needs_gradient(v);
@@ -345,7 +347,9 @@ void differentiate(Builder& b, Diagnostics& found) {
           .help("give its definition a gradient, or freeze the layers before it");
       continue;
     }
+    gradients = mutate_gradients(b, hooks, i, std::move(gradients));
     auto back = call.def->gradient(b, call, gradients);
+    observe_gradients(b, hooks, i, gradients, back);
     ensure(back.size() <= call.in.size(), "a gradient rule returned more values than inputs");
     for (size_t k = 0; k < back.size(); ++k) b.add_gradient(call.in[k], back[k]);
   }
@@ -411,11 +415,13 @@ Graph build(const Model& model, const Registry& registry, const CompileOptions& 
   if (found.errors() > before || options.goal == Goal::forward) return graph;
   if (options.goal == Goal::backward) {
     seed_gradients(b);
-    differentiate(b, found);
+    differentiate(b, found, options.hooks);
     add_gradient_results(b, int(model.inputs.size()));
   } else if (options.mode == Mode::train) {
-    differentiate(b, found);
+    differentiate(b, found, options.hooks);
+    add_step_hooks(b, options.hooks);
     optimize(model, b, found);
+    check_stats_hooks(graph, options.hooks);
   }
   return graph;
 }

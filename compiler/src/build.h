@@ -8,7 +8,7 @@ namespace braid {
 std::vector<int> forward(const Model& model, Builder& builder, const CompileOptions& options,
                          Diagnostics& found);
 /// Walks the calls backwards. Refuses a layer without a gradient where one is needed.
-void differentiate(Builder& builder, Diagnostics& found);
+void differentiate(Builder& builder, Diagnostics& found, const std::vector<HookSpec>& hooks = {});
 void optimize(const Model& model, Builder& builder, Diagnostics& found);
 
 /// One input `grad:<output>` for each floating result so far, which seeds its gradient.

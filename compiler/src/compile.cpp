@@ -3,7 +3,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 
+#include <braid/compiler/positions.h>
+
+#include "hooks.h"
 #include "passes.h"
 
 namespace braid {
@@ -26,19 +30,7 @@ class Clock {
 
 void check_deployment(const Model& model, const CompileOptions& options, int replicas) {
   if (options.devices.empty()) throw Error(Fault::device, "E0501", "no device is given");
-  for (auto& device : options.devices) {
-    std::string_view rest = std::string_view(device).starts_with("cpu")
-                                ? std::string_view(device).substr(3)
-                                : std::string_view("?");
-    bool number = rest.size() > 1 && rest.size() < 6 && rest[0] == ':' &&
-                  rest.find_first_not_of("0123456789", 1) == std::string_view::npos;
-    if (!rest.empty() && !number)
-      throw Error(
-          Fault::device, "E0502",
-          "device '" + device + "': this build offers only CPU devices (cpu, cpu:0, cpu:1, ...)",
-          model.devices_mark)
-          .help("use --devices cpu, or devices: [cpu] in the file");
-  }
+  for (auto& device : options.devices) check_device(device, model.devices_mark);
   if (int(options.devices.size()) > std::min(replicas, 64))
     throw Error(Fault::device, "E0503",
                 std::to_string(options.devices.size()) + " devices for " +
@@ -53,6 +45,11 @@ void describe_syncs(const Graph& graph, const Expanded& expanded, Plan& plan) {
     auto& node = graph.nodes[i];
     plan.nodes.push_back({node.op->name, node.label, {}, node.backward, node.op == &sync_op()});
     if (node.call >= 0) plan.nodes.back().mark = graph.calls[size_t(node.call)].mark;
+    if (node.op->effect) {
+      auto& point = plan.hook_points[size_t(get_int(node.attrs, "hook"))];
+      point.node = int(i);
+      for (int v : node.in) point.types.push_back(graph.values[size_t(v)].type);
+    }
     if (node.op != &sync_op()) continue;
     auto& part = graph.values[size_t(node.in[0])];
     int participants = 0;
@@ -62,7 +59,46 @@ void describe_syncs(const Graph& graph, const Expanded& expanded, Plan& plan) {
   }
 }
 
+bool answered(const std::vector<HookSpec>& hooks, const std::string& name) {
+  return std::ranges::any_of(hooks, [&](auto& h) { return h.called == name; });
+}
+
+// Steps name their hooks by index; what on_replicate calls comes behind.
+void describe_hooks(const Model& model, const Graph& graph, const CompileOptions& options,
+                    Plan& plan) {
+  plan.hooks = options.hooks;
+  plan.hook_points = graph.hook_points;
+  auto all = positions(model);
+  for (auto& position : all)
+    if (!position.on_replicate.empty() && !answered(options.hooks, position.on_replicate))
+      plan.hooks.push_back({.kind = HookKind::replicate,
+                            .name = position.on_replicate,
+                            .called = position.on_replicate});
+  std::map<std::string, int> by_path;
+  for (size_t i = 0; i < all.size(); ++i) by_path.emplace(all[i].path, int(i));
+  for (auto& item : model.layers)  // a second call shares the context of the first
+    if (item.share >= 0)
+      by_path.emplace(item.path, by_path.at(model.layers[size_t(item.share)].path));
+  for (auto& point : plan.hook_points)
+    if (!point.layer.empty()) point.position = by_path.at(point.layer);
+  for (auto& point : replication_points(model, plan.hooks)) plan.hook_points.push_back(point);
+}
+
 }  // namespace
+
+void check_device(const std::string& device, const Mark& mark) {
+  std::string_view rest = std::string_view(device).starts_with("cpu")
+                              ? std::string_view(device).substr(3)
+                              : std::string_view("?");
+  bool number = rest.size() > 1 && rest.size() < 6 && rest[0] == ':' &&
+                rest.find_first_not_of("0123456789", 1) == std::string_view::npos;
+  if (!rest.empty() && !number)
+    throw Error(
+        Fault::device, "E0502",
+        "device '" + device + "': this build offers only CPU devices (cpu, cpu:0, cpu:1, ...)",
+        mark)
+        .help("use --devices cpu, or devices: [cpu] in the file");
+}
 
 const std::vector<std::string>& optional_passes() {
   static const std::vector<std::string> names = {"alias", "reuse", "window"};
@@ -72,6 +108,14 @@ const std::vector<std::string>& optional_passes() {
 std::string describe(const Plan& plan, const Step& step) {
   if (step.node < 0) return step.kind == StepKind::gate ? "commit gate" : "step";
   auto& node = plan.nodes[size_t(step.node)];
+  if (step.hook >= 0) {
+    auto& point = plan.hook_points[size_t(step.hook)];
+    auto& spec = plan.hooks[size_t(point.spec)];
+    std::string text = "hook " + std::string(to_string(spec.kind)) + " '" + spec.name + "'";
+    if (!point.layer.empty()) text += " of layer '" + point.layer + "'";
+    if (step.replica >= 0) text += ", replica " + std::to_string(step.replica);
+    return text;
+  }
   std::string text = node.label + " (" + node.op + (node.backward ? ", backward)" : ")");
   if (step.hi > step.lo)
     return text + ", merge of replicas " + std::to_string(step.lo) + ".." +
@@ -115,7 +159,7 @@ Plan compile(const Model& model, const Registry& registry, const CompileOptions&
   int64_t slice = (options.batch + replicas * graph.micros - 1) / (replicas * graph.micros);
   choose_formats(graph, registry, options, slice);
   clock.pass("formats");
-  Expanded expanded = replicate(graph, replicas, options.batch, options.mutant);
+  Expanded expanded = replicate(graph, replicas, options.batch, options);
   clock.pass("replicate");
   choose_kernels(graph, expanded, registry, options.traits, plan);
   clock.pass("kernels");
@@ -134,6 +178,7 @@ Plan compile(const Model& model, const Registry& registry, const CompileOptions&
   plan.slices = expanded.slices;
   plan.states = graph.states;
   plan.inputs = graph.inputs;
+  describe_hooks(model, graph, options, plan);
   describe_syncs(graph, expanded, plan);
   plan.plan_hash = plan_hash(plan);
   check_sizes(plan, options);

@@ -21,6 +21,8 @@ class Formats {
     for (auto& node : old) {
       if (node.op == &sync_op()) {
         value(node.out[0]).format = value(node.in[0]).format;
+      } else if (node.op->effect) {  // hooks see plain tensors
+        for (int& v : node.in) v = in_format(v, {});
       } else {
         choose(node);
       }

@@ -1,7 +1,10 @@
 // The two hashes. The program hash covers what decides the arithmetic; a change of devices, threads
 // or memory must not change it.
+#include <algorithm>
+
 #include <braid/core/random.h>
 
+#include "hooks.h"
 #include "passes.h"
 
 namespace braid {
@@ -23,6 +26,37 @@ class Hash {
   uint64_t h_ = 0x42726169642d3101ull;
 };
 
+// Hooks that only read, and what is worked out for them alone.
+std::vector<bool> find_observers(const Graph& graph) {
+  std::vector<bool> needed(graph.values.size(), false), observer(graph.nodes.size(), false);
+  for (auto& result : graph.results) needed[size_t(result.value)] = true;
+  for (size_t i = graph.nodes.size(); i-- > 0;) {
+    auto& node = graph.nodes[i];
+    bool on = !node.op->writes.empty() || (node.op->effect && !node.out.empty());
+    for (int v : node.out) on = on || needed[size_t(v)];
+    observer[i] = !on;
+    if (on)
+      for (int v : node.in) needed[size_t(v)] = true;
+  }
+  return observer;
+}
+
+// Numbers in the order of their first use: an observer in between changes none of them.
+class Numbers {
+ public:
+  explicit Numbers(size_t size) : of_(size, -1) {}
+  int operator()(int v) {
+    if (v < 0) return v;
+    if (of_[size_t(v)] < 0) of_[size_t(v)] = next_++;
+    return of_[size_t(v)];
+  }
+  int size() const { return next_; }
+
+ private:
+  std::vector<int> of_;
+  int next_ = 0;
+};
+
 }  // namespace
 
 uint64_t program_hash(const Graph& graph, const Expanded& expanded, const Plan& plan) {
@@ -30,20 +64,33 @@ uint64_t program_hash(const Graph& graph, const Expanded& expanded, const Plan& 
   h.text(plan.traits.kind).text(plan.traits.isa).number(plan.replicas);
   for (auto& micro : expanded.slices)
     for (int64_t n : micro) h.number(n);
-  for (auto& node : graph.nodes) {
+  auto observer = find_observers(graph);
+  Numbers logical(graph.values.size()), nodes(graph.nodes.size());
+  Numbers physical(expanded.values.size()), kernels(plan.kernels.size());
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    if (observer[i]) continue;
+    auto& node = graph.nodes[i];
     h.text(node.op->name).text(node.label);
-    for (auto& e : node.attrs) h.text(e.key).text(to_string(e.value));
-    for (int v : node.in) h.number(v);
+    for (auto& e : node.attrs)
+      if (!node.op->effect || e.key != "hook") h.text(e.key).text(to_string(e.value));
+    for (int v : node.in) h.number(logical(v));
     for (int v : node.out) {
       auto& value = graph.values[size_t(v)];
-      h.number(v).text(to_string(value.type)).text(to_string(value.layout)).text(value.format);
+      h.number(logical(v)).text(to_string(value.type)).text(to_string(value.layout));
+      h.text(value.format);
     }
   }
   for (auto& state : graph.states) h.text(state.key).text(to_string(state.type));
-  for (auto& kernel : plan.kernels) h.text(kernel.signature.op).text(kernel.impl);
   for (auto& node : expanded.nodes) {
-    h.number(node.logical).number(node.replica).number(node.lo).number(node.hi).number(node.kernel);
-    for (int v : expanded.in(node)) h.number(v);
+    if (observer[size_t(node.logical)]) continue;
+    h.number(nodes(node.logical)).number(node.replica).number(node.lo).number(node.hi);
+    int known = kernels.size(), kernel = kernels(node.kernel);
+    h.number(kernel);
+    if (kernel == known) {
+      auto& use = plan.kernels[size_t(node.kernel)];
+      h.text(use.signature.op).text(use.impl);
+    }
+    for (int v : expanded.in(node)) h.number(physical(v));
   }
   return h.value();
 }

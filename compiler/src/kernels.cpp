@@ -79,7 +79,8 @@ class Chooser {
 void choose_kernels(const Graph& graph, Expanded& expanded, const Registry& registry,
                     const DeviceTraits& traits, Plan& plan) {
   Chooser chooser(graph, registry, traits, plan);
-  for (auto& node : expanded.nodes) node.kernel = chooser.choose(node);
+  for (auto& node : expanded.nodes)
+    if (!graph.nodes[size_t(node.logical)].op->effect) node.kernel = chooser.choose(node);
 }
 
 }  // namespace braid

@@ -25,7 +25,7 @@ void synchronize(Graph& graph);
 void choose_formats(Graph& graph, const Registry& registry, const CompileOptions& options,
                     int64_t slice);
 /// R copies; a sync becomes a tree of merges.
-Expanded replicate(const Graph& graph, int replicas, int64_t batch, const Mutant& mutant);
+Expanded replicate(const Graph& graph, int replicas, int64_t batch, const CompileOptions& options);
 /// A kernel for each node and slice size; fills Plan::kernels and ExpandedNode::kernel.
 void choose_kernels(const Graph& graph, Expanded& expanded, const Registry& registry,
                     const DeviceTraits& traits, Plan& plan);

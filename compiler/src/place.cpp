@@ -44,6 +44,8 @@ class Placement {
         where = uint64_t{1} << device_of(node.replica);
       else if (node.merge())
         where = uint64_t{1} << device_of(node.lo);
+      else if (g_.nodes[size_t(node.logical)].op->effect)
+        where = 1;
       else if (!g_.nodes[size_t(node.logical)].op->writes.empty())
         where = devices_ == 64 ? ~uint64_t{0} : (uint64_t{1} << devices_) - 1;
       else
@@ -105,17 +107,21 @@ class Placement {
   }
 
   void place(const ExpandedNode& node, int device) {
-    auto& writes = g_.nodes[size_t(node.logical)].op->writes;
+    auto& logical = g_.nodes[size_t(node.logical)];
+    auto& writes = logical.op->writes;
     std::vector<int> in, out;
     for (int v : e_.in(node)) in.push_back(find(v, device));
     for (int v : e_.out(node)) out.push_back(new_slot(v, device));
-    int id = add({.gated = !writes.empty(),
+    int hook = logical.op->effect ? int(get_int(logical.attrs, "hook")) : -1;
+    int id = add({.kind = hook < 0 ? StepKind::kernel : StepKind::hook,
+                  .gated = !writes.empty(),
                   .node = node.logical,
                   .replica = node.replica,
                   .lo = node.lo,
                   .hi = node.hi,
                   .device = device,
                   .kernel = node.kernel,
+                  .hook = hook,
                   .first_sample = node.first_sample},
                  in, out);
     for (int s : in)

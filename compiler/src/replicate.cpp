@@ -17,13 +17,23 @@ std::vector<int64_t> cut(int64_t total, int64_t parts) {
   return sizes;
 }
 
+// torch.chunk: as many full parts as there are, the rest, nothing.
+std::vector<int64_t> chunk(int64_t total, int64_t parts) {
+  std::vector<int64_t> sizes;
+  int64_t most = (total + parts - 1) / parts;
+  for (int64_t i = 0; i < parts; ++i)
+    sizes.push_back(std::clamp<int64_t>(total - i * most, 0, most));
+  return sizes;
+}
+
 class Replication {
  public:
-  Replication(const Graph& graph, int replicas, int64_t batch, const Mutant& mutant)
-      : g_(graph), replicas_(replicas), mutant_(mutant), seed_(mutant.arrival) {
+  Replication(const Graph& graph, int replicas, int64_t batch, const CompileOptions& options)
+      : g_(graph), replicas_(replicas), mutant_(options.mutant), seed_(mutant_.arrival) {
     int64_t row = 0;
     for (int64_t micro : cut(batch, graph.micros)) {
-      e_.slices.push_back(cut(micro, replicas));
+      e_.slices.push_back(options.chunk == Chunk::torch ? chunk(micro, replicas)
+                                                        : cut(micro, replicas));
       e_.rows.emplace_back();
       for (int64_t n : e_.slices.back()) {
         e_.rows.back().push_back(row);
@@ -44,6 +54,10 @@ class Replication {
         sync(int(i), node);
       else if (common(node))
         once(int(i), node);
+      else if (node.op->effect && get_bool(node.attrs, "joined"))
+        joined(int(i), node);
+      else if (node.op->effect && of_groups(node))
+        for (int r = 0; r < replicas_; r += group_of(node)) first_of_group(int(i), node, r);
       else
         for (int r = 0; r < replicas_; ++r) replica(int(i), node, r);
     }
@@ -117,6 +131,35 @@ class Replication {
              out_);
   }
 
+  // A hook that sees the values of a group, not of a replica: merged moments.
+  static bool of_groups(const Node& node) {
+    return std::ranges::all_of(node.wants, [](auto& l) { return l.kind == Layout::Kind::copy; });
+  }
+  int group_of(const Node& node) const {
+    int group = replicas_;
+    for (auto& want : node.wants)
+      if (want.group) group = std::min(group, want.group);
+    return group;
+  }
+  void first_of_group(int id, const Node& node, int first) {
+    for (int r = first; r < std::min(first + group_of(node), replicas_); ++r)
+      if (input(node.in[0], r) >= 0) return replica(id, node, r);
+  }
+
+  // One hook for all replicas: their operands one after the other.
+  void joined(int id, const Node& node) {
+    in_.clear(), out_.clear();
+    auto& slices = e_.slices[size_t(std::max(0, node.micro))];
+    for (int r = 0; r < replicas_; ++r) {
+      if (!slices[size_t(r)]) continue;
+      for (int v : node.in) in_.push_back(input(v, r));
+      for (int v : node.out)
+        out_.push_back(e_.at[size_t(v)][size_t(r)] = add_value(v, r, slices[size_t(r)]));
+    }
+    ensure(std::ranges::find(in_, -1) == in_.end(), "a joined hook lacks a replica's value");
+    if (!in_.empty()) add_node({.logical = id}, in_, out_);
+  }
+
   void sync(int id, const Node& node) {
     int from = node.in[0], to = node.out[0];
     std::vector<int> leaves = e_.at[size_t(from)];
@@ -158,8 +201,8 @@ class Replication {
 
 }  // namespace
 
-Expanded replicate(const Graph& graph, int replicas, int64_t batch, const Mutant& mutant) {
-  return Replication(graph, replicas, batch, mutant).run();
+Expanded replicate(const Graph& graph, int replicas, int64_t batch, const CompileOptions& options) {
+  return Replication(graph, replicas, batch, options).run();
 }
 
 }  // namespace braid

@@ -46,7 +46,7 @@ class Weaver {
     }
   }
 
-  bool of_replica(const Step& s) const { return s.replica >= 0 && s.kind == StepKind::kernel; }
+  bool of_replica(const Step& s) const { return s.replica >= 0 && s.kind != StepKind::transfer; }
 
   // A common step continues the lane of its only predecessor when nothing else waits for that one.
   int lane_of(int i) {

@@ -56,6 +56,11 @@ Layout Builder::infer_layout(const Node& node, const Type& type) const {
 std::vector<int> Builder::add(std::string_view op, std::vector<int> in, Dict attrs, int group) {
   const OpDef* def = registry_.op(op);
   if (!def) bug("unknown operation '" + std::string(op) + "'");
+  return add(*def, std::move(in), std::move(attrs), group);
+}
+
+std::vector<int> Builder::add(const OpDef& op, std::vector<int> in, Dict attrs, int group) {
+  const OpDef* def = &op;
   Node node{.op = def,
             .attrs = std::move(attrs),
             .in = std::move(in),

@@ -141,6 +141,18 @@ Target Writer::write_layer(List& list, const Copy& copy, std::string type, const
   return target;
 }
 
+/// What was typed as a tree is written flat; the container remembers which layers are inside.
+size_t Writer::enter(const List& list, const Copy& copy, const std::string& type) {
+  Container container{.path = list.prefix + copy.component, .type = type};
+  container.first = int(model_.layers.size());
+  container.mark = copy.env.mark(copy.item.place());
+  if (copy.item.on_replicate)
+    container.on_replicate =
+        read_text_value(copy.env, *copy.item.on_replicate, "on_replicate").value_or("");
+  model_.containers.push_back(std::move(container));
+  return model_.containers.size() - 1;
+}
+
 void Writer::take_path(const LayerItem& layer, const Place& at) {
   auto [before, fresh] = paths_.emplace(layer.path, int(model_.layers.size()));
   if (fresh) return;
@@ -230,8 +242,7 @@ Target Writer::write_block(List& list, const Copy& copy, const Inputs& inputs) {
   const Item& item = copy.item;
   const Block* block = find_block(copy.env, *item.what);
   if (!block) return {};
-  if (item.init || item.on_replicate)
-    copy.env.error("E0064", item.place(), "init and on_replicate belong to an item with a type");
+  if (item.init) copy.env.error("E0064", item.place(), "init belongs to an item with a type");
   std::string arguments;
   ScopePtr scope = bind(copy, *block, arguments);
   Names& names = new_names(nullptr);
@@ -242,9 +253,11 @@ Target Writer::write_block(List& list, const Copy& copy, const Inputs& inputs) {
   body.prev = *names.find("in", rest);
   body.inherited = read_inherited(copy.env, item, list.inherited, model_.replicas);
   int first = int(model_.layers.size());
+  size_t container = enter(list, copy, block->name);
   inside_.push_back(block);
   write(body, *block->layers);
   inside_.pop_back();
+  model_.containers[container].last = int(model_.layers.size());
   Target target;
   if (body.prev) target.link = body.prev->link;
   if (block->outputs) read_outputs(body, *block, target);
@@ -272,8 +285,7 @@ Target Writer::write_inline(List& list, const Copy& copy, const Inputs& inputs) 
     copy.env.error(
         "E0030", member->place,
         "unknown key '" + member->key + "' beside `layers`" + key_hint(member->key, common_keys()));
-  if (item.init || item.on_replicate)
-    copy.env.error("E0064", item.place(), "init and on_replicate belong to an item with a type");
+  if (item.init) copy.env.error("E0064", item.place(), "init belongs to an item with a type");
   if (inputs.size() > 1)
     copy.env.error("E0056", inputs[1].place, "an inline list takes one input")
         .help("its items can name every layer around it");
@@ -284,7 +296,9 @@ Target Writer::write_inline(List& list, const Copy& copy, const Inputs& inputs) 
   if (!inputs.empty()) body.prev = value_of(inputs[0].target, inputs[0].place);
   body.inherited = read_inherited(copy.env, item, list.inherited, model_.replicas);
   int first = int(model_.layers.size());
+  size_t container = enter(list, copy, "Sequential");
   write(body, *item.what);
+  model_.containers[container].last = int(model_.layers.size());
   Target target;
   target.inner = body.names;
   if (body.prev) target.link = body.prev->link;
@@ -332,6 +346,7 @@ Target Writer::write_share(List& list, const Copy& copy, Inputs inputs) {
   Item first_call =
       origin.node->is_map() ? read_item(origin.env, *origin.node) : bare_word(*origin.node);
   int first = int(model_.layers.size());
+  size_t containers = model_.containers.size();
   Target target;
   std::optional<int64_t> times;
   if (first_call.repeat && !origin.one_copy)
@@ -341,6 +356,7 @@ Target Writer::write_share(List& list, const Copy& copy, Inputs inputs) {
   else
     target = write_copy(around, {first_call, env, copy.component, "", origin.one_copy},
                         std::move(inputs));
+  model_.containers.resize(containers);  // a second call is no second module
   share_parameters(shared, first);
   expect_of_group(copy, target, first);
   target.origin = shared.origin;

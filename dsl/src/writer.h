@@ -78,6 +78,7 @@ class Writer {
   void read_outputs(const List& body, const Block& block, Target& target);
   void expect_of_group(const Copy& copy, const Target& target, int first);
   void define(List& list, const std::string& name, const Place& at, Target target);
+  size_t enter(const List& list, const Copy& copy, const std::string& type);
   void take_path(const LayerItem& layer, const Place& at);
   Via frame(const Copy& copy, const std::string& what) const;
   Names& new_names(const Names* outer);

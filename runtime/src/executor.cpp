@@ -10,6 +10,7 @@
 
 #include "engines/engine.h"
 #include "float_mode.h"
+#include "hook_runner.h"
 
 namespace braid {
 namespace {
@@ -39,6 +40,7 @@ struct Executor::Impl {
 
   const Scalars* scalars = nullptr;
   Scalars scalars_memory;
+  HookRunner hooks;
   std::function<void(int)> hook;
   std::vector<char> skipped;  // by strand
   std::vector<Failure> failures;
@@ -48,7 +50,11 @@ struct Executor::Impl {
   std::vector<int> digest_of;  // step -> index into digests, -1 = none
 
   Impl(const Plan& p, State& s, Memory& m, ExecutorOptions o)
-      : plan(p), state(s), memory(m), options(std::move(o)) {}
+      : plan(p),
+        state(s),
+        memory(m),
+        options(std::move(o)),
+        hooks(plan, options.hooks, options.mode) {}
 
   void bind_kernels(const Registry& registry);
   void bind_pointers();
@@ -127,6 +133,8 @@ void Executor::Impl::run_step(int id, std::byte* workspace) {
       auto& slot = plan.slots[size_t(plan.out(step)[0])];
       digests[size_t(digest_of[size_t(id)])].bits = XXH64(out[0], size_t(slot.bytes), 0);
     }
+  } else if (step.kind == StepKind::hook) {
+    hooks.run(step, in, out, *scalars);
   } else if (step.kind == StepKind::transfer) {
     std::memcpy(out[0], in[0], size_t(plan.slots[size_t(plan.out(step)[0])].bytes));
   }
@@ -166,8 +174,10 @@ void Executor::Impl::raise_first() {
   try {
     std::rethrow_exception(first->what);
   } catch (const Error& e) {
-    auto& d = e.diagnostics().front();
-    throw Error(e.fault(), d.code, where + ": " + d.message, d.mark ? d.mark : mark).help(d.helps);
+    auto d = e.diagnostics().front();
+    d.message = where + ": " + d.message;
+    if (!d.mark) d.mark = mark;
+    throw Error(e.fault(), {std::move(d)});
   } catch (const std::bad_alloc&) {
     throw Error(Fault::run, "E0401", where + ": out of memory", mark);
   } catch (const std::exception& e) {

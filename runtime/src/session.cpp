@@ -65,6 +65,7 @@ struct Session::Impl {
   SessionOptions options;
   Registry registry;
   DeviceTraits traits;
+  std::shared_ptr<HookTable> hooks;
   Memory memory;
   State state;
   std::list<Program> programs;  // the most recently used first; plans must not move
@@ -76,6 +77,7 @@ struct Session::Impl {
         options(with_devices(std::move(o), model)),
         registry(std::move(r)),
         traits(traits_for(options)),
+        hooks(replicated(model, options)),
         memory(int(options.devices.size())),
         state(int(options.devices.size()), model.seed),
         feed(traits.kind == "reference") {}
@@ -93,6 +95,15 @@ struct Session::Impl {
   }
   void check_names(const std::vector<std::string>& wanted) const;
   std::vector<std::string> declared_outputs() const;
+
+  // The replicas are the compiler's: they exist as soon as there is a model.
+  static std::shared_ptr<HookTable> replicated(const Model& model, const SessionOptions& options) {
+    check_hooks(model, options.hooks.specs());
+    auto table = std::make_shared<HookTable>(HookTable{.hooks = options.hooks});
+    if (options.replicate) table->contexts = replicate(model, options.hooks, int(model.replicas));
+    return table;
+  }
+
   StepReport report(const Executor& executor, const Plan& plan) const;
 };
 
@@ -119,15 +130,19 @@ Session::Impl::Program& Session::Impl::program(ProgramKey wish) {
                                  .wanted = wish.wanted,
                                  .memory = machine_memory(),
                                  .disabled = options.disabled,
-                                 .mutant = options.mutant};
+                                 .mutant = options.mutant,
+                                 .chunk = options.chunk,
+                                 .hooks = hooks->hooks.specs()};
   Program made{.key = key, .plan = compile(model, registry, compile_options)};
   programs.push_front(std::move(made));
   auto& front = programs.front();
   try {
-    front.executor = std::make_unique<Executor>(
-        front.plan, registry, state, memory,
-        ExecutorOptions{
-            .engine = options.engine, .threads = options.threads, .digest = options.digest});
+    front.executor = std::make_unique<Executor>(front.plan, registry, state, memory,
+                                                ExecutorOptions{.engine = options.engine,
+                                                                .threads = options.threads,
+                                                                .digest = options.digest,
+                                                                .mode = wish.mode,
+                                                                .hooks = hooks});
   } catch (...) {
     programs.pop_front();
     throw;
@@ -176,6 +191,11 @@ const Model& Session::model() const { return impl_->model; }
 const Registry& Session::registry() const { return impl_->registry; }
 const SessionOptions& Session::options() const { return impl_->options; }
 State& Session::state() { return impl_->state; }
+void Session::replicate() {
+  impl_->hooks->contexts =
+      braid::replicate(impl_->model, impl_->options.hooks, int(impl_->model.replicas));
+}
+
 int64_t Session::steps_done() const { return impl_->steps; }
 
 const Plan& Session::plan(Mode mode, int64_t batch, const std::vector<std::string>& wanted) {

@@ -35,6 +35,8 @@ const char* look(Picture::Kind kind) {
       return "shape=hexagon, fillcolor=\"#fff3c9\"";
     case Picture::Kind::common:
       return "shape=box, fillcolor=\"#ececec\"";
+    case Picture::Kind::callback:
+      return "shape=cds, fillcolor=\"#eee3fb\"";
   }
   return "";
 }

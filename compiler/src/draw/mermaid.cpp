@@ -48,6 +48,8 @@ std::string shaped(const Picture::Node& node) {
       return "([" + text + "])";
     case Picture::Kind::sync:
       return "{{" + text + "}}";
+    case Picture::Kind::callback:
+      return ">" + text + "]";
     case Picture::Kind::layer:
     case Picture::Kind::common:
       break;

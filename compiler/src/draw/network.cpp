@@ -11,6 +11,8 @@ class Network {
  public:
   Network(const Model& model, const Summary& summary) : model_(model) {
     for (auto& row : summary.layers) rows_[row.name] = &row;
+    for (auto& c : model.containers)
+      if (!c.on_replicate.empty()) callbacks_[c.path] = c.on_replicate;
   }
 
   Picture draw() {
@@ -35,11 +37,15 @@ class Network {
     }
     if (item.share >= 0) text.push_back("weights of " + model_.layers[size_t(item.share)].path);
     if (!item.when.empty()) text.push_back("only in " + item.when);
+    if (!item.on_replicate.empty()) text.push_back("on_replicate: " + item.on_replicate);
     auto blocks = frames(item.path);
     int cluster = -1;
     std::vector<std::string> groups;
     for (auto& block : blocks) {
-      cluster = sketch_.cluster(block, block, cluster);
+      auto called = callbacks_.find(block);
+      bool calls = called != callbacks_.end();
+      cluster = sketch_.cluster(block, calls ? block + ", on_replicate: " + called->second : block,
+                                cluster);
       groups.insert(groups.begin(), block);
     }
     layers_.push_back(sketch_.node(item.path, text, Kind::layer, cluster, groups));
@@ -68,6 +74,7 @@ class Network {
 
   const Model& model_;
   std::map<std::string, const LayerSummary*> rows_;
+  std::map<std::string, std::string> callbacks_;  ///< of blocks and lists
   Sketch sketch_;
   std::vector<int> inputs_, layers_;
 };

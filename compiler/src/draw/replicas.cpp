@@ -18,6 +18,7 @@ class Replicas {
   Picture draw() {
     frames();
     at_.assign(p_.slots.size(), -1);
+    replication();
     for (auto& step : p_.steps) this->step(step);  // every value is made before it is used
     for (auto& result : p_.results) this->result(result);
     return without_alone(std::move(sketch_).finish(title()));
@@ -50,11 +51,39 @@ class Replicas {
       devices_.push_back(sketch_.cluster("device" + std::to_string(d), p_.devices[d], -1));
   }
 
-  int frame(const Step& step) {
-    int device = devices_[size_t(step.device)];
-    if (step.replica < 0) return device;
-    auto name = "replica " + std::to_string(step.replica);
-    return sketch_.cluster(name, name, device);
+  int frame(int replica, int device) {
+    if (replica < 0) return devices_[size_t(device)];
+    auto name = "replica " + std::to_string(replica);
+    return sketch_.cluster(name, name, devices_[size_t(device)]);
+  }
+  int frame(const Step& step) { return frame(step.replica, step.device); }
+
+  // All hooks of replica 0, then of replica 1, ...: one chain.
+  void replication() {
+    int last = -1;
+    for (int r = 0; r < p_.replicas; ++r)
+      for (auto& point : p_.hook_points) {
+        auto& spec = p_.hooks[size_t(point.spec)];
+        if (spec.kind != HookKind::replicate) continue;
+        auto who = "r" + std::to_string(r);
+        auto layer = point.layer.empty() ? "the model" : point.layer;
+        int device = int(int64_t(r) * int64_t(p_.devices.size()) / p_.replicas);
+        int node = sketch_.node("on_replicate_" + spec.name + "_" + layer + " " + who,
+                                {"on_replicate: " + spec.name, layer}, Kind::callback,
+                                frame(r, device), {"on_replicate " + who, who});
+        if (last >= 0) sketch_.edge(last, node, "then");
+        last = node;
+      }
+  }
+
+  int hook(const Step& step) {
+    auto& point = p_.hook_points[size_t(step.hook)];
+    auto& spec = p_.hooks[size_t(point.spec)];
+    auto who = place(step);
+    std::string kind(to_string(spec.kind));
+    return sketch_.node(kind + "_" + spec.name + "_" + point.layer + " " + who,
+                        {kind + ": " + spec.name, point.layer}, Kind::callback, frame(step),
+                        {"hooks of " + point.layer + " " + who, who});
   }
 
   void step(const Step& step) {
@@ -65,7 +94,9 @@ class Replicas {
     }
     auto& info = p_.nodes[size_t(step.node)];
     if (info.backward && !backward_) return;
-    int node = step.hi > step.lo && info.sync ? sync(step) : kernel(step, info);
+    int node = step.kind == StepKind::hook      ? hook(step)
+               : step.hi > step.lo && info.sync ? sync(step)
+                                                : kernel(step, info);
     for (int slot : p_.in(step)) edge(slot, node, step);
     for (int slot : p_.out(step)) at_[size_t(slot)] = node;
   }

@@ -43,6 +43,7 @@ class Inspection {
     ++device.steps;
     if (step.kind == StepKind::transfer) return transfer(step, device);
     if (step.kind == StepKind::gate) return;
+    if (step.kind == StepKind::hook) return;
     auto& kernel = p_.kernels[size_t(step.kernel)];
     ++kernels_[{kernel.signature.op, kernel.impl}];
     if (on_gemm(kernel.impl)) s_.gemm.push_back(describe(p_, step) + ": " + kernel.impl);

@@ -33,6 +33,12 @@ enum class Goal {
   backward
 };
 
+/// How a batch is cut into the slices of R replicas. 5 samples for 4 replicas:
+enum class Chunk {
+  even,  ///< 2, 1, 1, 1: the first N mod R get one more
+  torch  ///< 2, 2, 1, 0: ceil(N / R) each, as torch.chunk cuts
+};
+
 struct CompileOptions {
   Mode mode = Mode::train;
   Goal goal = Goal::step;   ///< forward and backward leave out losses, optimizer, micro-batches
@@ -47,6 +53,8 @@ struct CompileOptions {
   int64_t memory = 0;  ///< bytes that the machine has; larger plans are refused. 0 = no limit
   std::set<std::string> disabled = {};  ///< passes: fuse, formats, window, reuse, alias
   Mutant mutant = {};
+  Chunk chunk = Chunk::even;
+  std::vector<HookSpec> hooks = {};
   /// Called after each pass with its name and the milliseconds it took.
   std::function<void(const std::string& pass, double milliseconds)> on_pass = {};
 };
@@ -59,6 +67,9 @@ Graph build(const Model& model, const Registry& registry, const CompileOptions& 
 /// The whole compilation. Throws Error(model) for faults of the model, Error(device) for more
 /// devices than replicas or unknown ones.
 Plan compile(const Model& model, const Registry& registry, const CompileOptions& options);
+
+/// Throws Error(device, "E0502") for a device that no build of this kind offers.
+void check_device(const std::string& device, const Mark& mark = {});
 
 /// Names of the passes that may be disabled without changing a result.
 const std::vector<std::string>& optional_passes();

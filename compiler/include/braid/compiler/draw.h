@@ -14,7 +14,7 @@
 namespace braid {
 
 struct Picture {
-  enum class Kind { input, layer, term, output, sync, common };
+  enum class Kind { input, layer, term, output, sync, common, callback };
   struct Node {
     std::string id;
     std::vector<std::string> text;  ///< lines
@@ -40,11 +40,12 @@ struct Picture {
 };
 
 /// The network as it was typed: inputs, layers with shapes and parameters, blocks as frames,
-/// losses, metrics, outputs.
+/// losses, metrics, outputs; what on_replicate calls is named in its layer or frame.
 Picture draw_network(const Model& model, const Summary& summary);
 
 /// The expanded program where it runs: frames are devices and replicas, hexagons are
-/// synchronization points, with the bytes that each participant hands in.
+/// synchronization points, with the bytes that each participant hands in. Hooks are drawn where
+/// they are called; those of on_replicate form one chain, replica after replica.
 Picture draw_replicas(const Plan& plan, bool backward = false);
 
 std::string to_dot(const Picture& picture);

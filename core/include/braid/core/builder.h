@@ -30,6 +30,9 @@ class Builder {
   /// The same for operations with one result.
   int one(std::string_view op, std::vector<int> in, Dict attrs = {}, int group = 0);
 
+  /// An operation that no registry knows: the compiler's own.
+  std::vector<int> add(const OpDef& op, std::vector<int> in, Dict attrs = {}, int group = 0);
+
   /// A trainable variable of the current call, key `<owner>.<name>`. The item's `init` wins over
   /// `init`. A shared layer finds its owner's. Frozen layers' parameters need no gradient.
   int param(const std::string& name, Shape shape, Init init);

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include <braid/core/hook.h>
 #include <braid/core/kernel.h>
 #include <braid/core/model.h>
 #include <braid/core/op.h>
@@ -80,6 +81,7 @@ struct Call {
   std::string owner;  ///< path whose variables it uses (the same, unless shared)
   Dict params = {};   ///< checked, defaults filled in
   std::vector<int> in = {}, out = {};
+  std::vector<int> handed = {};  ///< what users of its outputs get: `out`, unless a hook wrote
   std::map<std::string, int> saved = {};  ///< values that forward keeps for gradient
   int group = 0;                          ///< `sync`: replicas per group, 0 = all
   Freeze freeze = Freeze::none;
@@ -105,6 +107,7 @@ struct Graph {
   std::vector<InputDecl> inputs;
   std::vector<Call> calls;
   std::vector<Result> results;
+  std::vector<HookPoint> hook_points;  ///< a hook's node names its index as attribute `hook`
   int micros = 1;
 };
 

@@ -56,6 +56,16 @@ struct LayerItem {
   Mark type_mark = {};  ///< of its type
 };
 
+/// A block or an inline list: layers under a common path. What was typed as a tree is flat here;
+/// the containers remember the tree, which the replication callbacks walk.
+struct Container {
+  std::string path;         ///< "layer1.0"
+  std::string type;         ///< the block's name, or "Sequential"
+  int first = 0, last = 0;  ///< its layers: [first, last)
+  std::string on_replicate = {};
+  Mark mark = {};
+};
+
 struct InputDecl {
   std::string name;
   Type type;
@@ -122,6 +132,10 @@ struct Model {
   uint64_t seed = 0;
   std::vector<InputDecl> inputs = {};
   std::vector<LayerItem> layers = {};
+  std::vector<Container> containers = {};  ///< in the order they were entered
+  /// Paths of layers and containers in the order of the replication callbacks, where that is not
+  /// the order of the file: modules of C++ are walked as they were registered.
+  std::vector<std::string> traversal = {};
   std::vector<OutputDecl> outputs = {};
   std::vector<TermDecl> losses = {}, metrics = {};
   std::optional<TypedDict> optimizer = {};

@@ -27,6 +27,9 @@ struct OpDef {
   /// Inputs that are State and are written in place. Such an operation runs behind the commit gate
   /// and its kernels must be infallible.
   std::vector<int> writes = {};
+  /// Acts on the world outside (a hook): it is kept though nobody needs its results, it runs once,
+  /// and it has no kernel.
+  bool effect = false;
 };
 
 /// The type rule of operations whose only result has the type of the first input.

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <braid/core/graph.h>
+#include <braid/core/hook.h>
 
 namespace braid {
 
@@ -34,7 +35,7 @@ struct Slot {
   int value = -1;  ///< logical value, for names
 };
 
-enum class StepKind : uint8_t { kernel, transfer, gate };
+enum class StepKind : uint8_t { kernel, transfer, gate, hook };
 
 struct Step {
   StepKind kind = StepKind::kernel;
@@ -44,6 +45,7 @@ struct Step {
   int lo = 0, hi = 0;  ///< of a merge: the replicas [lo, hi) it covers
   int device = 0;
   int kernel = -1;
+  int hook = -1;  ///< into Plan::hook_points
   int lane = -1;
   int strand = -1;
   int first = 0, inputs = 0, outputs = 0;  ///< operands are Plan::operands[first ...]
@@ -104,6 +106,8 @@ struct Plan {
   std::vector<Strand> strands = {};
   std::vector<PlanResult> results = {};
   std::vector<SyncPoint> syncs = {};
+  std::vector<HookSpec> hooks = {};
+  std::vector<HookPoint> hook_points = {};
   std::vector<int64_t> arena = {};  ///< bytes, by device
   int64_t arena_without_reuse = 0;
   int64_t workspace = 0;  ///< bytes, the largest of any step

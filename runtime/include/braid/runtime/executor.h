@@ -15,11 +15,14 @@
 #include <string>
 #include <vector>
 
+#include <braid/core/builder.h>
 #include <braid/core/plan.h>
 #include <braid/core/registry.h>
 #include <braid/runtime/state.h>
 
 namespace braid {
+
+struct HookTable;
 
 /// The arenas of a session, one for each device; its executors share them, one runs at a time.
 class Memory {
@@ -41,8 +44,10 @@ class Memory {
 
 struct ExecutorOptions {
   std::string engine = "tbb";
-  int threads = 0;      ///< 0 = all cores
-  bool digest = false;  ///< keep a digest of every merged value
+  int threads = 0;                              ///< 0 = all cores
+  bool digest = false;                          ///< keep a digest of every merged value
+  Mode mode = Mode::train;                      ///< what hooks are told
+  std::shared_ptr<const HookTable> hooks = {};  ///< of a plan that has some
 };
 
 struct StepArgs {

@@ -21,6 +21,7 @@
 #include <braid/runtime/checkpoint.h>
 #include <braid/runtime/data.h>
 #include <braid/runtime/executor.h>
+#include <braid/runtime/hooks.h>
 
 namespace braid {
 
@@ -32,6 +33,9 @@ struct SessionOptions {
   std::set<std::string> disabled = {};    ///< passes
   bool digest = false;                    ///< keep digests of all merged values
   Mutant mutant = {};
+  Hooks hooks = {};           ///< see hooks.h
+  bool replicate = true;      ///< call on_replicate hooks when the session opens
+  Chunk chunk = Chunk::even;  ///< how the batch is cut into slices
 };
 
 /// Means of losses and metrics by name.
@@ -111,6 +115,9 @@ class Session {
   Backward backward(const std::map<std::string, Array>& inputs,
                     const std::map<std::string, Array>& upstream,
                     const BackwardOptions& options = {});
+
+  /// Calls the on_replicate hooks of all replicas anew, with fresh contexts.
+  void replicate();
 
   int64_t steps_done() const;  ///< optimizer steps since the start of the run
   void load_weights(const std::string& path);

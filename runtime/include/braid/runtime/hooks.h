@@ -1,0 +1,171 @@
+// Hooks: your own code at well-defined points of a run.
+//
+//   Hooks hooks;
+//   hooks.bind("greet", [](CallbackContext& ctx, int copy_id) { ... });   // `on_replicate: greet`
+//   hooks.on_forward(at("layer1.*"), [](const HookVisit& v) { v.values().f32(); });
+//   hooks.on_stats(of_type("BatchNorm2d"), [](const HookVisit& v) { v.mean(); });
+//   Session session = Session::open("net.yaml", {.hooks = hooks});
+//
+// The contract of all hooks:
+// * They are polite by construction. A hook only reads, unless it was bound with `mutates`; binding
+//   one that reads changes no bit of any result, and neither the program hash.
+// * on_forward, on_backward, on_stats and on_step are steps of the plan. They run on whichever
+//   thread of the pool has that step, several replicas at once: what they share they guard, or keep
+//   in the layer's CallbackContext. What a visit shows is valid until the hook returns: copy what
+//   you keep. A hook must not wait for another hook, nor call into the session; one that needs all
+//   replicas is bound with `joined`, which is one call with all slices.
+// * on_replicate runs on the calling thread, one hook at a time.
+// * A hook that throws ends the step on all replicas, before anything is written to State; the
+// error
+//   names hook, layer, replica and line. Nothing hangs, and the next step may follow.
+// * Replicas whose slice is empty are not visited.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <braid/compiler/positions.h>
+#include <braid/core/builder.h>
+#include <braid/runtime/callback_context.h>
+
+namespace braid {
+
+/// A tensor that a hook is shown: plain, row-major, one replica's slice.
+struct HookTensor {
+  std::string name;  ///< the layer's port, "moments", or a loss's or metric's name
+  DType dtype = DType::f32;
+  std::vector<int64_t> dims = {};
+  std::span<const std::byte> bytes = {};
+  std::byte* writable = nullptr;  ///< null for hooks that only read
+
+  int64_t elements() const;
+  /// The elements; throw Error(usage) for another dtype. The reference engine computes in f64.
+  std::span<const float> f32() const;
+  std::span<const double> f64() const;
+  std::span<const int64_t> i64() const;
+  /// The same memory, to be written by a hook that was bound with `mutates`; throws Error(usage)
+  /// for others.
+  std::span<float> edit() const;
+};
+
+/// What a hook is shown of one replica.
+struct HookSlice {
+  int replica = 0;
+  int64_t first_sample = 0;             ///< row of the slice's first sample in the global batch
+  std::vector<HookTensor> values = {};  ///< outputs, gradients of outputs, moments
+  std::vector<HookTensor> inputs = {};  ///< with HookOptions::inputs
+};
+
+struct HookVisit {
+  HookKind kind = HookKind::forward;
+  std::string_view layer, type;  ///< path and type of the layer; "" for on_step
+  Mark mark = {};                ///< where the layer stands
+  Mode mode = Mode::train;
+  int64_t step = 0;  ///< optimizer steps done before this one
+  double lr = 0;
+  int micro = 0;       ///< micro-batch
+  int replicas = 1;    ///< of the program
+  std::string device;  ///< where this step runs
+  /// Shared by all replicas of the layer; null for on_step.
+  CallbackContext* context = nullptr;
+  /// One; with `joined` one for each replica that has samples, in their order.
+  std::vector<HookSlice> slices = {};
+
+  int replica() const { return slices.front().replica; }
+  /// The only or first tensor of the first slice.
+  const HookTensor& values(size_t i = 0) const { return slices.front().values.at(i); }
+  const HookTensor& inputs(size_t i = 0) const { return slices.front().inputs.at(i); }
+
+  // on_stats: a batch norm's merged moments, [C] each. M2 = sum of (x - mean)².
+  std::span<const double> count() const { return moments(0); }
+  std::span<const double> mean() const { return moments(1); }
+  std::span<const double> m2() const { return moments(2); }
+  /// on_step: the mean of a loss or metric by name, over all replicas and micro-batches; NaN where
+  /// there is none of that name.
+  double result(std::string_view name) const;
+
+ private:
+  std::span<const double> moments(size_t row) const;
+};
+
+struct HookOptions {
+  bool joined = false;    ///< one call with the slices of all replicas, on the first device
+  bool mutates = false;   ///< on_forward, on_backward: what it writes goes on in their place
+  bool inputs = false;    ///< show the layer's inputs (on_backward: their gradients) besides
+  std::string name = {};  ///< names it in errors and plans; default: where it was bound
+};
+
+/// Which layers a hook is for, and where that was said.
+struct HookPlace {
+  std::string layer = {}, type = {};
+  Mark mark = {};
+};
+/// Layers by path; `*` stands for any characters, dots included.
+HookPlace at(std::string layer, const char* file = __builtin_FILE(), int line = __builtin_LINE());
+/// Layers by type: "BatchNorm2d", "BatchNorm*"; for on_replicate also "Sequential" or a block.
+HookPlace of_type(std::string type, const char* file = __builtin_FILE(),
+                  int line = __builtin_LINE());
+
+/// A value: what is bound is copied into each Session that gets it.
+class Hooks {
+ public:
+  using Replicate = std::function<void(CallbackContext&, int copy_id)>;
+  using Visit = std::function<void(const HookVisit&)>;
+
+  /// Answers `on_replicate: name` of a file. A name that is bound twice keeps the later function.
+  Hooks& bind(std::string name, Replicate hook, const char* file = __builtin_FILE(),
+              int line = __builtin_LINE());
+  /// Called once for each replica of each layer or container that matches, when the replicas were
+  /// made: all hooks of replica 0, then of replica 1, ...; within one in the order of positions().
+  /// Runs on the thread that opens the Session or calls DataParallelWithCallback.
+  Hooks& on_replicate(HookPlace where, Replicate hook, std::string name = {});
+  /// Sees a layer's outputs as soon as they are there, in training and in eval.
+  Hooks& on_forward(HookPlace where, Visit hook, HookOptions options = {});
+  /// Sees the gradients of a layer's outputs (values) and of its inputs; not called where none
+  /// flows. One that mutates is called before the layer's own gradient is worked out.
+  Hooks& on_backward(HookPlace where, Visit hook, HookOptions options = {});
+  /// Sees a batch norm's moments, merged over all replicas (or its sync group: one call for each,
+  /// `replica()` being its first). Training only, and not where statistics are frozen.
+  Hooks& on_stats(HookPlace where, Visit hook, HookOptions options = {});
+  /// Sees losses and metrics of a training step before anything is written: one that throws undoes
+  /// the step.
+  Hooks& on_step(Visit hook, std::string name = {}, const char* file = __builtin_FILE(),
+                 int line = __builtin_LINE());
+
+  /// Adds all hooks of `other` behind these; `append_steps` leaves out on_replicate.
+  Hooks& append(const Hooks& other);
+  Hooks& append_steps(const Hooks& other);
+  bool empty() const { return specs_.empty(); }
+  const std::vector<HookSpec>& specs() const { return specs_; }
+  /// What the spec of this index calls.
+  void visit(int spec, const HookVisit& visit) const { visits_[size_t(spec)](visit); }
+  void replicate(int spec, CallbackContext& context, int copy_id) const {
+    replicates_[size_t(spec)](context, copy_id);
+  }
+
+ private:
+  Hooks& add(HookSpec spec, Replicate replicate, Visit visit);
+  Hooks& add(HookKind kind, HookPlace where, Visit hook, HookOptions options);
+  std::vector<HookSpec> specs_;
+  std::vector<Replicate> replicates_;
+  std::vector<Visit> visits_;
+};
+
+/// Hooks with the contexts of one replication: what a plan's steps call.
+struct HookTable {
+  Hooks hooks;
+  std::vector<std::shared_ptr<CallbackContext>> contexts = {};  ///< by position
+};
+
+/// Calls the on_replicate hooks of all replicas and returns the contexts, one for each position of
+/// positions(model). Throws Error(run, "E0426") naming hook, layer and replica when one throws.
+std::vector<std::shared_ptr<CallbackContext>> replicate(const Model& model, const Hooks& hooks,
+                                                        int replicas);
+
+}  // namespace braid

@@ -1,0 +1,25 @@
+// Calls a hook from a step of a plan: shows it what the step's operands hold.
+#pragma once
+#include <braid/runtime/executor.h>
+#include <braid/runtime/hooks.h>
+
+namespace braid {
+
+class HookRunner {
+ public:
+  /// Throws Error(bug) when the plan has hooks that the table lacks.
+  HookRunner(const Plan& plan, std::shared_ptr<const HookTable> table, Mode mode);
+  /// Throws what the hook throws, as Error(run, "E0426") with the place of the hook.
+  void run(const Step& step, void* const* in, void* const* out, const Scalars& scalars) const;
+
+ private:
+  std::vector<int> replicas_of(const Step& step, const HookPoint& point) const;
+  void show(const Step& step, const HookPoint& point, void* const* in, void* const* out,
+            HookVisit& visit) const;
+
+  const Plan& plan_;
+  std::shared_ptr<const HookTable> table_;
+  Mode mode_;
+};
+
+}  // namespace braid

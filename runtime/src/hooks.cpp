@@ -1,0 +1,190 @@
+#include <braid/runtime/hooks.h>
+
+#include <cmath>
+#include <limits>
+
+#include "replication.h"
+
+namespace braid {
+namespace {
+
+Mark call_site(const char* file, int line) {
+  return {std::make_shared<const Source>(Source{file, ""}), line, 0};
+}
+
+std::string name_or_place(const std::string& name, const Mark& mark) {
+  if (!name.empty()) return name;
+  std::string text = to_string(mark);
+  auto slash = text.rfind('/');
+  return slash == std::string::npos ? text : text.substr(slash + 1);
+}
+
+template <class T>
+std::span<const T> elements_as(const HookTensor& t, DType wanted) {
+  if (t.dtype != wanted)
+    throw Error(Fault::usage, "E0427",
+                "'" + t.name + "' holds " + std::string(to_string(t.dtype)) + ", not " +
+                    std::string(to_string(wanted)));
+  return {reinterpret_cast<const T*>(t.bytes.data()), t.bytes.size() / sizeof(T)};
+}
+
+}  // namespace
+
+void CallbackContext::missing(const char* type, std::string_view name) {
+  throw Error(Fault::usage, "E0427",
+              "the context has no value of type " + std::string(type) +
+                  (name.empty() ? "" : " named '" + std::string(name) + "'"))
+      .help("the hook of replica 0 runs first: emplace it there");
+}
+
+int64_t HookTensor::elements() const {
+  int64_t n = 1;
+  for (int64_t d : dims) n *= d;
+  return n;
+}
+std::span<const float> HookTensor::f32() const { return elements_as<float>(*this, DType::f32); }
+std::span<const double> HookTensor::f64() const { return elements_as<double>(*this, DType::f64); }
+std::span<const int64_t> HookTensor::i64() const { return elements_as<int64_t>(*this, DType::i64); }
+
+std::span<float> HookTensor::edit() const {
+  if (!writable)
+    throw Error(Fault::usage, "E0427",
+                "'" + name + "' is shown to read: this hook was not bound with `mutates`")
+        .help("bind it with {.mutates = true}");
+  auto read = f32();
+  return {reinterpret_cast<float*>(writable), read.size()};
+}
+
+std::span<const double> HookVisit::moments(size_t row) const {
+  if (kind != HookKind::stats)
+    throw Error(Fault::usage, "E0427", "only on_stats hooks are shown moments");
+  auto all = values().f64();
+  size_t channels = all.size() / 3;
+  return all.subspan(row * channels, channels);
+}
+
+double HookVisit::result(std::string_view name) const {
+  double sum = 0, count = 0;
+  bool found = false;
+  for (auto& value : slices.front().values) {
+    if (value.name != name) continue;
+    auto pair = value.f64();
+    sum += pair[0], count += pair[1];
+    found = true;
+  }
+  if (!found) return std::numeric_limits<double>::quiet_NaN();
+  return count > 0 ? sum / count : 0;
+}
+
+HookPlace at(std::string layer, const char* file, int line) {
+  return {std::move(layer), {}, call_site(file, line)};
+}
+HookPlace of_type(std::string type, const char* file, int line) {
+  return {{}, std::move(type), call_site(file, line)};
+}
+
+Hooks& Hooks::add(HookSpec spec, Replicate replicate, Visit visit) {
+  spec.name = name_or_place(spec.name, spec.mark);
+  if (!replicate && !visit)
+    throw Error(
+        Fault::usage, "E0427",
+        "hook " + std::string(to_string(spec.kind)) + " '" + spec.name + "': the function is empty",
+        spec.mark);
+  specs_.push_back(std::move(spec));
+  replicates_.push_back(std::move(replicate));
+  visits_.push_back(std::move(visit));
+  return *this;
+}
+
+Hooks& Hooks::bind(std::string name, Replicate hook, const char* file, int line) {
+  for (size_t i = 0; i < specs_.size(); ++i)
+    if (specs_[i].called == name && hook) {
+      specs_[i].mark = call_site(file, line);
+      replicates_[i] = std::move(hook);
+      return *this;
+    }
+  return add(
+      {.kind = HookKind::replicate, .name = name, .called = name, .mark = call_site(file, line)},
+      std::move(hook), {});
+}
+
+Hooks& Hooks::on_replicate(HookPlace where, Replicate hook, std::string name) {
+  return add({.kind = HookKind::replicate,
+              .name = std::move(name),
+              .layer = std::move(where.layer),
+              .type = std::move(where.type),
+              .mark = where.mark},
+             std::move(hook), {});
+}
+
+Hooks& Hooks::add(HookKind kind, HookPlace where, Visit hook, HookOptions options) {
+  auto refuse = [&](const char* why) {
+    throw Error(Fault::usage, "E0427",
+                "hook " + std::string(to_string(kind)) + " '" +
+                    name_or_place(options.name, where.mark) + "' " + why,
+                where.mark);
+  };
+  if (kind == HookKind::stats && options.mutates)
+    refuse("cannot write: moments are what all replicas agreed on");
+  if (kind == HookKind::stats && options.joined)
+    refuse("is joined by nature: merged moments are shown once");
+  if (kind == HookKind::backward && options.mutates && options.inputs)
+    refuse("writes before the gradients of the inputs are known: bind a second one that reads");
+  return add({.kind = kind,
+              .name = std::move(options.name),
+              .layer = std::move(where.layer),
+              .type = std::move(where.type),
+              .joined = options.joined,
+              .mutates = options.mutates,
+              .inputs = options.inputs,
+              .mark = where.mark},
+             {}, std::move(hook));
+}
+
+Hooks& Hooks::on_forward(HookPlace where, Visit hook, HookOptions options) {
+  return add(HookKind::forward, std::move(where), std::move(hook), std::move(options));
+}
+Hooks& Hooks::on_backward(HookPlace where, Visit hook, HookOptions options) {
+  return add(HookKind::backward, std::move(where), std::move(hook), std::move(options));
+}
+Hooks& Hooks::on_stats(HookPlace where, Visit hook, HookOptions options) {
+  return add(HookKind::stats, std::move(where), std::move(hook), std::move(options));
+}
+Hooks& Hooks::on_step(Visit hook, std::string name, const char* file, int line) {
+  return add({.kind = HookKind::step, .name = std::move(name), .mark = call_site(file, line)}, {},
+             std::move(hook));
+}
+
+Hooks& Hooks::append(const Hooks& other) {
+  for (size_t i = 0; i < other.specs_.size(); ++i)
+    add(other.specs_[i], other.replicates_[i], other.visits_[i]);
+  return *this;
+}
+
+Hooks& Hooks::append_steps(const Hooks& other) {
+  for (size_t i = 0; i < other.specs_.size(); ++i)
+    if (other.specs_[i].kind != HookKind::replicate) add(other.specs_[i], {}, other.visits_[i]);
+  return *this;
+}
+
+std::vector<std::shared_ptr<CallbackContext>> replicate(const Model& model, const Hooks& hooks,
+                                                        int replicas) {
+  std::vector<std::shared_ptr<CallbackContext>> contexts;
+  auto all = positions(model);
+  for (size_t i = 0; i < all.size(); ++i) contexts.push_back(std::make_shared<CallbackContext>());
+  auto points = replication_points(model, hooks.specs());
+  for (int copy = 0; copy < replicas; ++copy)
+    for (auto& point : points) {
+      auto& spec = hooks.specs()[size_t(point.spec)];
+      call_on_replicate(
+          {.what = spec.name,
+           .layer = point.layer,
+           .copy = copy,
+           .layer_mark = point.mark,
+           .bound = spec.mark},
+          [&] { hooks.replicate(point.spec, *contexts[size_t(point.position)], copy); });
+    }
+  return contexts;
+}
+
+}  // namespace braid
