@@ -32,6 +32,8 @@ const char* kind_name(ParamKind kind) {
       return "choice";
     case ParamKind::integers:
       return "int or list";
+    case ParamKind::numbers:
+      return "list of floats";
     case ParamKind::any:
       return "any";
   }

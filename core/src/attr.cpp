@@ -107,6 +107,13 @@ std::vector<int64_t> get_ints(const Dict& dict, std::string_view key,
   return ints;
 }
 
+std::vector<double> get_doubles(const Dict& dict, std::string_view key) {
+  std::vector<double> numbers;
+  if (const Attr* found = find(dict, key); found && found->is<Attr::List>())
+    for (const Attr& item : found->as_list()) numbers.push_back(item.as_double());
+  return numbers;
+}
+
 std::string to_string(const Attr& attr) {
   if (attr.is_null()) return "null";
   if (attr.is<bool>()) return attr.as_bool() ? "true" : "false";

@@ -24,13 +24,17 @@ std::string wanted(const ParamDef& def) {
     case ParamKind::integers:
       return def.length ? "an integer or a list of " + std::to_string(def.length)
                         : "an integer or a list of integers";
+    case ParamKind::numbers:
+      return def.length ? "a list of " + std::to_string(def.length) + " numbers"
+                        : "a list of numbers";
     default:
       return "a value";
   }
 }
 
 bool in_range(const ParamDef& def, double v) {
-  return (def.min_exclusive ? v > def.min : v >= def.min) && v <= def.max;
+  return (def.min_exclusive ? v > def.min : v >= def.min) &&
+         (def.max_exclusive ? v < def.max : v <= def.max);
 }
 
 std::string range_of(const ParamDef& def) {
@@ -39,8 +43,14 @@ std::string range_of(const ParamDef& def) {
     return v == std::floor(v) && std::abs(v) < 1e15 ? std::to_string(int64_t(v)) : shortest(v);
   };
   if (def.min > -1e300) s += (def.min_exclusive ? "more than " : "at least ") + text(def.min);
-  if (def.max < 1e300) s += (s.empty() ? "" : " and ") + ("at most " + text(def.max));
+  if (def.max < 1e300)
+    s += (s.empty() ? "" : " and ") +
+         ((def.max_exclusive ? "less than " : "at most ") + text(def.max));
   return s;
+}
+
+bool has_length(const ParamDef& def, const Attr& list) {
+  return list.is<Attr::List>() && (!def.length || int(list.as_list().size()) == def.length);
 }
 
 // The value as its kind keeps it, or nothing when the kind is wrong.
@@ -67,11 +77,20 @@ std::optional<Attr> converted(const ParamDef& def, const Attr& given) {
         out.value = Attr::List(size_t(std::max(1, def.length)), given);
         return out;
       }
-      if (!given.is<Attr::List>()) return std::nullopt;
+      if (!has_length(def, given)) return std::nullopt;
       for (auto& e : given.as_list())
         if (!e.is<int64_t>()) return std::nullopt;
-      if (def.length && int(given.as_list().size()) != def.length) return std::nullopt;
       return out;
+    case ParamKind::numbers: {
+      if (!has_length(def, given)) return std::nullopt;
+      Attr::List floats;
+      for (auto& e : given.as_list()) {
+        if (!e.is_number()) return std::nullopt;
+        floats.emplace_back(e.as_double()).mark = e.mark;
+      }
+      out.value = std::move(floats);
+      return out;
+    }
     default:
       return out;
   }

@@ -90,6 +90,8 @@ std::string get_text(const Dict& dict, std::string_view key, std::string otherwi
 /// A list of integers; a single integer is a list of one.
 std::vector<int64_t> get_ints(const Dict& dict, std::string_view key,
                               std::vector<int64_t> otherwise = {});
+/// A list of numbers; empty when there is none.
+std::vector<double> get_doubles(const Dict& dict, std::string_view key);
 
 /// As the language writes it: `null`, `true`, `3`, `0.5`, `text`, `[1, 2]`, `{a: 1}`.
 std::string to_string(const Attr& attr);

@@ -33,6 +33,7 @@ enum class ParamKind {
   text,
   choice,    ///< one of ParamDef::choices
   integers,  ///< one integer for all spatial dimensions, or a list of `length`; kept as a list
+  numbers,   ///< a list of `length` numbers; kept as floats
   any
 };
 
@@ -43,9 +44,9 @@ struct ParamDef {
   Attr fallback = {};     ///< the default; null with `optional` false = must be given
   bool optional = false;  ///< may be left out or null (it follows from the input, or is off)
   double min = -1e300, max = 1e300;  ///< inclusive, for every number in it
-  bool min_exclusive = false;
+  bool min_exclusive = false, max_exclusive = false;
   std::vector<std::string> choices = {};
-  int length = 0;                ///< of `integers`: a single integer is repeated to this length
+  int length = 0;  ///< of `integers`, where a single one is repeated to it, and `numbers`; 0 = any
   double doubtful_from = 1e300;  ///< numbers from here on are allowed and draw a warning:
   std::string doubt = {};        ///< why
 };
