@@ -1,7 +1,7 @@
 #include "accuracy/accuracy.h"
 
+#include "ops/channels.h"
 #include "ops/labels.h"
-#include "ops/rows.h"
 
 namespace braid {
 namespace {
@@ -15,26 +15,27 @@ bool ahead(T other, T own, bool stands_first) {
 
 /// How many classes are ahead of the target's; the target is among the first k when it is below k.
 template <class T>
-int64_t rank_of(const T* x, int64_t classes, int64_t stride, int64_t label) {
+int64_t rank_of(const T* x, const std::vector<int64_t>& offsets, int64_t label) {
   int64_t rank = 0;
-  for (int64_t c = 0; c < classes; ++c)
-    rank += c != label && ahead(x[c * stride], x[label * stride], c < label);
+  const T own = x[offsets[size_t(label)]];
+  for (int64_t c = 0; c < int64_t(offsets.size()); ++c)
+    rank += c != label && ahead(x[offsets[size_t(c)]], own, c < label);
   return rank;
 }
 
 template <class T>
 KernelBody make_correct(const Signature& s) {
-  const Rows rows = rows_of(s.in[0].dims, 1);
+  const View v = view_of(s.in[0]);
   const int64_t k = get_int(s.attrs, "k", 1), ignored = get_int(s.attrs, "ignore_index", -100);
-  return [=](const KernelArgs& a) {
+  return [=, offsets = class_offsets(v)](const KernelArgs& a) {
     int64_t correct = 0;
-    for (int64_t o = 0; o < rows.outer; ++o)
-      for (int64_t i = 0; i < rows.inner; ++i) {
-        const int64_t label = a.in<int64_t>(1)[o * rows.inner + i];
-        if (label == ignored) continue;
-        if (label < 0 || label >= rows.count) label_outside(label, rows.count, a.first_sample + o);
-        correct += rank_of(a.in<T>(0) + rows.first(o, i), rows.count, rows.inner, label) < k;
-      }
+    each_target(v, [&](int64_t target, int64_t first, int64_t sample) {
+      const int64_t label = a.in<int64_t>(1)[target];
+      if (label == ignored) return;
+      if (label < 0 || label >= v.channels)
+        label_outside(label, v.channels, a.first_sample + sample);
+      correct += rank_of(a.in<T>(0) + first, offsets, label) < k;
+    });
     a.out<double>(0)[0] = double(correct);
   };
 }
@@ -79,7 +80,7 @@ void register_accuracy(Registry& registry) {
     return std::vector<Type>{{DType::f64, {1}}};
   };
   registry.add(OpDef{.name = "correct", .infer = infer, .merge = "sum"});
-  registry.add(plain_kernel("correct", "cpu", make_correct<float>));
+  registry.add(ChannelKernel{.op = "correct", .make = make_correct<float>});
   registry.add(plain_kernel("correct", "reference", make_correct<double>));
   registry.add(layer());
 }

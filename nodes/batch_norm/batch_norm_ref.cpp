@@ -5,7 +5,7 @@
 
 #include "batch_norm/coefficients.h"
 #include "batch_norm/parts.h"
-#include "batch_norm/view.h"
+#include "ops/view.h"
 
 namespace braid::batch_norm {
 namespace {

@@ -1,4 +1,4 @@
-// Vectors over slices (see view.h), for all kernels of this folder. The channels of a slice
+// Vectors over slices (see ops/view.h), for all kernels of this folder. The channels of a slice
 // alternate with period 1, 8 or 16, so four vectors side by side hold whole periods whatever the
 // instruction set: constants and sums come in fours, and vector i of a slice belongs to i mod 4.
 //
@@ -16,7 +16,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "batch_norm/view.h"
+#include "ops/view.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace braid::batch_norm::HWY_NAMESPACE {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "batch_norm/coefficients.h"
-#include "batch_norm/view.h"
+#include "ops/view.h"
 
 namespace braid::batch_norm {
 

@@ -2,15 +2,21 @@
 #include <cmath>
 
 #include "cross_entropy/cross_entropy.h"
+#include "cross_entropy/shares.h"
 #include "ops/labels.h"
 #include "ops/rows.h"
 
 namespace braid {
 namespace {
 
+/// Of class c in the loss of a target.
+double share(const Shares& shares, int64_t c, int64_t label) {
+  return shares.each()[size_t(c)] + (c == label ? shares.own(label) : 0);
+}
+
 KernelBody make_xent(const Signature& s) {
   const Rows r = rows_of(s.in[0].dims, 1);
-  const Smoothing target(s.attrs, r.count);
+  const Shares shares(s.attrs, r.count);
   const int64_t ignored = get_int(s.attrs, "ignore_index", -100);
   return [=](const KernelArgs& a) {
     double total = 0;
@@ -27,7 +33,7 @@ KernelBody make_xent(const Signature& s) {
         for (int64_t c = 0; c < r.count; ++c) {
           double log_p = x[c * r.inner] - most - std::log(z);
           p[c * r.inner] = std::exp(log_p);
-          if (label != ignored) total -= (target.each + (c == label ? target.own : 0)) * log_p;
+          if (label != ignored) total -= share(shares, c, label) * log_p;
         }
       }
     a.out<double>(1)[0] = total;
@@ -36,20 +42,22 @@ KernelBody make_xent(const Signature& s) {
 
 KernelBody make_xent_grad(const Signature& s) {
   const Rows r = rows_of(s.in[0].dims, 1);
-  const Smoothing target(s.attrs, r.count);
+  const Shares shares(s.attrs, r.count);
   const int64_t ignored = get_int(s.attrs, "ignore_index", -100);
   const double factor = get_double(s.attrs, "factor", 1);
   return [=](const KernelArgs& a) {
-    const double count = a.in<double>(2)[0];
+    const double count = a.in<double>(2)[0], scale = count > 0 ? factor / count : 0;
     for (int64_t o = 0; o < r.outer; ++o)
-      for (int64_t c = 0; c < r.count; ++c)
-        for (int64_t i = 0; i < r.inner; ++i) {
-          const int64_t label = a.in<int64_t>(1)[o * r.inner + i];
+      for (int64_t i = 0; i < r.inner; ++i) {
+        const int64_t label = a.in<int64_t>(1)[o * r.inner + i];
+        double whole = 0;
+        for (int64_t k = 0; k < r.count; ++k) whole += share(shares, k, label);
+        for (int64_t c = 0; c < r.count; ++c) {
           const int64_t at = (o * r.count + c) * r.inner + i;
-          const double wanted = target.each + (c == label ? target.own : 0);
-          a.out<double>(0)[at] =
-              label == ignored ? 0 : (a.in<double>(0)[at] - wanted) * factor / count;
+          const double off = a.in<double>(0)[at] * whole - share(shares, c, label);
+          a.out<double>(0)[at] = label == ignored ? 0 : off * scale;
         }
+      }
   };
 }
 

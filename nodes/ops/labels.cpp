@@ -19,6 +19,12 @@ void require_classes_and_target(const Builder& b, const Call& call) {
          "the target holds class indices: the input's shape without dim 1");
 }
 
+std::vector<int64_t> class_offsets(const View& v) {
+  std::vector<int64_t> offsets;
+  for (int64_t c = 0; c < v.channels; ++c) offsets.push_back(v.at(0, c, 0));
+  return offsets;
+}
+
 void label_outside(int64_t label, int64_t classes, int64_t sample) {
   throw Error(Fault::data, "E0420",
               "label " + std::to_string(label) + " outside the classes 0.." +

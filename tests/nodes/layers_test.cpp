@@ -68,6 +68,11 @@ TEST(Shapes, TargetsMustFitTheirInput) {
   EXPECT_EQ(refusal("Accuracy", {{DType::f32, {N}}, label}).substr(0, 5), "E0234");
 }
 
+TEST(Shapes, ClassWeightsFitTheClasses) {
+  EXPECT_EQ(refusal("CrossEntropy", {row, label}, {{"weight", Attr::List{1, 2.5}}}),
+            "E0260 layer 'it': weight has 2 numbers, the input has 6 classes: f32 [N, 6]");
+}
+
 TEST(Types, ThereIsNoSilentConversion) {
   EXPECT_EQ(refusal("ReLU", {label}), "E0230 layer 'it': input is i64 [N], ReLU needs f32");
   EXPECT_EQ(refusal("CrossEntropy", {row, {DType::f32, {N}}}),

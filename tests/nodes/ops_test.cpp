@@ -1,6 +1,7 @@
 // Operations one by one: values that can be checked by hand, edges, and what they refuse.
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include "support/kernels.h"
 
@@ -124,6 +125,86 @@ TEST(CrossEntropy, SmoothingMixesInTheMeanOverClasses) {
   auto smooth = cross_entropy({1, 2, 4}, {0}, {{"label_smoothing", 0.3}});
   double whole = std::log(std::exp(1.0) + std::exp(2.0) + std::exp(4.0));
   EXPECT_NEAR(smooth.sum, 0.7 * plain.sum + 0.3 * (whole - 7.0 / 3), 1e-6);
+}
+
+TEST(CrossEntropy, WeighsClassesInTheSumAndInTheCount) {
+  const Dict weights{{"weight", Attr::List{0.5, 2.0}}};
+  auto first = cross_entropy({1, 3}, {0}), second = cross_entropy({5, 4}, {1});
+  auto both = cross_entropy({1, 3, 5, 4}, {0, 1}, weights);
+  EXPECT_NEAR(both.sum, 0.5 * first.sum + 2 * second.sum, 1e-12);
+  EXPECT_EQ(both.count, 2.5);
+  EXPECT_NEAR(both.gradient[0], 0.5 / 2.5 * first.gradient[0], 1e-7);
+  EXPECT_NEAR(both.gradient[3], 2 / 2.5 * second.gradient[1], 1e-7);
+}
+
+/// [2, 3, 2, 2], one target ignored: PyTorch 1.13's loss and elements of its gradient, in f64.
+void expect_pixels(Dict attrs, double loss, const std::map<size_t, double>& gradient) {
+  set(attrs, "ignore_index", -1);
+  std::vector<float> x(24), p(24), dx(24);
+  for (int i = 0; i < 24; ++i) x[size_t(i)] = float((5 * i + 3) % 17) / 4;
+  std::vector<int64_t> labels{0, 1, 2, -1, 1, 1, 0, 2};
+  double sum = 0, count = 0;
+  const Operand images = f32({2, 3, 2, 2}), target = i64({2, 2, 2});
+  OpCall("xent", {images, target}, {images, f64({1})}, attrs)
+      .run({x.data(), labels.data()}, {p.data(), &sum});
+  OpCall("xent_count", {target}, {f64({1})}, attrs).run({labels.data()}, {&count});
+  OpCall("xent_grad", {images, target, f64({1})}, {images}, attrs)
+      .run({p.data(), labels.data(), &count}, {dx.data()});
+  EXPECT_NEAR(sum / count, loss, 1e-7 * loss);
+  for (auto [i, want] : gradient) EXPECT_NEAR(dx[i], want, 3e-8) << i;
+}
+
+TEST(CrossEntropy, OfPixelsIsPyTorchs) {
+  const Attr weights = Attr::List{0.5, 2.0, 1.0};
+  expect_pixels({}, 1.6363177998134426,
+                {{0, -0.1240569076}, {6, 0.0950755834}, {11, 0}, {15, 0.0188002353}});
+  expect_pixels({{"label_smoothing", 0.25}}, 1.5857225617182047,
+                {{0, -0.1002473837}, {6, 0.0831708215}, {11, 0}, {23, -0.0347908100}});
+  expect_pixels({{"label_smoothing", 0.25}, {"weight", weights}}, 1.3203161632940095,
+                {{0, -0.0365480261}, {6, 0.0585103106}, {11, 0}, {23, -0.0243289741}});
+}
+
+/// Logits of 3 classes and 70 points (more than a tile) in a memory format, plain again afterwards.
+Xent of_pixels(const Format& format) {
+  const int64_t n = 2, classes = 3, points = 70;
+  const Operand plain = f32({n, classes, points, 1});
+  const Operand x{DType::f32, plain.dims, format}, target = i64({n, points, 1});
+  const int64_t block = channel_block(format);
+  auto at = [&](int64_t i) {  // of plain element i
+    const int64_t p = i % points, c = i / points % classes, s = i / points / classes;
+    return block == 1 ? i : (s * points + p) * block + c;
+  };
+  std::vector<float> logits(size_t(x.storage()), 0.0f), p(logits.size(), 9.0f), dx(p);
+  std::vector<int64_t> labels(size_t(n * points));
+  for (int64_t i = 0; i < n * points; ++i) labels[size_t(i)] = i % 4 == 3 ? -100 : i % 4;
+  for (int64_t i = 0; i < plain.elements(); ++i) logits[size_t(at(i))] = float(i * 37 % 101) / 9;
+  Xent r;
+  OpCall xent("xent", {x, target}, {{DType::f32, plain.dims}, f64({1})});
+  EXPECT_EQ(xent.offer().out_formats[0], format);
+  xent.run({logits.data(), labels.data()}, {p.data(), &r.sum});
+  OpCall("xent_count", {target}, {f64({1})}).run({labels.data()}, {&r.count});
+  OpCall("xent_grad", {x, target, f64({1})}, {{DType::f32, plain.dims}})
+      .run({p.data(), labels.data(), &r.count}, {dx.data()});
+  double padding = 0;
+  for (size_t i = 0; i < p.size(); ++i) padding += p[i] + dx[i];
+  for (int64_t i = 0; i < plain.elements(); ++i) {
+    r.p.push_back(p[size_t(at(i))]);
+    r.gradient.push_back(dx[size_t(at(i))]);
+    padding -= r.p.back() + r.gradient.back();
+  }
+  EXPECT_NEAR(padding, 0, 1e-9) << "padding is not zero";
+  return r;
+}
+
+TEST(CrossEntropy, GivesTheSameBitsInAnyMemoryFormat) {
+  auto plain = of_pixels("");
+  EXPECT_EQ(plain.count, 105);
+  for (const char* format : {"aBcd16b", "aBcd8b"}) {
+    auto blocked = of_pixels(format);
+    EXPECT_EQ(blocked.sum, plain.sum) << format;
+    EXPECT_EQ(blocked.p, plain.p) << format;
+    EXPECT_EQ(blocked.gradient, plain.gradient) << format;
+  }
 }
 
 TEST(CrossEntropy, NamesALabelOutsideTheClasses) {

@@ -1,6 +1,6 @@
-// View: what batch norm sees of an activation: samples, channels and the points of one image,
-// and how they lie in memory. A slice is the memory of one sample and one group of channels;
-// within it the channels of the group alternate.
+// View: an activation as samples, channels and the points of one image, and how they lie in memory:
+// what kernels see that work in plain and in channel-blocked formats alike. A slice is the memory
+// of one sample and one group of channels; within it the channels of the group alternate.
 //
 //   plain NCHW    group 1:  slice = the image of one channel
 //   nChw16c       group 16: slice = points times 16 channels, side by side
@@ -10,7 +10,7 @@
 
 #include <braid/core/kernel.h>
 
-namespace braid::batch_norm {
+namespace braid {
 
 struct View {
   int64_t samples = 0, channels = 0, points = 1;
@@ -34,4 +34,4 @@ inline View view_of(const Operand& x) {
   return v;
 }
 
-}  // namespace braid::batch_norm
+}  // namespace braid
