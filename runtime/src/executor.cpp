@@ -225,13 +225,13 @@ void Executor::run(const StepArgs& args) {
   if (!i.failures.empty()) i.raise_first();
 }
 
-std::pair<double, double> Executor::scalar(size_t result) const {
+std::span<const double> Executor::totals(size_t result) const {
   auto& i = *impl_;
   auto& r = i.plan.results.at(result);
-  if (r.slots.empty()) return {0, 0};
+  if (r.slots.empty()) return {};
   auto& slot = i.plan.slots[size_t(r.slots[0])];
-  auto pair = reinterpret_cast<const double*>(i.memory.arena(slot.device) + slot.offset);
-  return {pair[0], pair[1]};
+  auto first = reinterpret_cast<const double*>(i.memory.arena(slot.device) + slot.offset);
+  return {first, size_t(r.type.elements(i.plan.batch))};
 }
 
 void Executor::read(size_t result, void* out) const {

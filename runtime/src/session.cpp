@@ -13,6 +13,7 @@
 
 #include "feed.h"
 #include "float_mode.h"
+#include "totals.h"
 
 namespace braid {
 namespace {
@@ -103,8 +104,6 @@ struct Session::Impl {
     if (options.replicate) table->contexts = replicate(model, options.hooks, int(model.replicas));
     return table;
   }
-
-  StepReport report(const Executor& executor, const Plan& plan) const;
 };
 
 Session::Impl::Program& Session::Impl::program(ProgramKey wish) {
@@ -149,24 +148,6 @@ Session::Impl::Program& Session::Impl::program(ProgramKey wish) {
   }
   if (programs.size() > cached_programs) programs.pop_back();
   return front;
-}
-
-StepReport Session::Impl::report(const Executor& executor, const Plan& plan) const {
-  std::map<std::string, std::pair<double, double>> sums;
-  StepReport report;
-  for (size_t i = 0; i < plan.results.size(); ++i) {
-    auto& r = plan.results[i];
-    if (r.kind == Result::Kind::output) continue;
-    auto [sum, count] = executor.scalar(i);
-    auto& total = sums[r.name];
-    total.first += sum, total.second += count;
-    double mean = total.second > 0 ? total.first / total.second : 0;
-    (r.kind == Result::Kind::loss ? report.losses : report.metrics)[r.name] = mean;
-  }
-  for (auto& loss : model.losses)
-    if (auto found = report.losses.find(loss.name); found != report.losses.end())
-      report.loss += loss.factor * found->second;
-  return report;
 }
 
 Session Session::open(const std::string& path, SessionOptions options, const ReadOptions& read) {
@@ -218,7 +199,9 @@ StepReport Session::Impl::step(const std::vector<const void*>& inputs, int64_t b
   program.executor->run(
       {.inputs = inputs, .scalars = {.lr = lr, .step = steps, .seed = model.seed}});
   ++steps;
-  return report(*program.executor, program.plan);
+  Totals totals(model, registry);
+  totals.add(*program.executor);
+  return totals.report();
 }
 
 StepReport Session::step(const std::vector<const void*>& inputs, int64_t batch, double lr) {
@@ -237,8 +220,7 @@ StepReport Session::evaluate(const DataSource& source) {
   int64_t most = impl_->model.batch.global > 0 ? impl_->model.batch.global : 256;
   BatchPlan batches({.samples = source.size(), .batch = most});
   Prefetcher prefetcher(source, batches, 0, batches.steps_per_epoch());
-  std::map<std::string, std::pair<double, double>> sums;
-  std::map<std::string, std::pair<Result::Kind, double>> kinds;
+  Totals totals(impl_->model, impl_->registry);
   std::vector<std::string> wanted;
   for (auto& loss : impl_->model.losses) wanted.push_back(loss.name);
   for (auto& metric : impl_->model.metrics) wanted.push_back(metric.name);
@@ -252,22 +234,9 @@ StepReport Session::evaluate(const DataSource& source) {
     auto& program = impl_->program({.mode = Mode::eval, .batch = n, .wanted = wanted});
     program.executor->run({.inputs = impl_->feed.widened(impl_->model.inputs, inputs, n),
                            .scalars = impl_->scalars({})});
-    for (size_t i = 0; i < program.plan.results.size(); ++i) {
-      auto& r = program.plan.results[i];
-      if (r.kind == Result::Kind::output) continue;
-      auto [sum, count] = program.executor->scalar(i);
-      sums[r.name].first += sum, sums[r.name].second += count;
-      kinds[r.name] = {r.kind, r.factor};
-    }
+    totals.add(*program.executor);
   }
-  StepReport report;
-  for (auto& [name, total] : sums) {
-    double mean = total.second > 0 ? total.first / total.second : 0;
-    bool loss = kinds[name].first == Result::Kind::loss;
-    (loss ? report.losses : report.metrics)[name] = mean;
-    if (loss) report.loss += kinds[name].second * mean;
-  }
-  return report;
+  return totals.report();
 }
 
 std::vector<std::string> Session::Impl::declared_outputs() const {

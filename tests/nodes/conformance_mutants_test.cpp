@@ -133,6 +133,29 @@ TEST(Mutants, AMeanOfReplicaMeansIsFound) {
   EXPECT_NE(check_replicas(c), "");
 }
 
+TEST(Mutants, AMetricThatIsFinishedTooEarlyIsFound) {
+  Registry r = builtin();
+  auto make = [](const Signature& s) -> KernelBody {
+    return [n = s.in[1].elements()](const KernelArgs& a) {  // a mean instead of a sum
+      double equal = 0;
+      for (int64_t i = 0; i < n; ++i) equal += a.in<int64_t>(1)[i] == 3;
+      a.out<double>(0)[0] = equal / double(n);
+    };
+  };
+  EXPECT_EQ(check_totals({&r, r.layer("Accuracy"), 0}), "");
+  r.add(plain_kernel("correct", "cpu", make));
+  EXPECT_NE(check_totals({&r, r.layer("Accuracy"), 0}), "");
+}
+
+TEST(Mutants, AMetricOfManyTotalsWithoutAFinishIsFound) {
+  Registry r = builtin();
+  LayerDef def = *r.layer("MeanIoU");
+  EXPECT_EQ(check_totals({&r, r.layer("MeanIoU"), 0}), "");
+  def.finish = nullptr;
+  r.add(def);
+  EXPECT_NE(check_totals({&r, r.layer("MeanIoU"), 0}), "");
+}
+
 TEST(Mutants, AnUpdateThatForgetsItsMomentumIsFound) {
   Registry r = builtin();
   auto make = [](const Signature& s) -> KernelBody {

@@ -30,6 +30,7 @@ TEST(Registry, EveryLayerHasTheFunctionsOfItsRole) {
       EXPECT_EQ(bool(def.forward), role != Role::optimizer) << name;
       EXPECT_EQ(bool(def.gradient), trains) << name << " needs a gradient";
       EXPECT_EQ(bool(def.update), role == Role::optimizer) << name;
+      EXPECT_TRUE(!def.finish || role == Role::metric) << name << ": only metrics are finished";
     }
 }
 
@@ -91,6 +92,14 @@ TEST_P(Conformance, GivesASampleTheSameBitsInAnyCompany) {
 INSTANTIATE_TEST_SUITE_P(Layers, Conformance,
                          ::testing::ValuesIn(cases(builtin(),
                                                    {Role::layer, Role::loss, Role::metric})),
+                         name_of);
+
+class Measured : public ::testing::TestWithParam<Case> {};
+
+TEST_P(Measured, AddsUpOverBatches) { EXPECT_EQ(check_totals(GetParam()), ""); }
+
+INSTANTIATE_TEST_SUITE_P(Layers, Measured,
+                         ::testing::ValuesIn(cases(builtin(), {Role::loss, Role::metric})),
                          name_of);
 
 class Gradient : public ::testing::TestWithParam<Case> {};

@@ -116,8 +116,8 @@ Trained executed(const Model& model, int64_t batch, SessionOptions options) {
   std::vector<const void*> inputs;
   for (auto& input : model.inputs) inputs.push_back(arrays.at(input.name).bytes.data());
   session.step(inputs, batch, 0.1);
-  auto [sum, count] = session.executor(Mode::train, batch).scalar(0);
-  Trained made{sum, count, {}};
+  const auto loss = session.executor(Mode::train, batch).totals(0);
+  Trained made{loss[0], loss[1], {}};
   for (auto& [key, array] : session.state().all()) made.state[key] = numbers_of(array);
   return made;
 }

@@ -174,6 +174,32 @@ inline std::string check_company(const Case& c) {
   return {};
 }
 
+/// What losses and metrics return has no batch and adds up over batches: 3 samples and 4 are 7.
+inline std::string check_totals(const Case& c) {
+  Experiment seven(c, Mode::eval, 7);
+  const Type type = seven.value(seven.g.outputs.at(0)).type;
+  if (seven.g.outputs.size() != 1 || type.dtype != DType::f64 || type.batched())
+    return "returns " + to_string(type) + " instead of f64 totals";
+  const bool pair = type == Type{DType::f64, {2}};
+  if (!pair && (c.def->role == Role::loss || !c.def->finish))
+    return "returns " + to_string(type) + " instead of (sum, count)";
+  Numbers parts(size_t(type.elements(0)));
+  for (int64_t first : {0, 3}) {
+    Experiment some(c, Mode::eval, first == 0 ? 3 : 4);
+    for (auto& [v, numbers] : some.drawn) {
+      auto from = seven.drawn.at(v).begin() + ptrdiff_t(numbers.size()) / some.batch * first;
+      numbers.assign(from, from + ptrdiff_t(numbers.size()));
+    }
+    const Numbers made = some.run({}).at("output 0");
+    for (size_t i = 0; i < parts.size(); ++i) parts[i] += made[i];
+  }
+  const Numbers whole = seven.run({}).at("output 0");
+  if (auto found = difference(parts, whole, 1e-6); !found.empty())
+    return "the sum of parts" + found;
+  const double number = c.def->finish ? c.def->finish(whole) : whole[0] / whole[1];
+  return std::isfinite(number) ? "" : "comes to " + shortest(number);
+}
+
 // ---- gradients against finite differences, in f64 -----------------------------------------------
 
 /// The scalar whose gradient the layer's rule gives.

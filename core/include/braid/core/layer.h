@@ -17,6 +17,7 @@
 //       .samples = {{.inputs = {{DType::f32, {N, 3, 7, 5}}}}}});
 #pragma once
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -77,12 +78,17 @@ struct LayerDef {
   std::vector<PortDef> outputs = {{"output"}};
   std::vector<ParamDef> params = {};
   /// Adds operations and returns one value for each output port. Losses and metrics return a single
-  /// f64 [2]: (sum, count); what users see is sum / count.
+  /// f64 value without N, totals that add up over replicas, micro-batches and the batches of an
+  /// evaluation: losses (sum, count), see Builder::batch_mean; metrics these or what `finish`
+  /// takes.
   std::function<std::vector<int>(Builder&, Call&)> forward = {};
   /// Given the gradient of each output (-1 = none reaches it), returns that of each input (-1 =
   /// none) and hands those of variables to Builder::add_gradient. A loss is given {-1} and starts
   /// from 1/count (times its `factor` parameter). Null: no gradient flows through.
   std::function<std::vector<int>(Builder&, const Call&, const std::vector<int>&)> gradient = {};
+  /// Metrics only: the number users see, from the elements of the totals. Null: sum / count, 0
+  /// where nothing was counted.
+  std::function<double(std::span<const double> totals)> finish = {};
   /// Optimizers only: adds the operations that update `weight` from `gradient`.
   std::function<void(Builder&, const Dict& params, int weight, int gradient)> update = {};
   /// Multiply-adds times two of one sample's forward pass, 0 = negligible.

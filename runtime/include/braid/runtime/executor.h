@@ -4,7 +4,7 @@
 //   Memory memory(1);
 //   Executor executor(plan, registry, state, memory, {.engine = "tbb"});
 //   executor.run({.inputs = {image.data(), label.data()}, .scalars = {.lr = 0.1}});
-//   executor.scalar(0);   // the first result: loss as (sum, count)
+//   executor.totals(0);   // the first result: loss as (sum, count)
 //
 // A step that fails ends on all replicas; the first error by node order is thrown, so the same
 // fault gives the same message every time, and State is bit-equal to before.
@@ -71,8 +71,9 @@ class Executor {
 
   void run(const StepArgs& args);
 
-  /// (sum, count) of a loss or metric, after run().
-  std::pair<double, double> scalar(size_t result) const;
+  /// Of a loss or metric: (sum, count), or what its definition's `finish` takes; empty where
+  /// a micro-batch has no samples. Until the next run() of any executor that shares the memory.
+  std::span<const double> totals(size_t result) const;
   /// Copies an output, slices joined, into [batch, ...] of the result's type. An output may be an
   /// input passed on, so what run() was given must still be there.
   void read(size_t result, void* out) const;
