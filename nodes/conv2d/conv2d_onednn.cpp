@@ -110,28 +110,6 @@ std::optional<Offer> forward_offer(const Signature& s) {
   return sequence.offer(std::move(in), {*onednn::format_of(pd->dst_desc())});
 }
 
-std::optional<Offer> grad_input_offer(const Signature& s) {
-  Question q(conv_size(s.attrs, s.out[0], s.in[1], s.in[0]), false);
-  onednn::Sequence sequence;
-  auto desc = q.backward_data();
-  auto forward = hint(q, sequence.engine());
-  auto pd = onednn::choose(
-      [&] {
-        return BackwardData::primitive_desc(desc, onednn::attributes(), sequence.engine(), forward);
-      },
-      [](auto& p) {
-        return named(p.diff_src_desc()) && named(p.weights_desc()) && named(p.diff_dst_desc());
-      });
-  if (!pd) return {};
-  auto weight = weight_input(sequence, q, pd->weights_desc());
-  sequence.add(*pd, {{DNNL_ARG_DIFF_DST, onednn::input(0)},
-                     {DNNL_ARG_WEIGHTS, weight},
-                     {DNNL_ARG_DIFF_SRC, onednn::output(0)}});
-  return sequence.offer(
-      {*onednn::format_of(pd->diff_dst_desc()), weight_format(q, pd->weights_desc())},
-      {*onednn::format_of(pd->diff_src_desc())});
-}
-
 std::optional<Offer> grad_weight_offer(const Signature& s) {
   Question q(conv_size(s.attrs, s.in[0], s.out[0], s.in[1]), s.out.size() > 1);
   onednn::Sequence sequence;
@@ -169,9 +147,31 @@ std::optional<Offer> grad_weight_offer(const Signature& s) {
 
 }  // namespace
 
+std::optional<Offer> conv2d_grad_input_offer(const Signature& s) {
+  Question q(conv_size(s.attrs, s.out[0], s.in[1], s.in[0]), false);
+  onednn::Sequence sequence;
+  auto desc = q.backward_data();
+  auto forward = hint(q, sequence.engine());
+  auto pd = onednn::choose(
+      [&] {
+        return BackwardData::primitive_desc(desc, onednn::attributes(), sequence.engine(), forward);
+      },
+      [](auto& p) {
+        return named(p.diff_src_desc()) && named(p.weights_desc()) && named(p.diff_dst_desc());
+      });
+  if (!pd) return {};
+  auto weight = weight_input(sequence, q, pd->weights_desc());
+  sequence.add(*pd, {{DNNL_ARG_DIFF_DST, onednn::input(0)},
+                     {DNNL_ARG_WEIGHTS, weight},
+                     {DNNL_ARG_DIFF_SRC, onednn::output(0)}});
+  return sequence.offer(
+      {*onednn::format_of(pd->diff_dst_desc()), weight_format(q, pd->weights_desc())},
+      {*onednn::format_of(pd->diff_src_desc())});
+}
+
 void register_conv2d_kernels(Registry& registry) {
   registry.add(onednn::kernel("conv2d", forward_offer));
-  registry.add(onednn::kernel("conv2d_grad_input", grad_input_offer));
+  registry.add(onednn::kernel("conv2d_grad_input", conv2d_grad_input_offer));
   registry.add(onednn::kernel("conv2d_grad_weight", grad_weight_offer));
 }
 

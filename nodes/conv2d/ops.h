@@ -11,4 +11,8 @@ void register_conv2d_ops(Registry& registry);
 void register_conv2d_kernels(Registry& registry);
 void register_conv2d_reference(Registry& registry);
 
+/// What oneDNN offers for conv2d_grad_input, for layers that are the transpose of a convolution.
+/// To be called inside a onednn::Guard.
+std::optional<Offer> conv2d_grad_input_offer(const Signature& signature);
+
 }  // namespace braid
