@@ -1,4 +1,5 @@
-// The example networks: parameter counts and weight keys are exactly torchvision's.
+// The example networks: parameter counts and weight keys are exactly those of their models in
+// PyTorch.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -62,6 +63,32 @@ TEST(Networks, ResNet50IsTorchvisions) {
   EXPECT_EQ(summary.parameters, 25557032);
   EXPECT_EQ(keys_of(summary).size(), 320u);
   EXPECT_EQ(keys_of(summary), resnet_keys({3, 4, 6, 3}, 3, true));
+}
+
+// The U-Net of Ronneberger et al. as PyTorch users know it: two convolutions at each of five sizes on
+// the way down, a transposed convolution and two more at each of four on the way up.
+std::set<std::string> unet_keys() {
+  std::set<std::string> keys = {"outc.conv.weight", "outc.conv.bias"};
+  auto add_double = [&](const std::string& path) {
+    for (int i : {0, 3}) {
+      keys.insert(path + ".double_conv." + std::to_string(i) + ".weight");
+      add_norm(keys, path + ".double_conv." + std::to_string(i + 1));
+    }
+  };
+  add_double("inc");
+  for (int level = 1; level <= 4; ++level) {
+    add_double("down" + std::to_string(level) + ".maxpool_conv.1");
+    const auto up = "up" + std::to_string(level);
+    for (auto name : {".up.weight", ".up.bias"}) keys.insert(up + name);
+    add_double(up + ".conv");
+  }
+  return keys;
+}
+
+TEST(Networks, UNetIsPyTorchs) {
+  auto summary = summary_of("unet.yaml");
+  EXPECT_EQ(summary.parameters, 31037698);
+  EXPECT_EQ(keys_of(summary), unet_keys());
 }
 
 TEST(Networks, LeNetAndAccumulate) {
