@@ -13,9 +13,8 @@ int64_t checked_channels(Builder& b, const Call& call) {
   require_f32(b, call, 0);
   const Shape x = b.type(call.in[0]).shape;
   if (x.size() != 4)
-    b.fail("E0201",
-           "ConvTranspose2d takes images [N, channels, height, width], and its input is " +
-               to_string(x));
+    b.fail("E0201", "ConvTranspose2d takes images [N, channels, height, width], and its input is " +
+                        to_string(x));
   int64_t channels = x[1].value;
   const Attr* wanted = find(call.params, "in_channels");
   if (wanted && !wanted->is_null() && wanted->as_int() != channels)
@@ -50,9 +49,9 @@ Attr::List result_size(Builder& b, const Call& call) {
                      dilation[d] * (kernel[d] - 1) + extra[d] + 1;
     if (length < 1)
       b.fail("E0251",
-             std::string("the padding of ") + std::to_string(padding[d]) + " leaves nothing of the " +
-                 (d ? "width" : "height") + ": the result would have " + std::to_string(length) +
-                 " cells",
+             std::string("the padding of ") + std::to_string(padding[d]) +
+                 " leaves nothing of the " + (d ? "width" : "height") + ": the result would have " +
+                 std::to_string(length) + " cells",
              "use less padding, or a larger kernel_size");
     size.push_back(length);
   }
@@ -71,9 +70,9 @@ std::vector<int> forward(Builder& b, Call& call) {
                 {"output_size", result_size(b, call)}};
   // PyTorch takes the fan from the weight's second dimension, as if it were a convolution's.
   int64_t fan = out / groups * kernel[0] * kernel[1];
-  std::vector<int> operands = {
-      call.in[0], b.param("weight", {in, out / groups, kernel[0], kernel[1]},
-                          kaiming_uniform(fan, std::sqrt(5.0)))};
+  std::vector<int> operands = {call.in[0],
+                               b.param("weight", {in, out / groups, kernel[0], kernel[1]},
+                                       kaiming_uniform(fan, std::sqrt(5.0)))};
   double bound = 1 / std::sqrt(double(fan));
   if (get_bool(params, "bias", true))
     operands.push_back(b.param("bias", {out}, Init::uniform(-bound, bound)));

@@ -1,10 +1,13 @@
-// The transposed convolution on a CPU: oneDNN's gradient of a convolution's input is the same sum,
-// and its kernels for it are jit. The bias is added behind it, in the format of the result.
+// The transposed convolution on a CPU. Where windows do not overlap it has a kernel of its own
+// (patches.h). Elsewhere oneDNN's gradient of a convolution's input is the same sum, and its
+// kernels for it are jit; the bias is added behind it, in the format of the result.
 #include <algorithm>
 
 #include "conv2d/ops.h"
 #include "conv_transpose2d/ops.h"
+#include "conv_transpose2d/patches.h"
 #include "conv_transpose2d/strips.h"
+#include "onednn/guard.h"
 #include "onednn/kernel.h"
 
 namespace braid {
@@ -23,6 +26,7 @@ std::optional<Offer> forward_offer(const Signature& s) {
   offer->in_formats.push_back({});
   offer->bind = [bind = offer->bind, strips = *strips] {
     return [product = bind(), strips](const KernelArgs& args) {
+      onednn::Guard guard;  // both in one floating-point mode
       product(args);
       add_bias(strips, args.in<float>(2), args.out<float>(0));
     };
@@ -52,6 +56,7 @@ std::optional<Offer> grad_bias_offer(const Signature& s, const DeviceTraits&) {
 
 void register_conv_transpose2d_kernels(Registry& registry) {
   registry.add(onednn::kernel("conv_transpose2d", forward_offer));
+  registry.add(Kernel{"conv_transpose2d", "cpu", patches_offer});
   registry.add(Kernel{"conv_transpose2d_grad_bias", "cpu", grad_bias_offer});
 }
 

@@ -30,8 +30,7 @@ std::vector<Type> bias_type(const Dict&, std::span<const Type> in) {
 
 void register_conv_transpose2d_ops(Registry& registry) {
   registry.add(OpDef{.name = "conv_transpose2d", .infer = transposed_type});
-  registry.add(
-      OpDef{.name = "conv_transpose2d_grad_bias", .infer = bias_type, .merge = "sum"});
+  registry.add(OpDef{.name = "conv_transpose2d_grad_bias", .infer = bias_type, .merge = "sum"});
 }
 
 }  // namespace braid

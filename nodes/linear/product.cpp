@@ -7,7 +7,6 @@
 #include <hwy/foreach_target.h>
 
 #include <algorithm>
-#include <type_traits>
 
 #include "linear/matmul.h"
 #include "ops/simd-inl.h"
@@ -31,15 +30,6 @@ void pack(const MatmulSize& s, const float* b, int64_t column, float* panel) {
       int64_t at = s.transpose_b ? (column + j) * s.inner + k : k * s.columns + column + j;
       panel[k * width + j] = j < used ? b[at] : 0;
     }
-}
-
-// f(0), f(1), ... as constants, so that the sums below are registers and not memory.
-template <int Count, int I = 0, class F>
-HWY_INLINE void unrolled(const F& f) {
-  if constexpr (I < Count) {
-    f(std::integral_constant<int, I>());
-    unrolled<Count, I + 1>(f);
-  }
 }
 
 // y[r][0 .. width) += terms [begin, end) of the products of `Rows` rows of a with a panel. a(r, k)

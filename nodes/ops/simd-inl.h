@@ -10,6 +10,7 @@
 #endif
 
 #include <cstdint>
+#include <type_traits>
 
 HWY_BEFORE_NAMESPACE();
 namespace braid::HWY_NAMESPACE {
@@ -25,6 +26,16 @@ HWY_INLINE void map(int64_t n, F f, T* y, const X*... x) {
   for (; i + lanes <= n; i += lanes) hn::StoreU(f(d, hn::LoadU(d, x + i)...), d, y + i);
   const hn::CappedTag<T, 1> one;
   for (; i < n; ++i) hn::StoreU(f(one, hn::LoadU(one, x + i)...), one, y + i);
+}
+
+/// f(0), f(1), ... as constants, so that an array of vectors that f indexes is registers and not
+/// memory.
+template <int Count, int I = 0, class F>
+HWY_INLINE void unrolled(const F& f) {
+  if constexpr (I < Count) {
+    f(std::integral_constant<int, I>());
+    unrolled<Count, I + 1>(f);
+  }
 }
 
 }  // namespace braid::HWY_NAMESPACE

@@ -52,8 +52,12 @@ Taps transposed(const Taps& taps, int64_t rows) {
 Axis axis_of(const Dict& attrs, size_t dim) {
   auto image = get_ints(attrs, "image_size"), result = get_ints(attrs, "output_size");
   ensure(image.size() == 2 && result.size() == 2, "upsample: sizes are lists of two");
-  Axis axis{get_text(attrs, "mode") == "bilinear", get_bool(attrs, "align_corners"), image[dim],
-            result[dim], double(image[dim]), double(result[dim])};
+  Axis axis{get_text(attrs, "mode") == "bilinear",
+            get_bool(attrs, "align_corners"),
+            image[dim],
+            result[dim],
+            double(image[dim]),
+            double(result[dim])};
   if (const Attr* factor = find(attrs, "factor")) {
     axis.from = 1;
     axis.to = factor->as_list()[dim].as_double();

@@ -1,5 +1,6 @@
 // The operations of Upsample. Both carry the same attributes: mode ("nearest" or "bilinear"),
-// align_corners, image_size: [H, W], output_size: [H', W'], and, where it was given, factor: [h, w].
+// align_corners, image_size: [H, W], output_size: [H', W'], and, where it was given, factor: [h,
+// w].
 //   upsample       x -> y
 //   upsample_grad  g -> dx
 #pragma once

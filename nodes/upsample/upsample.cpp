@@ -58,15 +58,14 @@ std::vector<int> forward(Builder& b, Call& call) {
   require_f32(b, call, 0);
   const Shape x = b.type(call.in[0]).shape;
   if (x.size() != 4)
-    b.fail("E0201", "Upsample takes images [N, channels, height, width], and its input is " +
-                        to_string(x));
+    b.fail("E0201",
+           "Upsample takes images [N, channels, height, width], and its input is " + to_string(x));
   const Attr& mode = *find(call.params, "mode");
   bool align = get_bool(call.params, "align_corners");
   if (align && mode.as_text() == "nearest")
     b.fail("E0255", "align_corners has no meaning in mode nearest", "use mode: bilinear");
-  Dict attrs = {{"mode", mode},
-                {"align_corners", align},
-                {"image_size", Attr::List{x[2].value, x[3].value}}};
+  Dict attrs = {
+      {"mode", mode}, {"align_corners", align}, {"image_size", Attr::List{x[2].value, x[3].value}}};
   set_sizes(b, call, x, attrs);
   return b.add("upsample", {call.in[0]}, attrs);
 }

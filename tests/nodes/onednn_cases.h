@@ -234,8 +234,52 @@ inline void add_concat(std::vector<Case>& cases, std::string name, std::vector<i
   }
 }
 
+struct TransposedCase {
+  std::string name;
+  int64_t in, out, height, width, kernel, stride;
+  int64_t padding = 0, dilation = 1, groups = 1, extra = 0;
+
+  int64_t result(int64_t size) const {
+    return (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + extra + 1;
+  }
+};
+
+inline std::vector<TransposedCase> transposed_cases() {
+  return {{"doubled", 32, 16, 5, 7, 2, 2},        {"tripled", 16, 32, 4, 13, 3, 3},
+          {"odd_doubled", 20, 18, 5, 7, 2, 2},    {"single_doubled", 1, 1, 5, 7, 2, 2},
+          {"overlapping", 16, 32, 5, 7, 4, 2, 1}, {"padded", 7, 5, 6, 5, 3, 2, 1, 1, 1, 1},
+          {"dilated", 16, 16, 6, 5, 3, 1, 2, 2},  {"grouped", 12, 18, 5, 4, 2, 2, 0, 1, 3}};
+}
+
+inline void add_transposed(std::vector<Case>& cases, const TransposedCase& c) {
+  Plain w = random({c.in, c.out / c.groups, c.kernel, c.kernel}, 15), b = random({c.out}, 16);
+  int64_t height = c.result(c.height), width = c.result(c.width);
+  Dict attrs = {{"stride", Attr::List{c.stride, c.stride}},
+                {"padding", Attr::List{c.padding, c.padding, c.padding, c.padding}},
+                {"dilation", Attr::List{c.dilation, c.dilation}},
+                {"groups", c.groups},
+                {"output_size", Attr::List{height, width}}};
+  for (Format format : {"", "aBcd16b", "aBcd8b"}) {
+    std::string name = (format.empty() ? "plain_" : format + "_") + c.name;
+    auto x = [c](int64_t n) { return random({n, c.in, c.height, c.width}, 17); };
+    cases.push_back({"conv_transpose2d_" + name, [=](int64_t n) -> Ask {
+                       return {"conv_transpose2d", attrs, {x(n), w, b}, {}, {format}};
+                     }});
+    cases.push_back({"conv_transpose2d_nobias_" + name, [=](int64_t n) -> Ask {
+                       return {"conv_transpose2d", attrs, {x(n), w}, {}, {format}};
+                     }});
+    cases.push_back({"conv_transpose2d_grad_bias_" + name,
+                     [=](int64_t n) -> Ask {
+                       Plain g = random({n, c.out, height, width}, 18);
+                       return {"conv_transpose2d_grad_bias", {}, {g}, {}, {format}};
+                     },
+                     false});
+  }
+}
+
 inline std::vector<Case> all_cases() {
   std::vector<Case> cases;
+  for (auto& c : transposed_cases()) add_transposed(cases, c);
   for (auto& c : conv_cases()) add_conv(cases, c);
   for (auto [in, out] : {std::pair{784, 128}, {128, 10}, {20, 13}, {1, 1}, {5, 300}, {512, 512}})
     add_linear(cases, in, out);
