@@ -54,6 +54,17 @@ TEST_P(EqualBits, ConvnetOverDevicesThreadsAndEngines) {
                "engine threads");
 }
 
+TEST_P(EqualBits, UNetOverDevicesThreadsAndEngines) {
+  int replicas = GetParam();
+  Model model = unet(replicas);
+  auto base = trace_of(model, {.devices = {"cpu"}, .engine = "serial"});
+  for (int devices = 1; devices <= replicas; devices += devices == 1 ? 1 : 2)
+    expect_equal(model, base, {.devices = cpus(devices), .threads = 2},
+                 std::to_string(devices) + " devices");
+  expect_equal(model, base, {.devices = cpus(replicas), .threads = 3, .engine = "threads"},
+               "engine threads");
+}
+
 INSTANTIATE_TEST_SUITE_P(Replicas, EqualBits, testing::Values(1, 2, 3, 4, 5, 6, 7, 8));
 
 TEST(EqualBitsOptions, PassesAfterTheProgramHashChangeNothing) {

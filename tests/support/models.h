@@ -81,6 +81,32 @@ inline Model convnet(int64_t replicas, int sync = 0) {
   return chain.done();
 }
 
+/// A U-Net of one level in small: down, up by a transposed convolution, side by side with what was
+/// there before; then both ways of Upsample.
+inline Model unet(int64_t replicas) {
+  Chain chain({N, 1, 10, 6}, replicas);
+  auto conv = [&](const std::string& name, int64_t channels) {
+    chain.add(name, "Conv2d",
+              {{"out_channels", channels}, {"kernel_size", 3}, {"padding", 1}, {"bias", false}});
+    chain.add("bn_" + name, "BatchNorm2d").add("relu_" + name, "ReLU");
+    return chain.last();
+  };
+  const int skip = conv("inc", 16);
+  chain.add("pool", "MaxPool2d", {{"kernel_size", 2}});
+  conv("down", 32);
+  chain.add("up", "ConvTranspose2d", {{"out_channels", 16}, {"kernel_size", 2}, {"stride", 2}});
+  const int up = chain.last();
+  chain.add("side", "Concat", {{"dim", 1}});
+  chain.back().from = {Link::layer(skip), Link::layer(up)};
+  conv("out", 20);
+  chain.add("more", "Upsample", {{"scale_factor", 1.5}, {"mode", "bilinear"}});
+  chain.add("padded", "ConvTranspose2d",
+            {{"out_channels", 6}, {"kernel_size", 3}, {"stride", 2}, {"padding", 1}});
+  chain.add("less", "Upsample", {{"size", Attr::List{8, 5}}}).add("flat", "Flatten");
+  chain.add("fc", "Linear", {{"out_features", 10}});
+  return chain.done();
+}
+
 /// A batch of the model's inputs: normal numbers, labels below 10.
 struct RandomBatch {
   std::vector<std::vector<std::byte>> bytes;
