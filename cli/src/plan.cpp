@@ -45,6 +45,20 @@ Json syncs_json(const Plan& plan) {
   return out;
 }
 
+Json callbacks_json(const Plan& plan) {
+  Json out = Json::array();
+  for (auto& point : plan.hook_points) {
+    auto& spec = plan.hooks[size_t(point.spec)];
+    out.push_back({{"hook", to_string(spec.kind)},
+                   {"name", spec.name},
+                   {"layer", point.layer},
+                   {"type", point.type},
+                   {"position", point.position},
+                   {"line", point.mark.line}});
+  }
+  return out;
+}
+
 Json as_json(const Model& model, const Plan& plan, const PlanSummary& s) {
   Json kernels = Json::array();
   for (auto& k : s.kernels)
@@ -70,20 +84,6 @@ Json as_json(const Model& model, const Plan& plan, const PlanSummary& s) {
           {"gemm", s.gemm},
           {"syncs", syncs_json(plan)},
           {"callbacks", callbacks_json(plan)}};
-}
-
-Json callbacks_json(const Plan& plan) {
-  Json out = Json::array();
-  for (auto& point : plan.hook_points) {
-    auto& spec = plan.hooks[size_t(point.spec)];
-    out.push_back({{"hook", to_string(spec.kind)},
-                   {"name", spec.name},
-                   {"layer", point.layer},
-                   {"type", point.type},
-                   {"position", point.position},
-                   {"line", point.mark.line}});
-  }
-  return out;
 }
 
 std::string slices_text(const Plan& plan) {

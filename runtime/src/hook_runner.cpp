@@ -51,6 +51,18 @@ void HookRunner::show(const Step& step, const HookPoint& point, void* const* in,
   }
 }
 
+// Totals of several micro-batches add up under one name.
+void HookRunner::add_results(HookVisit& visit) const {
+  std::map<std::string, std::vector<double>> totals;
+  for (auto& value : visit.slices.front().values) {
+    auto more = value.f64();
+    auto& sums = totals[value.name];
+    sums.resize(std::max(sums.size(), more.size()));
+    for (size_t i = 0; i < more.size(); ++i) sums[i] += more[i];
+  }
+  for (auto& [name, sums] : totals) visit.results[name] = table_->finish(name, sums);
+}
+
 void HookRunner::run(const Step& step, void* const* in, void* const* out,
                      const Scalars& scalars) const {
   auto& point = plan_.hook_points[size_t(step.hook)];
@@ -68,6 +80,7 @@ void HookRunner::run(const Step& step, void* const* in, void* const* out,
   if (point.position >= 0 && size_t(point.position) < table_->contexts.size())
     visit.context = table_->contexts[size_t(point.position)].get();
   show(step, point, in, out, visit);
+  if (spec.kind == HookKind::step) add_results(visit);
   auto fail = [&](const std::string& what, const std::string& help) {
     auto error = Error(Fault::run, "E0426", what, point.mark);
     error.first().note(spec.mark, "bound here");

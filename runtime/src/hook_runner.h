@@ -17,6 +17,8 @@ class HookRunner {
   void show(const Step& step, const HookPoint& point, void* const* in, void* const* out,
             HookVisit& visit) const;
 
+  void add_results(HookVisit& visit) const;
+
   const Plan& plan_;
   std::shared_ptr<const HookTable> table_;
   Mode mode_;

@@ -63,17 +63,9 @@ std::span<const double> HookVisit::moments(size_t row) const {
   return all.subspan(row * channels, channels);
 }
 
-double HookVisit::result(std::string_view name) const {
-  double sum = 0, count = 0;
-  bool found = false;
-  for (auto& value : slices.front().values) {
-    if (value.name != name) continue;
-    auto pair = value.f64();
-    sum += pair[0], count += pair[1];
-    found = true;
-  }
-  if (!found) return std::numeric_limits<double>::quiet_NaN();
-  return count > 0 ? sum / count : 0;
+double HookVisit::result(const std::string& name) const {
+  auto found = results.find(name);
+  return found == results.end() ? std::numeric_limits<double>::quiet_NaN() : found->second;
 }
 
 HookPlace at(std::string layer, const char* file, int line) {

@@ -81,7 +81,11 @@ struct Session::Impl {
         hooks(replicated(model, options)),
         memory(int(options.devices.size())),
         state(int(options.devices.size()), model.seed),
-        feed(traits.kind == "reference") {}
+        feed(traits.kind == "reference") {
+    hooks->finish = [this](const std::string& name, const std::vector<double>& totals) {
+      return Totals(model, registry).finish(name, totals);
+    };
+  }
 
   static SessionOptions with_devices(SessionOptions o, const Model& model) {
     if (o.devices.empty()) o.devices = model.devices;
@@ -101,7 +105,8 @@ struct Session::Impl {
   static std::shared_ptr<HookTable> replicated(const Model& model, const SessionOptions& options) {
     check_hooks(model, options.hooks.specs());
     auto table = std::make_shared<HookTable>(HookTable{.hooks = options.hooks});
-    if (options.replicate) table->contexts = replicate(model, options.hooks, int(model.replicas));
+    if (options.replicate)
+      table->contexts = braid::replicate(model, options.hooks, int(model.replicas));
     return table;
   }
 };

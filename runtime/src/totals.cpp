@@ -21,6 +21,13 @@ double Totals::mean(const TermDecl& term, const std::vector<double>& totals) con
   return totals.size() > 1 && totals[1] > 0 ? totals[0] / totals[1] : 0;
 }
 
+double Totals::finish(const std::string& name, const std::vector<double>& totals) const {
+  for (auto* terms : {&model_.losses, &model_.metrics})
+    for (auto& term : *terms)
+      if (term.name == name) return mean(term, totals);
+  bug("no loss or metric is called '" + name + "'");
+}
+
 StepReport Totals::report() const {
   StepReport report;
   for (auto& loss : model_.losses)

@@ -15,6 +15,8 @@ class Totals {
   /// Adds the totals of one run.
   void add(const Executor& executor);
   StepReport report() const;
+  /// What users see of the totals of this loss or metric.
+  double finish(const std::string& name, const std::vector<double>& totals) const;
 
  private:
   double mean(const TermDecl& term, const std::vector<double>& totals) const;

@@ -17,16 +17,16 @@ namespace {
 using test::convnet;
 using test::mlp;
 
-struct Run {
+struct Outcome {
   std::map<std::string, Array> state;
   double loss = 0;
   uint64_t hash = 0;
 };
 
 // Three steps of a model; everything that came of it.
-Run run(const Model& model, SessionOptions options, int64_t batch = 20) {
+Outcome run(const Model& model, SessionOptions options, int64_t batch = 20) {
   Session session(model, std::move(options));
-  Run out;
+  Outcome out;
   for (int step = 0; step < 3; ++step) {
     test::RandomBatch data(model, batch, 40 + uint64_t(step));
     out.loss = session.step(data.pointers, batch, 0.1).loss;
@@ -161,11 +161,11 @@ Hooks watch_everything(std::atomic<int>& visits) {
 
 TEST(Hooks, ThatOnlyReadChangeNoBitAndNoHash) {
   for (auto& model : {mlp(4), mlp(4, 2), convnet(3)}) {
-    const Run plain = run(model, {});
+    const Outcome plain = run(model, {});
     for (auto& devices : std::vector<std::vector<std::string>>{{"cpu"}, {"cpu:0", "cpu:1"}})
       for (const char* engine : {"tbb", "serial", "threads"}) {
         std::atomic<int> visits = 0;
-        Run watched =
+        Outcome watched =
             run(model, {.devices = devices, .engine = engine, .hooks = watch_everything(visits)});
         EXPECT_GT(visits, 100);
         EXPECT_EQ(plain.state, watched.state) << engine << " on " << devices.size();
@@ -296,9 +296,9 @@ TEST(Hooks, AMutatingOneGoesOnInPlaceOfWhatItSaw) {
   doubled.on_forward(at("fc1"), twice, {.mutates = true, .name = "double"});
   joined.on_forward(at("fc1"), twice, {.joined = true, .mutates = true, .name = "double"});
   gradient.on_backward(at("fc3"), twice, {.mutates = true});
-  const Run plain = run(model, {});
+  const Outcome plain = run(model, {});
   for (auto* hooks : {&doubled, &joined, &gradient}) {
-    const Run one = run(model, {.hooks = *hooks});
+    const Outcome one = run(model, {.hooks = *hooks});
     EXPECT_NE(plain.state, one.state);
     EXPECT_NE(plain.hash, one.hash) << "what changes the arithmetic is part of the program";
     for (const char* engine : {"serial", "threads"})

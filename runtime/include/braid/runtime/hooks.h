@@ -76,6 +76,8 @@ struct HookVisit {
   CallbackContext* context = nullptr;
   /// One; with `joined` one for each replica that has samples, in their order.
   std::vector<HookSlice> slices = {};
+  /// on_step: losses and metrics by name, as users see them, over all replicas and micro-batches.
+  std::map<std::string, double> results = {};
 
   int replica() const { return slices.front().replica; }
   /// The only or first tensor of the first slice.
@@ -86,9 +88,8 @@ struct HookVisit {
   std::span<const double> count() const { return moments(0); }
   std::span<const double> mean() const { return moments(1); }
   std::span<const double> m2() const { return moments(2); }
-  /// on_step: the mean of a loss or metric by name, over all replicas and micro-batches; NaN where
-  /// there is none of that name.
-  double result(std::string_view name) const;
+  /// on_step: a loss or metric by name; NaN where there is none of that name.
+  double result(const std::string& name) const;
 
  private:
   std::span<const double> moments(size_t row) const;
@@ -161,6 +162,8 @@ class Hooks {
 struct HookTable {
   Hooks hooks;
   std::vector<std::shared_ptr<CallbackContext>> contexts = {};  ///< by position
+  /// What users see of a loss's or metric's totals.
+  std::function<double(const std::string& name, const std::vector<double>& totals)> finish = {};
 };
 
 /// Calls the on_replicate hooks of all replicas and returns the contexts, one for each position of
