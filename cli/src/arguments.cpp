@@ -110,7 +110,13 @@ class Grammar {
         ->option_text("FILE");
   }
 
-  void check() { network(command("check", "Read and type-check a network", "NET")); }
+  void folding(CLI::App& c, const char* what) { c.add_flag("--fold-bn", a_.fold_bn, what); }
+
+  void check() {
+    auto& c = command("check", "Read and type-check a network", "NET");
+    network(c);
+    folding(c, "Show the network with its batch norms folded, and which of them stay");
+  }
 
   void plan() {
     auto& c = command("plan", "Show the expanded plan: replicas, sync points, memory", "NET");
@@ -164,12 +170,14 @@ class Grammar {
     auto& c = command("eval", "Loss and metrics over data.test", "NET");
     network(c);
     execution(c);
+    folding(c, "Fold batch norms into the layers before them");
   }
 
   void run() {
     auto& c = command("run", "One pass over arrays (.npy) of any batch size, or over data", "NET");
     network(c);
     execution(c);
+    folding(c, "Fold batch norms into the layers before them, those of named outputs left out");
     c.add_option_function<std::string>(
          "--input", [this](auto& text) { a_.inputs.push_back(split_pair(text, "--input")); },
          "An input's name and its array")

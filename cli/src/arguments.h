@@ -22,6 +22,7 @@ struct Arguments {
   std::optional<int64_t> replicas = {};
   std::optional<uint64_t> seed = {};
   std::string weights = {};
+  bool fold_bn = false;  ///< check, eval, run
 
   // The deployment.
   std::vector<std::string> devices = {};

@@ -1,4 +1,6 @@
 // `braid check NET`: what was understood, in a table.
+#include <braid/nodes/builtin.h>
+
 #include "commands.h"
 #include "json.h"
 #include "network.h"
@@ -33,11 +35,28 @@ std::string as_text(const Summary& summary) {
          " FLOPs forward for one sample\n";
 }
 
+// The network as `eval --fold-bn` runs it, and what became of its batch norms.
+void print_folded(Model model, bool json) {
+  Registry registry;
+  register_builtin(registry);
+  FoldReport report = fold_batch_norms(model, registry);
+  Diagnostics found;
+  Summary summary = check(model, registry, found);
+  found.raise();
+  if (!json) return print(as_text(summary) + "\n" + to_string(report));
+  Json all = as_json(summary);
+  all["fold"] = to_json(report);
+  print(line(all));
+}
+
 }  // namespace
 
 int check_command(const Arguments& a) {
-  Summary summary = load_network(a).summary;
-  print(a.json ? line(as_json(summary)) : as_text(summary));
+  Network network = load_network(a);
+  if (a.fold_bn)
+    print_folded(std::move(network.model), a.json);
+  else
+    print(a.json ? line(as_json(network.summary)) : as_text(network.summary));
   return 0;
 }
 

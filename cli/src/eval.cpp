@@ -10,17 +10,17 @@
 namespace braid::cli {
 
 int eval_command(const Arguments& a) {
-  Session session = open_session(a, true);
+  auto [session, fold] = open_inference(a);
   auto& model = session.model();
   if (!model.test_data)
     throw Error(Fault::model, "E0704", "evaluation needs `data: {test: ...}`", model.mark);
   auto source = DataSource::open(*model.test_data, model.inputs, model.folder, model.seed);
   StepReport r = session.evaluate(source);
   if (a.json) {
-    print(line({{"name", model.name},
-                {"samples", source.size()},
-                {"loss", r.loss},
-                {"metrics", r.metrics}}));
+    Json all = {
+        {"name", model.name}, {"samples", source.size()}, {"loss", r.loss}, {"metrics", r.metrics}};
+    if (fold) all["fold"] = to_json(*fold);
+    print(line(all));
     return 0;
   }
   std::string text = fmt::format("samples   {}\n", source.size());

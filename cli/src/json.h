@@ -2,7 +2,7 @@
 #pragma once
 #include <string>
 
-#include <braid/core/type.h>
+#include <braid/compiler/fold.h>
 #include <nlohmann/json.hpp>
 
 namespace braid::cli {
@@ -23,6 +23,14 @@ inline Json to_json(const Shape& shape) {
     else
       out.push_back(dim.value);
   return out;
+}
+
+/// {"folded": [{"name", "into"}], "left": [{"name", "why"}]}
+inline Json to_json(const FoldReport& report) {
+  Json folded = Json::array(), left = Json::array();
+  for (auto& f : report.folds) folded.push_back({{"name", f.norm}, {"into", f.layer}});
+  for (auto& l : report.left) left.push_back({{"name", l.norm}, {"why", l.why}});
+  return {{"folded", folded}, {"left", left}};
 }
 
 }  // namespace braid::cli

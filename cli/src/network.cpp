@@ -50,6 +50,19 @@ Session open_session(const Arguments& a, bool with_weights) {
   return session;
 }
 
+Inference open_inference(const Arguments& a, const std::vector<std::string>& keep) {
+  Session session = open_session(a, true);
+  if (!a.fold_bn) return {std::move(session)};
+  auto [folded, report] = fold_batch_norms(session, keep);
+  if (!a.json) {
+    size_t all = report.folds.size() + report.left.size();
+    warn(std::to_string(report.folds.size()) + " of " + std::to_string(all) +
+         " batch norms folded\n");
+    for (auto& l : report.left) warn("   " + l.norm + " stays: " + l.why + "\n");
+  }
+  return {std::move(folded), std::move(report)};
+}
+
 Plan make_plan(const Model& model, const Arguments& a) {
   Registry registry;
   register_builtin(registry);

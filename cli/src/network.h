@@ -1,6 +1,8 @@
 // From arguments to the values of the public API.
 #pragma once
-#include <braid/runtime/session.h>
+#include <optional>
+
+#include <braid/runtime/fold.h>
 
 #include "arguments.h"
 
@@ -19,6 +21,14 @@ SessionOptions session_options(const Arguments& arguments);
 /// A session whose weights are those of --weights, else of the file's `weights:`, if
 /// `with_weights`.
 Session open_session(const Arguments& arguments, bool with_weights);
+struct Inference {
+  Session session;
+  std::optional<FoldReport> fold = {};
+};
+
+/// A session with weights, its batch norms folded when the arguments say so; layers in `keep` will
+/// be asked for as outputs. Says on stderr what was folded, unless the result is to be JSON.
+Inference open_inference(const Arguments& arguments, const std::vector<std::string>& keep = {});
 /// What `plan` and `draw` show: compiled, not executed.
 Plan make_plan(const Model& model, const Arguments& arguments);
 

@@ -92,7 +92,7 @@ void check_arguments(const Arguments& a) {
 
 int run_command(const Arguments& a) {
   check_arguments(a);
-  Session session = open_session(a, true);
+  auto [session, fold] = open_inference(a, wanted(a));
   if (!a.out.empty()) make_writable(a.out);
   auto outputs = a.data.empty() ? run_files(session, a) : run_source(session, a);
   Json list = Json::array();
@@ -102,7 +102,10 @@ int run_command(const Arguments& a) {
     list.push_back({{"name", name}, {"shape", array.dims}, {"path", path}});
     if (!a.json) print(name + "  " + to_string(array) + "  " + path + "\n");
   }
-  if (a.json) print(line({{"outputs", list}}));
+  if (!a.json) return 0;
+  Json all = {{"outputs", list}};
+  if (fold) all["fold"] = to_json(*fold);
+  print(line(all));
   return 0;
 }
 

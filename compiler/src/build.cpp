@@ -411,6 +411,9 @@ Graph build(const Model& model, const Registry& registry, const CompileOptions& 
   Graph graph;
   Builder b(graph, registry, options.mode);
   size_t before = found.errors();
+  if (options.mode == Mode::train && !model.eval_only.empty())
+    found.error("E0293", model.mark, "'" + model.name + "' cannot be trained: " + model.eval_only)
+        .help("train the network as it was before, and fold it again afterwards");
   forward(model, b, options, found);
   if (found.errors() > before || options.goal == Goal::forward) return graph;
   if (options.goal == Goal::backward) {

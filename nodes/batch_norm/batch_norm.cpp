@@ -190,6 +190,7 @@ LayerDef layer(const Ranks& ranks) {
       .forward = [&ranks](Builder& b, Call& c) { return forward(b, c, ranks); },
       .gradient = gradient,
       .samples = samples(ranks.layer),
+      .batch_norm = true,
   };
 }
 

@@ -205,7 +205,8 @@ void register_conv2d(Registry& registry) {
       .forward = forward,
       .gradient = gradient,
       .flops = flops,
-      .samples = samples()});
+      .samples = samples(),
+      .channels = ChannelAxes{}});
 }
 
 }  // namespace braid

@@ -184,7 +184,8 @@ void register_conv_transpose2d(Registry& registry) {
       .forward = forward,
       .gradient = gradient,
       .flops = flops,
-      .samples = samples()});
+      .samples = samples(),
+      .channels = ChannelAxes{.weight = 1}});
 }
 
 }  // namespace braid

@@ -92,7 +92,8 @@ void register_linear(Registry& registry) {
                .forward = forward,
                .gradient = gradient,
                .flops = flops,
-               .samples = samples()});
+               .samples = samples(),
+               .channels = ChannelAxes{.output = -1}});
 }
 
 }  // namespace braid

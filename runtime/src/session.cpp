@@ -109,6 +109,7 @@ struct Session::Impl {
       table->contexts = braid::replicate(model, options.hooks, int(model.replicas));
     return table;
   }
+  void make_variables();
 };
 
 Session::Impl::Program& Session::Impl::program(ProgramKey wish) {
@@ -315,20 +316,33 @@ Backward Session::backward(const std::map<std::string, Array>& inputs,
   return out;
 }
 
-void Session::load_weights(const std::string& path) {
-  DefaultFloatMode float_mode;
-  TensorFile file = read_safetensors(path);
-  // The variables that the file must fit come with the program that uses them.
+// Variables come with the first program that uses them; whoever asks earlier has them made here.
+void Session::Impl::make_variables() {
   Diagnostics found;
-  for (auto& var : check(impl_->model, impl_->registry, found).states) {
+  for (auto& var : check(model, registry, found).states) {
     StateVar wide = var;
-    if (impl_->traits.kind == "reference" && wide.type.dtype == DType::f32)
-      wide.type.dtype = DType::f64;
-    impl_->state.add(wide);
+    if (traits.kind == "reference" && wide.type.dtype == DType::f32) wide.type.dtype = DType::f64;
+    state.add(wide);
   }
   found.raise();
+}
+
+std::map<std::string, Array> Session::weights() {
+  DefaultFloatMode float_mode;
+  impl_->make_variables();
+  return impl_->state.weights();
+}
+
+void Session::set_weights(const std::map<std::string, Array>& tensors, const std::string& from) {
+  DefaultFloatMode float_mode;
+  impl_->make_variables();
+  impl_->state.load(tensors, from, false);
+}
+
+void Session::load_weights(const std::string& path) {
+  TensorFile file = read_safetensors(path);
   std::erase_if(file.tensors, [](auto& entry) { return entry.first.starts_with("optimizer."); });
-  impl_->state.load(file.tensors, path, false);
+  set_weights(file.tensors, path);
 }
 
 std::string Session::save_weights(const std::string& path) {

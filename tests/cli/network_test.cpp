@@ -59,6 +59,28 @@ TEST(Check, FindsFaultsOfDataAndSchedule) {
   EXPECT_NE(data.err.find("columns"), std::string::npos) << data.err;
 }
 
+TEST(Check, ShowsWhatFoldingDoes) {
+  auto text = braid_command({"check", digits(), "--fold-bn"});
+  ASSERT_EQ(text.code, 0) << text.err;
+  for (const char* part : {"batch norm  type         at", "bn1         BatchNorm1d  ",
+                           "digits.yaml:21:12  fc1 (Linear)", "1 of 1 batch norms folded\n",
+                           "2,410 parameters, 0 elements in buffers"})
+    EXPECT_NE(text.out.find(part), std::string::npos) << part << "\n" << text.out;
+  auto plain = braid_command({"check", digits(), "--json"}).json();
+  auto json = braid_command({"check", digits(), "--fold-bn", "--json"}).json();
+  EXPECT_EQ(json.at("layers").size() + 1, plain.at("layers").size());
+  EXPECT_EQ(json.at("fold").at("folded").at(0).at("into"), "fc1");
+  EXPECT_FALSE(plain.contains("fold"));
+
+  Folder folder;
+  write_text(folder / "net.yaml",
+             "braid: 1\nname: n\ninputs: {x: {shape: [N, 4], dtype: f32}}\n"
+             "layers:\n  - {name: bn, type: BatchNorm1d, from: x}\n");
+  auto left = braid_command({"check", folder / "net.yaml", "--fold-bn", "--json"}).json();
+  EXPECT_EQ(left.at("fold").at("left"),
+            Json({{{"name", "bn"}, {"why", "it reads the input 'x'"}}}));
+}
+
 TEST(Plan, OneProgramManyPlans) {
   auto plan = [](const std::string& devices) {
     auto outcome = braid_command({"plan", digits(), "--devices", devices, "--json"});

@@ -119,6 +119,55 @@ TEST_F(Trained, RunsADataSource) {
   EXPECT_EQ(read_npy(*folder / "answers/logits.npy").size(), 200u * 10);
 }
 
+TEST_F(Trained, FoldedBatchNormsEvaluateAlike) {
+  std::vector<std::string> command = {"eval", digits(), "--weights", weights()};
+  auto folded = command;
+  folded.push_back("--fold-bn");
+  auto text = braid_command(folded);
+  ASSERT_EQ(text.code, 0) << text.err;
+  EXPECT_EQ(text.err, "1 of 1 batch norms folded\n");
+  command.push_back("--json"), folded.push_back("--json");
+  auto plain = braid_command(command).json(), json = braid_command(folded).json();
+  EXPECT_EQ(json.at("fold").at("folded"), Json({{{"name", "bn1"}, {"into", "fc1"}}}));
+  EXPECT_EQ(json.at("fold").at("left"), Json::array());
+  EXPECT_FALSE(plain.contains("fold"));
+  EXPECT_EQ(json.at("metrics").at("accuracy"), plain.at("metrics").at("accuracy"));
+  double loss = plain.at("loss");
+  EXPECT_NEAR(json.at("loss").get<double>(), loss, 1e-5 * loss);
+}
+
+TEST_F(Trained, FoldedRunsAgreeAndNamedLayersStay) {
+  std::vector<float> images(3 * 64);
+  for (size_t i = 0; i < images.size(); ++i) images[i] = float(i * 37 % 101) / 101;
+  write_npy(*folder / "x.npy", 3, 64, images);
+  auto run = [&](const std::string& name, bool fold) {
+    std::vector<std::string> command = {"run",       digits(),
+                                        "--weights", weights(),
+                                        "--input",   "image=" + (*folder / "x.npy"),
+                                        "--output",  name + "=" + (*folder / "y.npy")};
+    if (fold) command.push_back("--fold-bn");
+    auto outcome = braid_command(command);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return std::pair(read_npy(*folder / "y.npy"), outcome.err);
+  };
+  auto want = run("logits", false).first, got = run("logits", true).first;
+  ASSERT_EQ(want.size(), got.size());
+  for (size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(got[i], want[i], 1e-4);
+  auto [before, none] = run("fc1", false);
+  auto [after, said] = run("fc1", true);
+  EXPECT_EQ(after, before);
+  EXPECT_EQ(said,
+            "0 of 1 batch norms folded\n"
+            "   bn1 stays: 'fc1' (Linear) before it is named by an output or a hook\n");
+}
+
+TEST_F(Trained, FoldingIsForInference) {
+  auto outcome = braid_command({"train", digits(), "--fold-bn", "--out", *folder / "folded"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_NE(outcome.err.find("--fold-bn"), std::string::npos) << outcome.err;
+  EXPECT_FALSE(exists(*folder / "folded"));
+}
+
 TEST_F(Trained, BadInputsAreNamed) {
   write_npy(*folder / "narrow.npy", 2, 63, std::vector<float>(126, 0.5f));
   struct Case {

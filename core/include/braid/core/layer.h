@@ -17,6 +17,7 @@
 //       .samples = {{.inputs = {{DType::f32, {N, 3, 7, 5}}}}}});
 #pragma once
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -68,6 +69,14 @@ struct Sample {
   bool smooth = true;  ///< false: finite differences meet kinks; only the f64 reference judges
 };
 
+/// Where a layer keeps its channels that is linear in its parameter `weight` and adds `bias`, one
+/// number for each output channel: a batch norm behind it folds into it (compiler/fold.h). It takes
+/// `bias: true`, and may take `groups`.
+struct ChannelAxes {
+  int weight = 0;  ///< 0: weight is [out, in / groups, ...]; 1: [in, out / groups, ...]
+  int output = 1;  ///< of the result; -1 = its last dimension
+};
+
 struct LayerDef {
   std::string name;
   Role role = Role::layer;
@@ -94,6 +103,13 @@ struct LayerDef {
   /// Multiply-adds times two of one sample's forward pass, 0 = negligible.
   std::function<int64_t(const Call&, const Builder&)> flops = {};
   std::vector<Sample> samples = {};
+
+  // What passes over whole networks go by, so that none of them knows layers by name.
+  std::optional<ChannelAxes> channels = {};
+  /// A batch norm: its statistics are merged over the replicas of its `sync` group, and in eval it
+  /// is (x - running_mean) / sqrt(running_var + eps) * weight + bias on dimension 1, as its
+  /// parameters `eps`, `eps_mode`, `affine` and `track_running_stats` say.
+  bool batch_norm = false;
 };
 
 /// Checks what was typed against the definition and fills in defaults; errors (unknown name with

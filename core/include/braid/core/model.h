@@ -146,6 +146,7 @@ struct Model {
   std::optional<WeightsDecl> weights = {};
   std::vector<std::string> devices = {};
   Mark devices_mark = {};
+  std::string eval_only = {};  ///< why it cannot be trained; "" = it can
   Mark mark = {};
 };
 

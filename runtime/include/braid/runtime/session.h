@@ -120,6 +120,12 @@ class Session {
   void replicate();
 
   int64_t steps_done() const;  ///< optimizer steps since the start of the run
+  /// Parameters and buffers by key; those that nothing has needed yet are made and initialised.
+  std::map<std::string, Array> weights();
+  /// Replaces all of them. Throws Error(data, "E0313") for tensors that do not fit the model;
+  /// `from` names them in the message. Nothing is changed then.
+  void set_weights(const std::map<std::string, Array>& tensors,
+                   const std::string& from = "the weights");
   void load_weights(const std::string& path);
   /// Returns the SHA-256 of the file.
   std::string save_weights(const std::string& path);
