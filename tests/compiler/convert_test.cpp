@@ -3,8 +3,9 @@
 #include <braid/compiler/convert.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include <braid/compiler/compile.h>
-#include <braid/compiler/inspect.h>
 #include <braid/dsl/read.h>
 #include <braid/nodes/builtin.h>
 #include <braid/nodes/isa.h>
@@ -179,20 +180,28 @@ TEST(Convert, SharedLayersAskTheirOwner) {
   EXPECT_EQ(changed(freeze_batchnorm(model, registry)), (Paths{"bn3d"}));
 }
 
-// Of the five uses, only `shallow` has no running statistics, whose moments are merged in any case.
-TEST(Convert, LocalStatisticsNeedNoSynchronization) {
+// `bn3d` and `shallow` are not frozen. Running statistics are merged over all in any case, and
+// `shallow` has none: in eval it still uses the batch's own.
+TEST(Convert, MomentsAreMergedOverTheGroup) {
   Registry registry = builtin();
-  auto syncs = [&](const Model& model, Mode mode) {
+  auto groups = [&](const Model& model, Mode mode) {
     CompileOptions options{.mode = mode, .batch = 32};
     options.traits.isa = current_isa();
-    return inspect(compile(model, registry, options)).syncs_forward;
+    std::multiset<int> groups;
+    for (auto& sync : compile(model, registry, options).syncs)
+      if (sync.merge == "chan") groups.insert(sync.group);
+    return groups;
   };
+  using Groups = std::multiset<int>;
   Model model = model_of();
   convert_sync_batchnorm(model, registry);
-  auto training = syncs(model, Mode::train), eval = syncs(model, Mode::eval);
+  EXPECT_EQ(groups(model, Mode::train), (Groups{0, 0}));
+  EXPECT_EQ(groups(model, Mode::eval), (Groups{0}));
+  convert_sync_batchnorm(model, registry, 2);
+  EXPECT_EQ(groups(model, Mode::train), (Groups{0, 2, 2}));
   revert_sync_batchnorm(model, registry);
-  EXPECT_EQ(syncs(model, Mode::train), training - 1);
-  EXPECT_EQ(syncs(model, Mode::eval), eval - 1);
+  EXPECT_EQ(groups(model, Mode::train), (Groups{0, 1, 1}));
+  EXPECT_EQ(groups(model, Mode::eval), (Groups{1}));
 }
 
 TEST(Convert, WrongGroupsLeaveTheModelAsItWas) {
