@@ -81,6 +81,9 @@ std::string file_for(const Arguments& a, const std::string& name) {
 void check_arguments(const Arguments& a) {
   if (!a.data.empty() && !a.inputs.empty())
     throw Error(Fault::usage, "E0705", "--data and --input exclude each other");
+  if (a.fold_bn && a.run_mode == "train")
+    throw Error(Fault::usage, "E0705", "--fold-bn and --mode train exclude each other")
+        .help("a batch norm is folded by its running statistics, which only eval uses");
   bool named = !a.outputs.empty() &&
                std::ranges::none_of(a.outputs, [](auto& o) { return o.second.empty(); });
   if (!named && a.out.empty())

@@ -166,6 +166,12 @@ TEST_F(Trained, FoldingIsForInference) {
   EXPECT_EQ(outcome.code, 2);
   EXPECT_NE(outcome.err.find("--fold-bn"), std::string::npos) << outcome.err;
   EXPECT_FALSE(exists(*folder / "folded"));
+  outcome = braid_command({"run", digits(), "--weights", weights(), "--data", "test", "-o",
+                           *folder / "folded", "--mode", "train", "--fold-bn"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_NE(outcome.err.find("--fold-bn and --mode train exclude each other"), std::string::npos)
+      << outcome.err;
+  EXPECT_FALSE(exists(*folder / "folded"));
 }
 
 TEST_F(Trained, BadInputsAreNamed) {
