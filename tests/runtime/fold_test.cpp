@@ -63,7 +63,8 @@ Session lively_session(const Model& model, SessionOptions options = {.devices = 
   return session;
 }
 
-// Grouped, strided, depthwise and plain convolutions, two batch norms in a row, clamp, no affine.
+// Grouped, strided, depthwise, transposed and plain convolutions, two batch norms in a row, clamp,
+// no affine.
 Model every_kind() {
   Chain chain({N, 4, 9, 9}, 3);
   chain.add("conv1", "Conv2d", {{"out_channels", 8}, {"kernel_size", 3}, {"groups", 2}});
@@ -76,6 +77,9 @@ Model every_kind() {
   chain.add("conv2", "Conv2d", {{"out_channels", 20}, {"kernel_size", 2}, {"stride", 2}});
   chain.add("bn4", "BatchNorm2d");
   chain.back().freeze = Freeze::all;
+  chain.add("up", "ConvTranspose2d",
+            {{"out_channels", 6}, {"kernel_size", 2}, {"stride", 2}, {"groups", 2}});
+  chain.add("bn6", "BatchNorm2d").add("relu2", "ReLU");
   chain.add("flat", "Flatten").add("fc", "Linear", {{"out_features", 10}, {"bias", false}});
   chain.add("bn5", "BatchNorm1d", {{"momentum", Attr()}});
   chain.back().sync = 1;
@@ -95,7 +99,7 @@ TEST(Fold, OutputsAgreeOnEveryKindOfLayer) {
 TEST(Fold, TheReferenceEngineSeesOnlyTheRoundingOfTheWeights) {
   Session session = lively_session(every_kind(), {.engine = "reference"});
   auto folded = fold_batch_norms(session);
-  EXPECT_EQ(folded.report.folds.size(), 5u);
+  EXPECT_EQ(folded.report.folds.size(), 6u);
   EXPECT_LT(apart(session, folded, 4), 5e-7);
 }
 
