@@ -233,6 +233,20 @@ TEST(Fold, NamesOfFoldedLayersGiveTheNormedValue) {
   expect_says(refusal(Fault::model, [&] { folded.session.run(in, {"bn2"}); }), "E0219");
 }
 
+TEST(Fold, WhatHooksWatchStays) {
+  Hooks hooks;
+  int seen = 0;
+  hooks.on_forward(at("bn1"), [&](const HookVisit&) { ++seen; });
+  Session session = lively_session(convnet(1), {.devices = {"cpu"}, .hooks = hooks});
+  auto folded = fold_batch_norms(session);
+  ASSERT_EQ(folded.report.folds.size(), 1u);
+  EXPECT_EQ(folded.report.folds[0].norm, "bn2");
+  ASSERT_EQ(folded.report.left.size(), 1u);
+  EXPECT_EQ(folded.report.left[0].why, "it is named by an output or a hook");
+  folded.session.run({{"image", input(session.model().inputs[0].type, 3)}});
+  EXPECT_EQ(seen, 1);
+}
+
 TEST(Fold, WeightsThatDoNotFitAreRefusedAndLeftAsTheyWere) {
   Session session = lively_session(convnet(1));
   Model original = session.model();
