@@ -20,7 +20,8 @@ struct Patch {
 
   int64_t step() const { return v.rows() ? v.channels : v.group; }
   int64_t at(int64_t c) const { return v.at(sample, c, point); }
-  int64_t target(int64_t i) const { return sample * v.points + point + i; }
+  int64_t first() const { return at(0); }  // class_offsets say where the others are
+  int64_t target() const { return sample * v.points + point; }
   int64_t sample_of(int64_t i) const { return v.rows() ? sample + i : sample; }
 };
 
@@ -97,7 +98,8 @@ class LossSum {
 KernelBody make_xent(const Signature& s) {
   const View view = view_of(s.in[0]);
   const int64_t ignored = get_int(s.attrs, "ignore_index", -100);
-  return [=, shares = Shares(s.attrs, view.channels)](const KernelArgs& a) {
+  return [=, shares = Shares(s.attrs, view.channels),
+          offsets = class_offsets(view)](const KernelArgs& a) {
     const float* x = a.in<float>(0);
     Tile tile;
     tile.classes = view.channels;
@@ -109,12 +111,14 @@ KernelBody make_xent(const Signature& s) {
       take(patch, x, tile);
       softmax_columns(tile, patch.count);
       give(patch, tile, a.out<float>(0));
+      const int64_t* labels = a.in<int64_t>(1) + patch.target();
+      const float* logits = x + patch.first();
       for (int64_t i = 0; i < patch.count; ++i) {
-        const int64_t label = a.in<int64_t>(1)[patch.target(i)];
+        const int64_t label = labels[i];
         if (label == ignored) continue;
         if (label < 0 || label >= view.channels)
           label_outside(label, view.channels, a.first_sample + patch.sample_of(i));
-        loss.add(tile, i, label, x[patch.at(label) + i * patch.step()]);
+        loss.add(tile, i, label, logits[offsets[size_t(label)] + i * patch.step()]);
       }
     });
     a.out<double>(1)[0] = loss.result();

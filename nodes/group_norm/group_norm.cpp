@@ -1,8 +1,6 @@
 // GroupNorm, and InstanceNorm2d: the same with a group for each channel.
 #include "group_norm/group_norm.h"
 
-#include <numeric>
-
 #include "group_norm/parts.h"
 #include "ops/checks.h"
 
@@ -62,7 +60,6 @@ std::vector<int> normalize(Builder& b, Call& c, int64_t groups) {
     b.fail("E0263",
            "each group of " + to_string(shape) + " has a single value, which has no variance",
            "fewer groups, or no normalization here");
-  c.params.push_back({"groups", groups});
   std::vector<int> in = {c.in[0]};
   if (get_bool(c.params, "affine", true)) {
     in.push_back(c.saved["weight"] = b.param("weight", {shape[1]}, Init::constant(1)));
@@ -77,8 +74,9 @@ std::vector<int> gradient(Builder& b, const Call& c, const std::vector<int>& g) 
   std::vector<int> in = {g[0], c.in[0], c.saved.at("statistics")};
   const bool affine = c.saved.contains("weight");
   if (affine) in.push_back(c.saved.at("weight"));
-  auto out = b.add("group_norm_grad", in,
-                   {{"num_groups", *find(c.params, "groups")}, {"eps", *find(c.params, "eps")}});
+  const int64_t groups = b.type(c.saved.at("statistics")).shape[2].value;
+  auto out =
+      b.add("group_norm_grad", in, {{"num_groups", groups}, {"eps", *find(c.params, "eps")}});
   if (!affine) return {out[0]};
   const int weight = c.saved.at("weight"), bias = c.saved.at("bias");
   if (b.needs_gradient(weight) || b.needs_gradient(bias)) {

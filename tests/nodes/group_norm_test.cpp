@@ -83,7 +83,7 @@ std::string refusal(const std::string& layer, Shape input, Dict params) {
     return "accepted";
   } catch (const Error& e) {
     auto& d = e.diagnostics()[0];
-    return d.code + " " + d.message + (d.helps.empty() ? "" : " | " + d.helps[0]);
+    return d.code + " " + d.message + (d.helps.empty() ? "" : " | " + d.helps);
   }
 }
 
