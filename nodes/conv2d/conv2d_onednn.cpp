@@ -3,80 +3,31 @@
 // four here: it stays plain outside, and its blocked copy lives in the workspace.
 #include <braid/core/error.h>
 
+#include "conv2d/flipped.h"
 #include "conv2d/ops.h"
-#include "conv2d/size.h"
+#include "conv2d/question.h"
 #include "onednn/kernel.h"
 
 namespace braid {
 namespace {
 
-using dnnl::algorithm;
-using dnnl::prop_kind;
 using onednn::Description;
-using onednn::Dims;
-using Forward = dnnl::convolution_forward;
-using BackwardData = dnnl::convolution_backward_data;
-using BackwardWeights = dnnl::convolution_backward_weights;
+using Forward = ConvQuestion::Forward;
+using BackwardData = ConvQuestion::BackwardData;
+using BackwardWeights = ConvQuestion::BackwardWeights;
 
-Dims both(const std::array<int64_t, 2>& pair) { return {pair[0], pair[1]}; }
-
-// What the three operations ask oneDNN for.
-struct Question {
-  ConvSize size;
-  Description x, w, b, y;
-  Dims stride, dilation, begin, end;
-  bool bias;
-
-  Question(const ConvSize& s, bool bias)
-      : size(s),
-        x(onednn::any({s.images, s.in_channels, s.input[0], s.input[1]})),
-        w(onednn::any(weight_dims())),
-        b(onednn::plain({s.out_channels})),
-        y(onednn::any({s.images, s.out_channels, s.result[0], s.result[1]})),
-        stride(both(s.stride)),
-        dilation({s.dilation[0] - 1, s.dilation[1] - 1}),
-        begin(both(s.begin)),
-        end(both(s.end)),
-        bias(bias) {}
-
-  Dims weight_dims() const {
-    if (size.groups == 1)
-      return {size.out_channels, size.in_channels, size.kernel[0], size.kernel[1]};
-    return {size.groups, size.group_out(), size.group_in(), size.kernel[0], size.kernel[1]};
-  }
-
-  // Eval has to give training's bits, so both ask for the same.
-  Forward::desc forward() const {
-    constexpr auto direct = algorithm::convolution_direct;
-    constexpr auto training = prop_kind::forward_training;
-    return bias ? Forward::desc(training, direct, x, w, b, y, stride, dilation, begin, end)
-                : Forward::desc(training, direct, x, w, y, stride, dilation, begin, end);
-  }
-
-  BackwardData::desc backward_data() const {
-    return {algorithm::convolution_direct, x, w, y, stride, dilation, begin, end};
-  }
-
-  BackwardWeights::desc backward_weights() const {
-    constexpr auto direct = algorithm::convolution_direct;
-    return bias ? BackwardWeights::desc(direct, x, w, b, y, stride, dilation, begin, end)
-                : BackwardWeights::desc(direct, x, w, y, stride, dilation, begin, end);
-  }
-};
-
-Forward::primitive_desc hint(const Question& q, const dnnl::engine& engine) {
+Forward::primitive_desc hint(const ConvQuestion& q, const dnnl::engine& engine) {
   return {q.forward(), onednn::attributes(), engine};
 }
 
-bool named(const Description& md) { return onednn::format_of(md).has_value(); }
-
 // The weight as the graph has it, seen by oneDNN.
-Format weight_format(const Question& q, const Description& md) {
+Format weight_format(const ConvQuestion& q, const Description& md) {
   return q.size.groups == 1 ? *onednn::format_of(md) : Format{};
 }
 
 // Where the primitive finds its weight: the operand itself, or a copy that a first step makes.
-onednn::Place weight_input(onednn::Sequence& sequence, const Question& q, const Description& md) {
+onednn::Place weight_input(onednn::Sequence& sequence, const ConvQuestion& q,
+                           const Description& md) {
   auto plain = onednn::plain(q.weight_dims());
   if (q.size.groups == 1 || md == plain) return onednn::input(1);
   auto copy = sequence.workspace(md);
@@ -87,13 +38,14 @@ onednn::Place weight_input(onednn::Sequence& sequence, const Question& q, const 
 }
 
 std::optional<Offer> forward_offer(const Signature& s) {
-  Question q(conv_size(s.attrs, s.in[0], s.in[1], s.out[0]), s.in.size() > 2);
+  ConvQuestion q(conv_size(s.attrs, s.in[0], s.in[1], s.out[0]), s.in.size() > 2);
   onednn::Sequence sequence;
   auto desc = q.forward();
   auto pd = onednn::choose(
       [&] { return Forward::primitive_desc(desc, onednn::attributes(), sequence.engine()); },
       [](auto& p) {
-        return named(p.src_desc()) && named(p.weights_desc()) && named(p.dst_desc());
+        return onednn::has_format(p.src_desc()) && onednn::has_format(p.weights_desc()) &&
+               onednn::has_format(p.dst_desc());
       });
   if (!pd) return {};
   std::vector<onednn::Argument> arguments = {
@@ -111,7 +63,7 @@ std::optional<Offer> forward_offer(const Signature& s) {
 }
 
 std::optional<Offer> grad_weight_offer(const Signature& s) {
-  Question q(conv_size(s.attrs, s.in[0], s.out[0], s.in[1]), s.out.size() > 1);
+  ConvQuestion q(conv_size(s.attrs, s.in[0], s.out[0], s.in[1]), s.out.size() > 1);
   onednn::Sequence sequence;
   auto desc = q.backward_weights();
   auto forward = hint(q, sequence.engine());
@@ -121,7 +73,8 @@ std::optional<Offer> grad_weight_offer(const Signature& s) {
                                                forward);
       },
       [](auto& p) {
-        return named(p.src_desc()) && named(p.diff_weights_desc()) && named(p.diff_dst_desc());
+        return onednn::has_format(p.src_desc()) && onednn::has_format(p.diff_weights_desc()) &&
+               onednn::has_format(p.diff_dst_desc());
       });
   if (!pd) return {};
   auto md = pd->diff_weights_desc(), plain = onednn::plain(q.weight_dims());
@@ -148,7 +101,8 @@ std::optional<Offer> grad_weight_offer(const Signature& s) {
 }  // namespace
 
 std::optional<Offer> conv2d_grad_input_offer(const Signature& s) {
-  Question q(conv_size(s.attrs, s.out[0], s.in[1], s.in[0]), false);
+  if (auto flipped = flipped_offer(s)) return flipped;
+  ConvQuestion q(conv_size(s.attrs, s.out[0], s.in[1], s.in[0]), false);
   onednn::Sequence sequence;
   auto desc = q.backward_data();
   auto forward = hint(q, sequence.engine());
@@ -157,7 +111,8 @@ std::optional<Offer> conv2d_grad_input_offer(const Signature& s) {
         return BackwardData::primitive_desc(desc, onednn::attributes(), sequence.engine(), forward);
       },
       [](auto& p) {
-        return named(p.diff_src_desc()) && named(p.weights_desc()) && named(p.diff_dst_desc());
+        return onednn::has_format(p.diff_src_desc()) && onednn::has_format(p.weights_desc()) &&
+               onednn::has_format(p.diff_dst_desc());
       });
   if (!pd) return {};
   auto weight = weight_input(sequence, q, pd->weights_desc());

@@ -26,5 +26,6 @@ Description any(const Dims& dims, DType dtype = DType::f32);
 
 /// "" for plain; nothing when no tag describes it.
 std::optional<Format> format_of(const Description& md);
+inline bool has_format(const Description& md) { return format_of(md).has_value(); }
 
 }  // namespace braid::onednn
