@@ -5,8 +5,8 @@
   /usr/bin/python3 bench/unet_vs_torch.py [--rounds 9] [--steps 3] [--threads 1 2]
 
 The network is bench/unet.yaml: 1,942,459 parameters, 8 images of 1x96x96 (one for each replica), 11
-classes, SGD with momentum. Data is random and lies in memory. How rounds are taken and what the
-columns mean is said in train_vs_torch.py.
+classes, Adam. Data is random and lies in memory. How rounds are taken and what the columns mean is
+said in train_vs_torch.py.
 """
 
 import argparse
@@ -65,15 +65,15 @@ def peer(threads, layout):
     if layout == "channels_last":
         network = network.to(memory_format=torch.channels_last)
         x = x.to(memory_format=torch.channels_last)
-    sgd = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9)
+    adam = torch.optim.Adam(network.parameters(), lr=1e-3)
 
     def run(steps):
         start, cpu = time.perf_counter(), time.process_time()
         for _ in range(steps):
-            sgd.zero_grad()
+            adam.zero_grad()
             loss = torch.nn.functional.cross_entropy(network(x), y)
             loss.backward()
-            sgd.step()
+            adam.step()
             loss.item()
         return time.perf_counter() - start, time.process_time() - cpu
 
