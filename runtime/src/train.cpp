@@ -53,6 +53,7 @@ class Training {
                                   .batch = model_.batch.global,
                                   .shuffle = train_->shuffle(),
                                   .drop_last = model_.batch.drop_last,
+                                  .augment = true,
                                   .seed = model_.seed});
     auto& train = model_.train;
     if (options_.steps)

@@ -20,6 +20,10 @@ BatchPlan::BatchPlan(BatchOptions options) : options_(options) {
       .help("take a smaller batch, or `last: keep`");
 }
 
+std::optional<int64_t> BatchPlan::drawn_epoch(int64_t step) const {
+  return options_.augment ? std::optional(epoch_of(step)) : std::nullopt;
+}
+
 int64_t BatchPlan::largest_batch() const { return std::min(options_.batch, options_.samples); }
 
 // Fisher and Yates, each draw from the counter-based stream of (seed, epoch).

@@ -74,20 +74,43 @@ void store(std::vector<std::byte>& bytes, T value) {
   std::memcpy(bytes.data() + at, &value, sizeof(T));
 }
 
+Picture declared_picture(const InputDecl& input) {
+  const Shape& shape = input.type.shape;
+  return {.planes = shape.size() == 4 ? shape[1].value : 1,
+          .height = shape[shape.size() - 2].value,
+          .width = shape.back().value};
+}
+
+/// One part of a plane; where it is mirrored, columns run backwards.
+template <class T, class Stored, class Value>
+void copy_part(const Stored* plane, const Picture& from, const Placement& place, int64_t height,
+               int64_t width, T pad, Value value, T* out) {
+  for (int64_t y = 0; y < height; ++y) {
+    int64_t row = place.top + (place.upset ? height - 1 - y : y);
+    bool outside = row < 0 || row >= from.height;
+    for (int64_t x = 0; x < width; ++x) {
+      int64_t column = place.left + (place.mirror ? width - 1 - x : x);
+      bool padded = outside || column < 0 || column >= from.width;
+      *out++ = padded ? pad : value(plane[row * from.width + column]);
+    }
+  }
+}
+
 class Converter {
  public:
-  Converter(Array raw, const InputDecl& input, const Affine& affine, std::string file,
-            const Mark& mark)
-      : raw_(std::move(raw)), input_(input), affine_(affine), mark_(mark) {
+  Converter(Array raw, const InputDecl& input, const FillSpec& fill, const AugmentSpec& augment,
+            std::string file)
+      : raw_(std::move(raw)), input_(input), fill_(fill), augment_(augment) {
     column_.dtype = input.type.dtype;
     column_.file = std::move(file);
   }
 
   Column convert() {
     check_sizes();
+    if (is_picture(input_)) make_pad();
     if (raw_.dtype == DType::u8 && column_.dtype != DType::u8) {
       make_table();
-    } else if (raw_.dtype == column_.dtype && affine_.identity()) {
+    } else if (raw_.dtype == column_.dtype && identity()) {
       column_.stored = std::move(raw_.bytes);
     } else {
       convert_values();
@@ -99,7 +122,7 @@ class Converter {
   [[noreturn]] void refuse(std::string code, const std::string& why) const {
     throw Error(Fault::data, std::move(code),
                 fmt::format("'{}' cannot fill input '{}': {}", column_.file, input_.name, why),
-                mark_);
+                fill_.path_mark);
   }
 
   void check_sizes() {
@@ -112,6 +135,8 @@ class Converter {
     column_.samples = raw_.dims[0];
     if (column_.samples == 0) refuse("E0343", "it has no samples");
     column_.elements = raw_.elements() / column_.samples;
+    if (is_picture(input_)) column_.picture = declared_picture(input_);
+    if (is_picture(input_) && augment_.crop && take_stored_picture()) return;
     if (column_.elements == input_.type.elements(1)) return;
     std::vector<int64_t> sample(raw_.dims.begin() + 1, raw_.dims.end());
     refuse("E0341", fmt::format("its samples are [{}], {} values, but {} has {} per sample",
@@ -119,12 +144,51 @@ class Converter {
                                 input_.type.elements(1)));
   }
 
+  /// Whether the pictures of the file have sizes of their own; then they hold the crop.
+  bool take_stored_picture() {
+    Picture& picture = column_.picture;
+    const std::vector<int64_t>& dims = raw_.dims;
+    if (dims.size() < 3) return false;
+    int64_t height = dims[dims.size() - 2], width = dims.back();
+    if (height * width == 0 || column_.elements != picture.planes * height * width) return false;
+    picture.height = height, picture.width = width;
+    const auto& [rows, columns] = *augment_.crop;
+    if (height + 2 * augment_.padding >= rows && width + 2 * augment_.padding >= columns) {
+      return true;
+    }
+    refuse("E0365",
+           fmt::format("its samples are {}x{} with {} of padding, too small for a crop of {}x{}",
+                       height, width, augment_.padding, rows, columns));
+  }
+
+  const Affine& affine(int64_t plane) const {
+    return fill_.channels.empty() ? fill_.affine : fill_.channels[size_t(plane)];
+  }
+  bool identity() const { return fill_.affine.identity() && fill_.channels.empty(); }
+
+  template <class T, class From>
+  static std::optional<T> scaled(From x, const Affine& affine) {
+    return affine.identity() ? fit<T>(x) : fit<T>(affine(static_cast<double>(x)));
+  }
+
   template <class T, class From>
   T value(From x, int64_t element) const {
-    std::optional<T> result =
-        affine_.identity() ? fit<T>(x) : fit<T>(affine_(static_cast<double>(x)));
+    int64_t in_plane = fill_.channels.empty() ? 1 : column_.elements / column_.picture.planes;
+    int64_t plane = fill_.channels.empty() ? 0 : element % column_.elements / in_plane;
+    std::optional<T> result = scaled<T>(x, affine(plane));
     if (!result) refuse_value(x, element);
     return *result;
+  }
+
+  void make_pad() {
+    with_type(column_.dtype, [&](auto type) {
+      using T = typename decltype(type)::type;
+      for (int64_t plane = 0; plane < column_.picture.planes; ++plane) {
+        std::optional<T> pad = scaled<T>(fill_.pad, affine(plane));
+        if (!pad) refuse("E0344", fmt::format("its `pad` is no {}", to_string(column_.dtype)));
+        store(column_.pad, *pad);
+      }
+    });
   }
 
   [[noreturn]] void refuse_value(auto x, int64_t element) const {
@@ -136,9 +200,10 @@ class Converter {
   void make_table() {
     with_type(column_.dtype, [&](auto type) {
       using T = typename decltype(type)::type;
-      for (int code = 0; code < 256; ++code) {
-        uint8_t byte = uint8_t(code);
-        std::optional<T> entry = affine_.identity() ? fit<T>(byte) : fit<T>(affine_(byte));
+      size_t tables = std::max<size_t>(fill_.channels.size(), 1);
+      for (size_t code = 0; code < 256 * tables; ++code) {
+        uint8_t byte = uint8_t(code % 256);
+        std::optional<T> entry = scaled<T>(byte, affine(int64_t(code / 256)));
         if (!entry) refuse_byte(byte);
         store(column_.table, entry.value_or(T()));
       }
@@ -165,8 +230,8 @@ class Converter {
 
   Array raw_;
   const InputDecl& input_;
-  const Affine& affine_;
-  const Mark& mark_;
+  const FillSpec& fill_;
+  const AugmentSpec& augment_;
   Column column_;
 };
 
@@ -191,18 +256,52 @@ void Column::fill(std::span<const int64_t> picked, std::byte* out) const {
   }
   with_type(dtype, [&](auto type) {
     using T = typename decltype(type)::type;
-    const T* values = reinterpret_cast<const T*>(table.data());
+    size_t tables = table.size() / (256 * sizeof(T)), part = n / tables;
     T* to = reinterpret_cast<T*>(out);
     for (int64_t sample : picked) {
       const std::byte* from = stored.data() + size_t(sample) * n;
-      for (size_t i = 0; i < n; ++i) *to++ = values[static_cast<uint8_t>(from[i])];
+      for (size_t t = 0; t < tables; ++t) {
+        const T* values = reinterpret_cast<const T*>(table.data()) + 256 * t;
+        for (size_t i = 0; i < part; ++i) *to++ = values[static_cast<uint8_t>(*from++)];
+      }
     }
   });
 }
 
-Column make_column(Array raw, const InputDecl& input, const Affine& affine, std::string file,
-                   const Mark& mark) {
-  return Converter(std::move(raw), input, affine, std::move(file), mark).convert();
+void Column::fill_part(int64_t sample, const Placement& place, int64_t height, int64_t width,
+                       std::byte* out) const {
+  with_type(dtype, [&](auto type) {
+    using T = typename decltype(type)::type;
+    int64_t in_plane = picture.height * picture.width;
+    size_t tables = table.size() / (256 * sizeof(T));
+    T* to = reinterpret_cast<T*>(out);
+    for (int64_t p = 0; p < picture.planes; ++p, to += height * width) {
+      int64_t begin = sample * elements + p * in_plane;
+      T around = reinterpret_cast<const T*>(pad.data())[p];
+      if (table.empty()) {
+        const T* from = reinterpret_cast<const T*>(stored.data()) + begin;
+        copy_part(
+            from, picture, place, height, width, around, [](T x) { return x; }, to);
+      } else {
+        const T* values = reinterpret_cast<const T*>(table.data()) + (tables > 1 ? 256 * p : 0);
+        auto look_up = [&](std::byte x) { return values[static_cast<uint8_t>(x)]; };
+        copy_part(stored.data() + begin, picture, place, height, width, around, look_up, to);
+      }
+    }
+  });
+}
+
+Column make_column(Array raw, const InputDecl& input, const FillSpec& fill,
+                   const AugmentSpec& augment, std::string file) {
+  return Converter(std::move(raw), input, fill, augment, std::move(file)).convert();
+}
+
+void make_picture(Column& column, const InputDecl& input, const FillSpec& fill) {
+  column.picture = declared_picture(input);
+  with_type(column.dtype, [&](auto type) {
+    auto pad = fit<typename decltype(type)::type>(fill.affine(fill.pad));
+    for (int64_t p = 0; p < column.picture.planes; ++p) store(column.pad, pad.value_or(0));
+  });
 }
 
 bool append(Column& column, double value) {

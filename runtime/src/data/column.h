@@ -13,24 +13,40 @@
 
 namespace braid {
 
+/// The sizes of a stored picture; planes 0 = not a picture.
+struct Picture {
+  int64_t planes = 0, height = 0, width = 0;
+};
+
 /// Bytes stay bytes (a data set of images takes a quarter of its f32 form) and become values by a
 /// table of 256 entries when a batch is filled; everything else is converted once, when it is read.
 struct Column {
   DType dtype = DType::f32;
-  int64_t elements = 0;  ///< of one sample
+  int64_t elements = 0;  ///< of one stored sample
   int64_t samples = 0;
   std::vector<std::byte> stored = {};
-  std::vector<std::byte> table = {};  ///< 256 values of `dtype`; empty = `stored` holds values
+  /// 256 values of `dtype`, or as many for each plane; empty = `stored` holds values.
+  std::vector<std::byte> table = {};
   std::string file = {};
+  Picture picture = {};
+  std::vector<std::byte> pad = {};  ///< of `dtype`: what lies around each plane
 
+  /// Samples as they are stored.
   void fill(std::span<const int64_t> picked, std::byte* out) const;
+  /// One part of one picture, [planes, height, width].
+  void fill_part(int64_t sample, const Placement& place, int64_t height, int64_t width,
+                 std::byte* out) const;
 };
 
-/// The samples of `raw`, whose first size is their number, as `type` wants them. Throws
-/// Error(Fault::data): E0341 when a sample has another number of elements, E0343 when there are
-/// none, E0344 when a value does not fit the dtype. `file` and `mark` are for messages.
-Column make_column(Array raw, const InputDecl& input, const Affine& affine, std::string file,
-                   const Mark& mark);
+/// The samples of `raw`, whose first size is their number, as the input wants them: of its size, or
+/// with a crop pictures of any size that the crop can be cut from. Throws Error(Fault::data): E0341
+/// when a sample has another number of elements, E0343 when there are none, E0344 when a value does
+/// not fit the dtype, E0365 when the crop does not fit. `file` is for messages.
+Column make_column(Array raw, const InputDecl& input, const FillSpec& fill,
+                   const AugmentSpec& augment, std::string file);
+
+/// Makes the column of a picture input one of pictures of the declared size.
+void make_picture(Column& column, const InputDecl& input, const FillSpec& fill);
 
 /// One number that was read from text into the form of the column; false when it does not fit.
 bool append(Column& column, double value);

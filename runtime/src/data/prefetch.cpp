@@ -97,7 +97,9 @@ struct Prefetcher::Impl {
     batch.step = step;
     plan.batch(step, batch.samples);
     for (size_t i = 0; i < source.inputs(); ++i) {
-      if (source.fills(i)) source.fill(batch.samples, i, batch.inputs[i].data());
+      if (source.fills(i)) {
+        source.fill(batch.samples, i, batch.inputs[i].data(), plan.drawn_epoch(step));
+      }
     }
   }
 };

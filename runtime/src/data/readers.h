@@ -24,4 +24,11 @@ Array read_npy_samples(const std::string& path, const Mark& mark);
 std::vector<Column> read_csv(const std::string& path, const SourceSpec& spec,
                              std::span<const InputDecl> inputs);
 
+/// The bytes of the pictures, [samples, (channels,) height, width], one array per fill that is not
+/// drawn; sample i of all arrays is of files with the same name. Throws Error(Fault::data): E0362
+/// for a file without partner, E0363 for another size, E0364 for a kind of image that does not fit
+/// the input, beside those of ImageFile.
+std::vector<Array> read_images(const SourceSpec& spec, std::span<const InputDecl> inputs,
+                               const std::string& folder);
+
 }  // namespace braid

@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <array>
 #include <filesystem>
+#include <optional>
 #include <utility>
 #include <variant>
 
@@ -54,6 +56,8 @@ struct DataSource::Impl {
   std::vector<std::string> names;
   int64_t samples = 0;
   bool shuffle = false;
+  AugmentSpec augment = {};
+  uint64_t seed = 0;
 
   Impl(std::span<const InputDecl> inputs) : fillers(inputs.size()) {
     for (const InputDecl& input : inputs) names.push_back(input.name);
@@ -68,13 +72,50 @@ struct DataSource::Impl {
     }
     if (samples == 0) first_file_ = column.file;
     samples = column.samples;
+    if (augment.any() && column.picture.planes > 0) check_picture(column, mark);
     fillers[input] = std::move(column);
   }
 
   const Column* column(size_t input) const { return std::get_if<Column>(&fillers[input]); }
 
+  /// Of a sample as it is delivered.
+  int64_t elements(const Column& column) const {
+    if (!augment.crop || column.picture.planes == 0) return column.elements;
+    return column.picture.planes * (*augment.crop)[0] * (*augment.crop)[1];
+  }
+
+  /// Pictures with their crops and flips: those of the epoch, else the middle.
+  void fill(const Column& column, std::span<const int64_t> picked, std::optional<int64_t> epoch,
+            std::byte* out) const {
+    const Picture& stored = column.picture;
+    bool as_stored = !augment.any() || stored.planes == 0 || (!epoch && !augment.crop);
+    if (as_stored) return column.fill(picked, out);
+    auto [height, width] = augment.crop.value_or(std::array{stored.height, stored.width});
+    uint64_t key = random_key(seed, uint64_t(epoch.value_or(0)), hash_text("augment"));
+    for (int64_t sample : picked) {
+      Placement place = epoch ? drawn(augment, stored.height, stored.width, key, sample)
+                              : middle(augment, stored.height, stored.width);
+      column.fill_part(sample, place, height, width, out);
+      out += elements(column) * int64_t(size_of(column.dtype));
+    }
+  }
+
  private:
-  std::string first_file_;
+  // One crop is for all pictures of a sample.
+  void check_picture(const Column& column, const Mark& mark) {
+    const Picture& one = column.picture;
+    if (first_picture_.planes == 0) first_picture_ = one, picture_file_ = column.file;
+    if (one.height == first_picture_.height && one.width == first_picture_.width) return;
+    throw Error(Fault::data, "E0363",
+                fmt::format("'{}' has pictures of {}x{}, but '{}' of {}x{}: they cannot be cut "
+                            "alike",
+                            column.file, one.height, one.width, picture_file_,
+                            first_picture_.height, first_picture_.width),
+                mark);
+  }
+
+  std::string first_file_, picture_file_;
+  Picture first_picture_;
 };
 
 namespace {
@@ -88,6 +129,9 @@ class Opener {
   std::shared_ptr<const DataSource::Impl> open() {
     auto impl = std::make_shared<DataSource::Impl>(inputs_);
     impl->shuffle = spec_.shuffle;
+    impl->augment = spec_.augment;
+    impl->seed = seed_;
+    if (spec_.kind == SourceKind::images) images_ = read_images(spec_, inputs_, folder_);
     if (spec_.kind == SourceKind::csv) columns_ = read_csv(path(spec_.path), spec_, inputs_);
     for (const FillSpec& fill : spec_.fills) {
       if (fill.law) {
@@ -109,11 +153,20 @@ class Opener {
   }
 
   Column column(const FillSpec& fill) {
-    if (spec_.kind == SourceKind::csv) return std::move(columns_[next_column_++]);
+    const InputDecl& input = inputs_[fill.input];
+    if (spec_.kind == SourceKind::csv) {
+      Column column = std::move(columns_[next_column_++]);
+      if (is_picture(input)) make_picture(column, input, fill);
+      return column;
+    }
     std::string file = path(fill.path);
-    Array raw = spec_.kind == SourceKind::idx ? read_idx(file, fill.path_mark)
-                                              : read_npy_samples(file, fill.path_mark);
-    return make_column(std::move(raw), inputs_[fill.input], fill.affine, file, fill.path_mark);
+    return make_column(raw(fill, file), input, fill, spec_.augment, file);
+  }
+
+  Array raw(const FillSpec& fill, const std::string& file) {
+    if (spec_.kind == SourceKind::images) return std::move(images_[next_image_++]);
+    return spec_.kind == SourceKind::idx ? read_idx(file, fill.path_mark)
+                                         : read_npy_samples(file, fill.path_mark);
   }
 
   const SourceSpec& spec_;
@@ -121,7 +174,8 @@ class Opener {
   const std::string& folder_;
   uint64_t seed_;
   std::vector<Column> columns_;
-  size_t next_column_ = 0;
+  std::vector<Array> images_;
+  size_t next_column_ = 0, next_image_ = 0;
 };
 
 }  // namespace
@@ -152,7 +206,7 @@ DataSource DataSource::of(const std::map<std::string, Array>& arrays,
                   fmt::format("no input is named '{}'{}", name, did_you_mean(name, impl->names)));
     }
     size_t input = size_t(at - impl->names.begin());
-    impl->add(input, make_column(array, inputs[input], {}, name, {}), {});
+    impl->add(input, make_column(array, inputs[input], {}, {}, name), {});
   }
   if (impl->samples == 0) throw Error(Fault::usage, "E0343", "a data source without arrays");
   return DataSource(std::move(impl));
@@ -168,16 +222,19 @@ bool DataSource::fills(size_t input) const {
 
 int64_t DataSource::bytes_per_sample(size_t input) const {
   if (const Column* column = impl_->column(input)) {
-    return column->elements * int64_t(size_of(column->dtype));
+    return impl_->elements(*column) * int64_t(size_of(column->dtype));
   }
   const Drawn* drawn = std::get_if<Drawn>(&impl_->fillers[input]);
   return drawn ? drawn->elements * int64_t(size_of(drawn->dtype)) : 0;
 }
 
-void DataSource::fill(std::span<const int64_t> samples, size_t input, void* out) const {
+void DataSource::fill(std::span<const int64_t> samples, size_t input, void* out,
+                      std::optional<int64_t> epoch) const {
   for (int64_t sample : samples) ensure(sample >= 0 && sample < size(), "a sample out of range");
   auto* bytes = static_cast<std::byte*>(out);
-  if (const Column* column = impl_->column(input)) return column->fill(samples, bytes);
+  if (const Column* column = impl_->column(input)) {
+    return impl_->fill(*column, samples, epoch, bytes);
+  }
   const Drawn* drawn = std::get_if<Drawn>(&impl_->fillers[input]);
   ensure(drawn, "an input that its data source does not fill");
   drawn->fill(samples, bytes);

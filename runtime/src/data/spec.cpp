@@ -16,11 +16,17 @@ namespace braid {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, SourceKind>, 3> kinds = {
-    {{"Idx", SourceKind::idx}, {"Csv", SourceKind::csv}, {"Npy", SourceKind::npy}}};
+constexpr std::array<std::pair<std::string_view, SourceKind>, 4> kinds = {
+    {{"Idx", SourceKind::idx},
+     {"Csv", SourceKind::csv},
+     {"Npy", SourceKind::npy},
+     {"Images", SourceKind::images}}};
 
 // As many columns as anybody's table has, and few enough to be listed.
 constexpr int64_t column_limit = 1'000'000;
+
+// Of crops and paddings, in pixels: sums of a few of them are far from any overflow.
+constexpr int64_t largest_side = int64_t{1} << 20;
 
 bool parse_column(std::string_view text, int64_t& out) {
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
@@ -66,6 +72,7 @@ class Reader {
     for (size_t i = 0; i < inputs_.size(); ++i) {
       if (const Attr* value = keys.get(inputs_[i].name)) read_fill(i, *value, keys);
     }
+    if (const Attr* augment = keys.get("augment")) read_augment(*augment, keys);
     keys.finish();
     check_something_is_read();
     return std::move(spec_);
@@ -103,11 +110,14 @@ class Reader {
       read_law(keys, fill);
     } else if (spec_.kind == SourceKind::csv) {
       read_columns(keys, fill);
+    } else if (spec_.kind == SourceKind::images) {
+      read_place(keys, fill, decl);
     } else {
       fill.path = keys.text("path", true);
       if (const Attr* path = find(value.as_dict(), "path")) fill.path_mark = path->mark;
     }
     read_affine(keys, fill, decl);
+    if (!fill.law && is_picture(decl)) read_pad(keys, fill, decl);
     keys.finish();
     check_input(decl, fill);
     spec_.fills.push_back(std::move(fill));
@@ -139,15 +149,140 @@ class Reader {
     }
   }
 
+  void read_place(Keys& keys, FillSpec& fill, const InputDecl& decl) {
+    fill.listed = keys.has("list");
+    const char* key = fill.listed ? "list" : "folder";
+    if (fill.listed && keys.has("folder")) {
+      keys.wrong(*keys.get("list"), "list", "left out beside 'folder'");
+    }
+    fill.path = keys.text(key, true);
+    if (const Attr* path = keys.get(key)) fill.path_mark = path->mark;
+    bool filled = is_picture(decl) && (decl.type.rank() == 3 || decl.type.shape[1].value <= 4);
+    if (filled) return;
+    found_.error("E0333", fill.mark,
+                 fmt::format("{}: input '{}' is {}; images fill [N, channels, height, width], "
+                             "gray ones [N, height, width] as well",
+                             what(), decl.name, to_string(decl.type)));
+  }
+
+  /// A number for all, or a list with one for each channel.
+  std::vector<double> read_channels(Keys& keys, const std::string& key, Keys::NumberRule rule,
+                                    const InputDecl& decl) {
+    const Attr* value = keys.get(key);
+    bool per_channel = spec_.kind != SourceKind::csv && is_picture(decl) && decl.type.rank() == 4;
+    if (!value || !per_channel || !value->is<Attr::List>()) return {keys.number(key, rule)};
+    int64_t channels = decl.type.shape[1].value;
+    std::vector<double> numbers;
+    for (const Attr& item : value->as_list()) {
+      bool good = item.is_number() && (rule.zero || item.as_double() != 0);
+      if (good) numbers.push_back(item.as_double());
+    }
+    if (numbers.size() == value->as_list().size() && int64_t(numbers.size()) == channels) {
+      return numbers;
+    }
+    keys.wrong(*value, key,
+               fmt::format("a number{}, or a list of {}, one for each channel",
+                           rule.zero ? "" : " other than 0", channels));
+    return {rule.otherwise};
+  }
+
   void read_affine(Keys& keys, FillSpec& fill, const InputDecl& decl) {
-    fill.affine.scale = keys.number("scale", {.otherwise = 1});
-    fill.affine.mean = keys.number("mean", {.otherwise = 0});
-    fill.affine.std = keys.number("std", {.otherwise = 1, .zero = false});
+    std::vector<double> scale = read_channels(keys, "scale", {.otherwise = 1}, decl);
+    std::vector<double> mean = read_channels(keys, "mean", {.otherwise = 0}, decl);
+    std::vector<double> std = read_channels(keys, "std", {.otherwise = 1, .zero = false}, decl);
+    auto at = [](const std::vector<double>& numbers, size_t i) {
+      return numbers[numbers.size() > 1 ? i : 0];
+    };
+    size_t channels = std::max({scale.size(), mean.size(), std.size()});
+    fill.affine = {scale[0], mean[0], std[0]};
+    for (size_t i = 0; channels > 1 && i < channels; ++i) {
+      fill.channels.push_back({at(scale, i), at(mean, i), at(std, i)});
+    }
     bool floating = decl.type.dtype == DType::f32 || decl.type.dtype == DType::f64;
-    if (floating || (fill.affine.identity() && !fill.law)) return;
+    bool as_it_is = fill.affine.identity() && fill.channels.empty() && !fill.law;
+    if (floating || as_it_is) return;
     found_.error("E0333", fill.mark,
                  fmt::format("{}: input '{}' is {}, and only f32 and f64 can be scaled or drawn",
                              what(), decl.name, to_string(decl.type.dtype)));
+  }
+
+  void read_pad(Keys& keys, FillSpec& fill, const InputDecl& decl) {
+    fill.pad = keys.number("pad", {.otherwise = 0});
+    bool whole = fill.pad == double(int64_t(std::clamp(fill.pad, -1e9, 1e9)));
+    if (is_floating(decl.type.dtype) || whole) return;
+    keys.wrong(*keys.get("pad"), "pad", "a whole number");
+  }
+
+  void read_augment(const Attr& value, Keys& outer) {
+    if (!value.is<Dict>()) return outer.wrong(value, "augment", "a dictionary with crop or flip");
+    AugmentSpec& augment = spec_.augment;
+    augment.mark = value.mark;
+    Keys keys(value.as_dict(), value.mark, what() + ", augment", found_);
+    if (const Attr* crop = keys.get("crop")) read_crop(*crop, keys);
+    augment.padding = keys.integer("padding", {.least = 0});
+    if (augment.padding > largest_side || (augment.padding > 0 && !keys.has("crop"))) {
+      keys.wrong(*keys.get("padding"), "padding",
+                 fmt::format("at most {}, and beside 'crop'", largest_side));
+    }
+    if (const Attr* flip = keys.get("flip")) read_flip(*flip, keys);
+    if (!keys.has("crop") && !keys.has("flip")) {
+      found_.error("E0332", value.mark, what() + ", augment: neither 'crop' nor 'flip' is given");
+    }
+    keys.finish();
+    check_pictures();
+  }
+
+  void read_crop(const Attr& value, Keys& keys) {
+    bool good = value.is<Attr::List>() && value.as_list().size() == 2;
+    std::array<int64_t, 2> sides = {};
+    for (size_t i = 0; good && i < 2; ++i) {
+      const Attr& side = value.as_list()[i];
+      good = side.is<int64_t>() && side.as_int() > 0 && side.as_int() <= largest_side;
+      if (good) sides[i] = side.as_int();
+    }
+    if (!good) return keys.wrong(value, "crop", "[height, width]");
+    spec_.augment.crop = sides;
+  }
+
+  void read_flip(const Attr& value, Keys& keys) {
+    std::string flip = value.is<std::string>() ? value.as_text() : "";
+    spec_.augment.mirror = flip == "horizontal" || flip == "both";
+    spec_.augment.upset = flip == "vertical" || flip == "both";
+    if (spec_.augment.mirror || spec_.augment.upset) return;
+    keys.wrong(value, "flip", "horizontal, vertical or both");
+  }
+
+  /// The same part is cut out of every picture of a sample, so that all have one size.
+  void check_pictures() {
+    const InputDecl* first = nullptr;
+    for (const FillSpec& fill : spec_.fills) {
+      const InputDecl& decl = inputs_[fill.input];
+      if (fill.law || !is_picture(decl)) continue;
+      if (!first) first = &decl;
+      check_picture(decl, *first);
+    }
+    if (first || found_.has_errors()) return;
+    found_.error("E0333", spec_.augment.mark,
+                 what() +
+                     ": no input that is read is a picture, [N, H, W] or [N, C, H, W], so "
+                     "there is nothing to augment");
+  }
+
+  void check_picture(const InputDecl& decl, const InputDecl& first) {
+    auto height = [](const InputDecl& d) { return d.type.shape[d.type.rank() - 2].value; };
+    auto width = [](const InputDecl& d) { return d.type.shape.back().value; };
+    const auto& crop = spec_.augment.crop;
+    if (crop && ((*crop)[0] != height(decl) || (*crop)[1] != width(decl))) {
+      found_.error("E0333", spec_.augment.mark,
+                   fmt::format("{}: 'crop' makes [{}, {}], but input '{}' is {}", what(),
+                               (*crop)[0], (*crop)[1], decl.name, to_string(decl.type)));
+    } else if (height(decl) != height(first) || width(decl) != width(first)) {
+      found_.error(
+          "E0333", spec_.augment.mark,
+          fmt::format("{}: input '{}' is {} and input '{}' is {}, but one flip is for "
+                      "all pictures of a sample",
+                      what(), decl.name, to_string(decl.type), first.name, to_string(first.type)));
+    }
   }
 
   void check_input(const InputDecl& decl, const FillSpec& fill) {
@@ -183,6 +318,12 @@ class Reader {
 };
 
 }  // namespace
+
+bool is_picture(const InputDecl& input) {
+  const Shape& shape = input.type.shape;
+  if ((shape.size() != 3 && shape.size() != 4) || shape[0] != N) return false;
+  return std::none_of(shape.begin() + 1, shape.end(), [](const Dim& d) { return d.batched; });
+}
 
 std::vector<std::string> data_source_types() {
   std::vector<std::string> names;

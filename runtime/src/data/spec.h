@@ -9,6 +9,8 @@
 #include <braid/core/error.h>
 #include <braid/core/model.h>
 
+#include "data/augment.h"
+
 namespace braid {
 
 /// value = (x * scale - mean) / std
@@ -30,15 +32,18 @@ struct ColumnName {
 struct FillSpec {
   size_t input = 0;  ///< into the model's inputs
   Mark mark = {};
-  std::string path = {};  ///< Idx, Npy
+  std::string path = {};  ///< Idx, Npy; Images: a folder, or a list of files
   Mark path_mark = {};
+  bool listed = false;                   ///< Images
   std::vector<ColumnName> columns = {};  ///< Csv
   Mark columns_mark = {};
   Affine affine = {};
-  std::optional<Law> law = {};  ///< drawn instead of read
+  std::vector<Affine> channels = {};  ///< one for each; empty = `affine` for all
+  double pad = 0;                     ///< what lies around a picture, before `affine`
+  std::optional<Law> law = {};        ///< drawn instead of read
 };
 
-enum class SourceKind { idx, csv, npy };
+enum class SourceKind { idx, csv, npy, images };
 
 struct SourceSpec {
   SourceKind kind = SourceKind::idx;
@@ -49,7 +54,11 @@ struct SourceSpec {
   bool header = false;
   char delimiter = ',';
   std::vector<FillSpec> fills = {};
+  AugmentSpec augment = {};
 };
+
+/// Whether an input is a picture: [N, H, W] or [N, C, H, W]. Crops and flips are for these alone.
+bool is_picture(const InputDecl& input);
 
 /// Faults go to `found`; the result is of use only when there are none.
 SourceSpec read_spec(const TypedDict& declared, std::span<const InputDecl> inputs,

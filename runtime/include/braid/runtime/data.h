@@ -5,13 +5,15 @@
 //   Prefetcher prefetcher(train, plan, first_step, last_step);
 //   while (const Batch* batch = prefetcher.next()) use(batch->inputs[0]);
 //
-// Types: `Idx` (MNIST's format, plain or gz), `Csv`, `Npy`. Every key that is an input's name says
-// how that input is filled; value = (x * scale - mean) / std.
+// Types: `Idx` (MNIST's format, plain or gz), `Csv`, `Npy`, `Images` (PNG and JPEG in folders,
+// paired by file name). Every key that is an input's name says how that input is filled; value = (x
+// * scale - mean) / std. `augment` crops and flips all pictures of a sample alike.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -41,8 +43,11 @@ class DataSource {
   int64_t bytes_per_sample(size_t input) const;
   size_t inputs() const;
 
-  /// Writes the values of these samples, in the input's dtype, one after the other.
-  void fill(std::span<const int64_t> samples, size_t input, void* out) const;
+  /// Writes the values of these samples, in the input's dtype, one after the other. With an epoch,
+  /// crops and flips are drawn: a pure function of (seed, epoch, sample), the same for all inputs.
+  /// Without one nothing is random: crops come from the middle.
+  void fill(std::span<const int64_t> samples, size_t input, void* out,
+            std::optional<int64_t> epoch = {}) const;
 
   /// Throws Error(Fault::data, "E0346") naming file and sample when a value of this integer input
   /// is not in [0, classes), other than `ignored`: before training starts, not in the middle.
@@ -66,6 +71,7 @@ struct BatchOptions {
   int64_t batch = 1;    ///< of one step; the last of an epoch may be smaller
   bool shuffle = false;
   bool drop_last = false;
+  bool augment = false;  ///< crops and flips are drawn anew in each epoch: for training
   uint64_t seed = 0;
 };
 
@@ -79,6 +85,8 @@ class BatchPlan {
 
   int64_t steps_per_epoch() const { return steps_per_epoch_; }
   int64_t epoch_of(int64_t step) const { return step / steps_per_epoch_; }
+  /// What DataSource::fill is to be given for this step: the epoch, or nothing without `augment`.
+  std::optional<int64_t> drawn_epoch(int64_t step) const;
   int64_t largest_batch() const;
   std::vector<int64_t> batch(int64_t step);
   /// The same into `out`, whose memory is used again.
