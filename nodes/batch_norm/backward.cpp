@@ -1,5 +1,5 @@
 // The two passes of backward: per channel the sums of g and of g·(x - shift), and then
-// dx = g * scale + (x - shift) * slope + bias. Where ReLU is fused, g is 0 where y was not
+// dx = (g + (x - shift) * slope + bias) * scale. Where ReLU is fused, g is 0 where y was not
 // positive.
 #include "batch_norm/targets.h"
 #undef HWY_TARGET_INCLUDE
@@ -119,7 +119,8 @@ struct Backward {
   template <bool kRelu>
   HWY_INLINE Vec dx(Vec g, Vec x) const {
     Vec centered = f.centered(x);
-    return hn::MulAdd(f.passed<kRelu>(g, centered), f.scale, hn::MulAdd(centered, slope, bias));
+    return hn::Mul(hn::Add(f.passed<kRelu>(g, centered), hn::MulAdd(centered, slope, bias)),
+                   f.scale);
   }
 };
 

@@ -50,11 +50,11 @@ void backward_coefficients(const Statistics& s, const double* sums, const Affine
     auto [count, mean, variance] = statistics_of(s, channels, c);
     if (!(count > 0)) continue;
     double inv = inverse_deviation(rule, variance);
-    double scale = inv * (a.weight ? a.weight[c] : 1.0);
     bool flat = rule.clamp && variance <= rule.eps;  // the clamp cuts the path through variance
-    double slope = flat ? 0 : -scale * inv * sums[channels + c] / count;
+    // Without the scale, which would make it 1/variance: too small for f32 from values of 1e19 on.
+    double slope = flat ? 0 : -inv * sums[channels + c] / count;
     out.slope[c] = float(slope);
-    out.bias[c] = float(-scale * sums[c] / count + slope * (out.shift[c] - mean));
+    out.bias[c] = float(-sums[c] / count + slope * (out.shift[c] - mean));
   }
 }
 

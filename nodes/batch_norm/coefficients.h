@@ -1,7 +1,7 @@
 // The constants of one channel, worked out once in f64. With k = the mean rounded to f32,
 //
 //   y  = (x - k) * scale + offset
-//   dx = g * scale + (x - k) * slope + bias
+//   dx = (g + (x - k) * slope + bias) * scale
 //
 // x - k is exact near the mean, so that a mean much larger than the deviation costs no digits.
 #pragma once

@@ -131,6 +131,7 @@ TEST(SyncBnFaults, ValuesOf1e30) {
       EXPECT_LE(apart(got.y, want.y), 1e-5);
       EXPECT_LE(apart(got.dweight, want.dweight), 1e-5);
       EXPECT_LE(apart(got.dbias, want.dbias), 1e-5);
+      EXPECT_LE(apart(got.dx, want.dx), 1e-5);  // about 1e-30
     }
 }
 
