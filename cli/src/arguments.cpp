@@ -123,6 +123,7 @@ class Grammar {
     network(c);
     deployment(c);
     phase(c);
+    c.add_flag("--verbose", a_.verbose, "Every sync point, however many there are");
   }
 
   void phase(CLI::App& c) {

@@ -50,6 +50,7 @@ struct Arguments {
   std::string view = "network";
   std::string format = {};
   bool backward = false;
+  bool verbose = false;
 };
 
 /// Thrown when there is nothing more to do: the text is help, the version, or what was mistyped.

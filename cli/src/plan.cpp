@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <map>
+#include <set>
+
 #include "commands.h"
 #include "json.h"
 #include "network.h"
@@ -33,16 +36,42 @@ Json devices_json(const PlanSummary& s) {
   return out;
 }
 
+// The exchange that each sync point travels in, counted from 1.
+std::vector<int> exchange_numbers(const Plan& plan) {
+  std::vector<int> numbers;
+  std::map<int, int> of_node;
+  for (auto& sync : plan.syncs)
+    numbers.push_back(of_node.try_emplace(sync.node, int(of_node.size()) + 1).first->second);
+  return numbers;
+}
+
 Json syncs_json(const Plan& plan) {
   Json out = Json::array();
-  for (auto& sync : plan.syncs)
-    out.push_back({{"layer", plan.nodes[size_t(sync.node)].label},
+  auto numbers = exchange_numbers(plan);
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    auto& sync = plan.syncs[i];
+    out.push_back({{"exchange", numbers[i]},
+                   {"layer", sync.layer},
+                   {"variable", sync.variable},
+                   {"operation", sync.op},
                    {"merge", sync.merge},
                    {"group", sync.group},
                    {"bytes", sync.bytes},
                    {"participants", sync.participants},
                    {"pass", sync.backward ? "backward" : "forward"}});
+  }
   return out;
+}
+
+Json totals_json(const PlanSummary& s) {
+  return {{"forward",
+           {{"points", s.syncs_forward},
+            {"exchanges", s.exchanges_forward},
+            {"bytes", s.sync_bytes_forward}}},
+          {"backward",
+           {{"points", s.syncs_backward},
+            {"exchanges", s.exchanges_backward},
+            {"bytes", s.sync_bytes_backward}}}};
 }
 
 Json callbacks_json(const Plan& plan) {
@@ -78,7 +107,9 @@ Json as_json(const Model& model, const Plan& plan, const PlanSummary& s) {
           {"merges", s.merges},
           {"transfers", s.transfers},
           {"transfer_bytes", s.transfer_bytes},
-          {"exchanges", s.exchanges},
+          {"exchanges", s.exchanges()},
+          {"device_exchanges", s.device_exchanges},
+          {"synchronization", totals_json(s)},
           {"devices", devices_json(s)},
           {"kernels", kernels},
           {"gemm", s.gemm},
@@ -120,20 +151,72 @@ std::string device_table(const PlanSummary& s) {
   return table.text();
 }
 
-std::string sync_table(const Plan& plan, const PlanSummary& s) {
-  if (plan.syncs.empty()) return "no synchronization\n";
-  Table table({"synchronized", "merge", "bytes", "participants", "over", "pass"}, "llrrll");
-  for (auto& sync : plan.syncs)
-    table.row({plan.nodes[size_t(sync.node)].label, sync.merge, grouped(sync.bytes),
-               std::to_string(sync.participants), group_text(sync.group),
+std::string full_sync_table(const Plan& plan, const std::vector<int>& numbers) {
+  Table table({"exchange", "synchronized", "made by", "merge", "bytes", "replicas", "over", "pass"},
+              "rlllrrll");
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    auto& sync = plan.syncs[i];
+    table.row({std::to_string(numbers[i]),
+               sync.layer + (sync.variable.empty() ? "" : "." + sync.variable), sync.op, sync.merge,
+               grouped(sync.bytes), std::to_string(sync.participants), group_text(sync.group),
                sync.backward ? "backward" : "forward"});
-  return table.text() +
+  }
+  return table.text();
+}
+
+// 3 5 6 7 -> "3, 5..7"
+std::string ranges_text(const std::set<int>& numbers) {
+  std::string out;
+  for (auto at = numbers.begin(); at != numbers.end();) {
+    int first = *at, last = first;
+    while (++at != numbers.end() && *at == last + 1) last = *at;
+    out += (out.empty() ? "" : ", ") + std::to_string(first);
+    if (last > first) out += ".." + std::to_string(last);
+  }
+  return out;
+}
+
+std::string layer_sync_table(const Plan& plan, const std::vector<int>& numbers) {
+  struct Row {
+    int forward = 0, backward = 0, replicas = 0;
+    int64_t bytes_forward = 0, bytes_backward = 0;
+    std::set<int> exchanges = {};
+  };
+  std::map<std::string, Row> rows;
+  std::vector<std::string> layers;  // in the order of the network
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    auto& sync = plan.syncs[i];
+    auto [entry, fresh] = rows.try_emplace(sync.layer);
+    if (fresh) layers.push_back(sync.layer);
+    Row& row = entry->second;
+    ++(sync.backward ? row.backward : row.forward);
+    (sync.backward ? row.bytes_backward : row.bytes_forward) += sync.bytes;
+    row.replicas = std::max(row.replicas, sync.participants);
+    row.exchanges.insert(numbers[i]);
+  }
+  Table table({"synchronized", "forward", "bytes", "backward", "bytes", "replicas", "exchanges"},
+              "lrrrrrl");
+  for (auto& layer : layers) {
+    auto& row = rows.at(layer);
+    table.row({layer, std::to_string(row.forward), grouped(row.bytes_forward),
+               std::to_string(row.backward), grouped(row.bytes_backward),
+               std::to_string(row.replicas), ranges_text(row.exchanges)});
+  }
+  return table.text() + "(--verbose lists every sync point)\n";
+}
+
+std::string sync_table(const Plan& plan, const PlanSummary& s, bool verbose) {
+  constexpr size_t few = 40;
+  if (plan.syncs.empty()) return "no synchronization\n";
+  auto numbers = exchange_numbers(plan);
+  return (verbose || numbers.size() <= few ? full_sync_table(plan, numbers)
+                                           : layer_sync_table(plan, numbers)) +
          fmt::format(
-             "in all     {} forward ({}), {} backward ({}); {} of them are exchanges between "
-             "devices, {} in {} transfers\n",
+             "in all     {} forward ({}) + {} backward ({}) sync points a step, travelling in "
+             "{} + {} exchanges;\n           {} of these between devices, {} in {} transfers\n",
              s.syncs_forward, bytes_text(s.sync_bytes_forward), s.syncs_backward,
-             bytes_text(s.sync_bytes_backward), s.exchanges, bytes_text(s.transfer_bytes),
-             s.transfers);
+             bytes_text(s.sync_bytes_backward), s.exchanges_forward, s.exchanges_backward,
+             s.device_exchanges, bytes_text(s.transfer_bytes), s.transfers);
 }
 
 // In the order in which they are called within one replica.
@@ -169,8 +252,8 @@ int plan_command(const Arguments& a) {
   if (a.json)
     print(line(as_json(model, plan, s)));
   else
-    print(head(model, plan, s) + "\n" + device_table(s) + "\n" + sync_table(plan, s) + "\n" +
-          callback_table(plan) + kernel_table(s));
+    print(head(model, plan, s) + "\n" + device_table(s) + "\n" + sync_table(plan, s, a.verbose) +
+          "\n" + callback_table(plan) + kernel_table(s));
   return 0;
 }
 

@@ -40,25 +40,6 @@ void check_deployment(const Model& model, const CompileOptions& options, int rep
         .help("name at most one device for each replica, or raise `replicas`");
 }
 
-void describe_syncs(const Graph& graph, const Expanded& expanded, Plan& plan) {
-  for (size_t i = 0; i < graph.nodes.size(); ++i) {
-    auto& node = graph.nodes[i];
-    plan.nodes.push_back({node.op->name, node.label, {}, node.backward, node.op == &sync_op()});
-    if (node.call >= 0) plan.nodes.back().mark = graph.calls[size_t(node.call)].mark;
-    if (node.op->effect) {
-      auto& point = plan.hook_points[size_t(get_int(node.attrs, "hook"))];
-      point.node = int(i);
-      for (int v : node.in) point.types.push_back(graph.values[size_t(v)].type);
-    }
-    if (node.op != &sync_op()) continue;
-    auto& part = graph.values[size_t(node.in[0])];
-    int participants = 0;
-    for (int v : expanded.at[size_t(node.in[0])]) participants += v >= 0;
-    plan.syncs.push_back({int(i), part.layout.merge, graph.values[size_t(node.out[0])].layout.group,
-                          part.type.bytes(0), participants, node.backward});
-  }
-}
-
 bool answered(const std::vector<HookSpec>& hooks, const std::string& name) {
   return std::ranges::any_of(hooks, [&](auto& h) { return h.called == name; });
 }
@@ -105,25 +86,6 @@ const std::vector<std::string>& optional_passes() {
   return names;
 }
 
-std::string describe(const Plan& plan, const Step& step) {
-  if (step.node < 0) return step.kind == StepKind::gate ? "commit gate" : "step";
-  auto& node = plan.nodes[size_t(step.node)];
-  if (step.hook >= 0) {
-    auto& point = plan.hook_points[size_t(step.hook)];
-    auto& spec = plan.hooks[size_t(point.spec)];
-    std::string text = "hook " + std::string(to_string(spec.kind)) + " '" + spec.name + "'";
-    if (!point.layer.empty()) text += " of layer '" + point.layer + "'";
-    if (step.replica >= 0) text += ", replica " + std::to_string(step.replica);
-    return text;
-  }
-  std::string text = node.label + " (" + node.op + (node.backward ? ", backward)" : ")");
-  if (step.hi > step.lo)
-    return text + ", merge of replicas " + std::to_string(step.lo) + ".." +
-           std::to_string(step.hi - 1);
-  if (step.replica >= 0) text += ", replica " + std::to_string(step.replica);
-  return text;
-}
-
 Plan compile(const Model& model, const Registry& registry, const CompileOptions& options) {
   int replicas = options.replicas ? options.replicas : int(model.replicas);
   if (replicas < 1 || replicas > 4096)
@@ -156,6 +118,8 @@ Plan compile(const Model& model, const Registry& registry, const CompileOptions&
   clock.pass("fuse");
   synchronize(graph);
   clock.pass("synchronize");
+  if (!options.disabled.contains("bundle")) bundle(graph);
+  clock.pass("bundle");
   int64_t slice = (options.batch + replicas * graph.micros - 1) / (replicas * graph.micros);
   choose_formats(graph, registry, options, slice);
   clock.pass("formats");
@@ -179,6 +143,7 @@ Plan compile(const Model& model, const Registry& registry, const CompileOptions&
   plan.states = graph.states;
   plan.inputs = graph.inputs;
   describe_hooks(model, graph, options, plan);
+  describe_nodes(graph, plan);
   describe_syncs(graph, expanded, plan);
   plan.plan_hash = plan_hash(plan);
   check_sizes(plan, options);

@@ -20,7 +20,8 @@ class Formats {
     graph_.nodes.reserve(old.size() * 2);
     for (auto& node : old) {
       if (node.op == &sync_op()) {
-        value(node.out[0]).format = value(node.in[0]).format;
+        for (size_t i = 0; i < node.in.size(); ++i)
+          value(node.out[i]).format = value(node.in[i]).format;
       } else if (node.op->effect) {  // hooks see plain tensors
         for (int& v : node.in) v = in_format(v, {});
       } else {

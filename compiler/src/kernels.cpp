@@ -36,10 +36,10 @@ class Chooser {
   Signature question(const Node& node, const ExpandedNode& expanded) const {
     Signature s{.op = node.op->name, .attrs = node.attrs};
     if (expanded.merge()) {
-      auto& value = g_.values[size_t(node.out[0])];
       s.op = "merge_" + g_.values[size_t(node.in[0])].layout.merge;
-      s.in = {operand_of(value, 0), operand_of(value, 0)};
-      s.out = {operand_of(value, 0)};
+      for (int v : node.out) s.out.push_back(operand_of(g_.values[size_t(v)], 0));
+      s.in = s.out;
+      s.in.insert(s.in.end(), s.out.begin(), s.out.end());
       return s;
     }
     for (int v : node.in) s.in.push_back(operand_of(g_.values[size_t(v)], expanded.n));

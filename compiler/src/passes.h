@@ -21,6 +21,8 @@ void fuse(Graph& graph);
 /// Compares what a producer yields with what a consumer wants and inserts one sync node per value
 /// and group.
 void synchronize(Graph& graph);
+/// Syncs that are ready together share one node.
+void bundle(Graph& graph);
 /// Chooses memory formats through the graph and inserts reorders.
 void choose_formats(Graph& graph, const Registry& registry, const CompileOptions& options,
                     int64_t slice);
@@ -38,9 +40,12 @@ void window(const Graph& graph, const Expanded& expanded, const Plan& plan, Orde
 void weave(Plan& plan, Order& order);
 /// Offsets in the arenas.
 void lay_out(Plan& plan, const std::set<std::string>& disabled);
+/// Plan::nodes and Plan::syncs: names for users.
+void describe_nodes(const Graph& graph, Plan& plan);
+void describe_syncs(const Graph& graph, const Expanded& expanded, Plan& plan);
 uint64_t plan_hash(const Plan& plan);
 
-/// "sync", the one operation that exists only in the logical graph.
+/// "sync", the one operation that exists only in the logical graph: k partial values -> k copies.
 const OpDef& sync_op();
 
 }  // namespace braid

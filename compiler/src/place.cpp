@@ -1,6 +1,8 @@
 // Steps on devices. Replica r lives on device r * D / R; a merge lives with its left operand; what
-// is common runs on every device that needs it (the optimizer on all, so weights never travel).
-#include <array>
+// is common runs on every device that needs it (the optimizer on all, so weights never travel). The
+// values of a bundle travel together: one transfer takes what a merge needs from another device,
+// and one brings all that a merge made.
+#include <map>
 #include <unordered_map>
 
 #include "operands.h"
@@ -31,11 +33,14 @@ class Placement {
   int device_of(int replica) const { return int(int64_t(replica) * devices_ / p_.replicas); }
 
   void find_homes() {
-    std::vector<uint64_t> need(e_.values.size(), 0);
+    need_.assign(e_.values.size(), 0);
     homes_.assign(e_.nodes.size(), 0);
     for (auto& result : g_.results) {
       int common = e_.common[size_t(result.value)];
-      if (common >= 0) need[size_t(common)] |= 1;
+      if (common >= 0) need_[size_t(common)] |= 1;
+      auto& at = e_.at[size_t(result.value)];
+      for (size_t r = 0; common < 0 && r < at.size(); ++r)
+        if (at[r] >= 0) need_[size_t(at[r])] |= uint64_t{1} << device_of(int(r));
     }
     for (size_t i = e_.nodes.size(); i-- > 0;) {
       auto& node = e_.nodes[i];
@@ -49,9 +54,9 @@ class Placement {
       else if (!g_.nodes[size_t(node.logical)].op->writes.empty())
         where = devices_ == 64 ? ~uint64_t{0} : (uint64_t{1} << devices_) - 1;
       else
-        for (int v : e_.out(node)) where |= need[size_t(v)];
+        for (int v : e_.out(node)) where |= need_[size_t(v)];
       homes_[i] = where;
-      for (int v : e_.in(node)) need[size_t(v)] |= where;
+      for (int v : e_.in(node)) need_[size_t(v)] |= where;
     }
   }
 
@@ -82,17 +87,40 @@ class Placement {
     auto& ev = e_.values[size_t(value)];
     auto& v = g_.values[size_t(ev.logical)];
     if (v.state >= 0 || v.input >= 0) return new_slot(value, device);
+    auto& maker = e_.nodes[size_t(ev.node)];
+    if (maker.merge() && maker.outputs > 1)
+      fetch(e_.out(maker), device);
+    else
+      fetch(std::span(&value, 1), device);
+    ensure(slot(value, device) >= 0, "a value is used before it is made");
+    return slot(value, device);
+  }
+
+  int source_of(int value) {
     int from = 0;
     while (from < devices_ && slot(value, from) < 0) ++from;
-    ensure(from < devices_, "a value is used before it is made");
-    int source = slot(value, from), target = new_slot(value, device);
+    return from;
+  }
+
+  // Brings what of `values` the device needs and has not: one transfer for each device it lies on.
+  void fetch(std::span<const int> values, int device) {
+    std::map<int, std::vector<int>> from;
+    for (int value : values)
+      if (need_[size_t(value)] >> device & 1 && slot(value, device) < 0)
+        if (int source = source_of(value); source < devices_) from[source].push_back(value);
+    for (auto& [source, wanted] : from) transfer(wanted, source, device);
+  }
+
+  void transfer(std::span<const int> values, int source, int device) {
+    std::vector<int> in, out;
+    for (int value : values) in.push_back(slot(value, source));
+    for (int value : values) out.push_back(new_slot(value, device));
     Step step{.kind = StepKind::transfer, .device = device};
-    auto& node = e_.nodes[size_t(ev.node)];
+    auto& node = e_.nodes[size_t(e_.values[size_t(values[0])].node)];
     step.node = node.logical, step.lo = node.lo, step.hi = node.hi, step.replica = node.replica;
-    int id = add(step, std::array{source}, std::array{target});
-    order_.add(id, maker_[size_t(source)]);
-    maker_[size_t(target)] = id;
-    return target;
+    int id = add(step, in, out);
+    for (int s : in) order_.add(id, maker_[size_t(s)]);
+    for (int s : out) maker_[size_t(s)] = id;
   }
 
   int add(Step step, std::span<const int> in, std::span<const int> out) {
@@ -110,6 +138,7 @@ class Placement {
     auto& logical = g_.nodes[size_t(node.logical)];
     auto& writes = logical.op->writes;
     std::vector<int> in, out;
+    if (node.merge() && node.outputs > 1) fetch(e_.in(node), device);
     for (int v : e_.in(node)) in.push_back(find(v, device));
     for (int v : e_.out(node)) out.push_back(new_slot(v, device));
     int hook = logical.op->effect ? int(get_int(logical.attrs, "hook")) : -1;
@@ -179,9 +208,9 @@ class Placement {
   Plan& p_;
   Order& order_;
   int devices_;
-  std::vector<uint64_t> homes_;
-  std::vector<int> slot_;   // value, device -> slot
-  std::vector<int> maker_;  // slot -> step
+  std::vector<uint64_t> homes_, need_;  // devices, a bit for each
+  std::vector<int> slot_;               // value, device -> slot
+  std::vector<int> maker_;              // slot -> step
   std::unordered_map<int, int> writer_;
 };
 

@@ -1,8 +1,8 @@
 // R copies of what is split, one of what is common. A sync node becomes a binary tree of merges
 // over the replica index, always merge(left, right): the left subtree is the largest power of two
 // below the number of replicas, and empty slices are skipped leaves. The tree depends on R alone.
+// The values of a bundle go through one tree together.
 #include <algorithm>
-#include <array>
 #include <bit>
 
 #include "passes.h"
@@ -160,35 +160,46 @@ class Replication {
     if (!in_.empty()) add_node({.logical = id}, in_, out_);
   }
 
+  // Row r holds the values that replica r hands in, one for each input of the sync.
   void sync(int id, const Node& node) {
-    int from = node.in[0], to = node.out[0];
-    std::vector<int> leaves = e_.at[size_t(from)];
-    if (mutant_.arrival)
-      for (size_t i = leaves.size() - 1; i > 0; --i) {
-        seed_ = seed_ * 1664525u + 1013904223u;
-        std::swap(leaves[i], leaves[(seed_ >> 16) % (i + 1)]);
-      }
-    int group = g_.values[size_t(to)].layout.group;
-    if (!group) {
-      e_.common[size_t(to)] = tree(id, to, leaves, 0, replicas_);
-      return;
+    auto count = size_t(replicas_);
+    rows_.assign(count, {});
+    for (size_t r = 0; r < count; ++r) {
+      for (int v : node.in) rows_[r].push_back(e_.at[size_t(v)][r]);
+      ensure(std::ranges::count(rows_[r], -1) % std::ssize(rows_[r]) == 0,
+             "the values of a bundle are not missing together");
     }
-    for (int lo = 0; lo < replicas_; lo += group) {
-      int merged = tree(id, to, leaves, lo, std::min(lo + group, replicas_));
-      for (int r = lo; r < std::min(lo + group, replicas_); ++r)
-        e_.at[size_t(to)][size_t(r)] = merged;
+    if (mutant_.arrival)
+      for (size_t i = count - 1; i > 0; --i) {
+        seed_ = seed_ * 1664525u + 1013904223u;
+        std::swap(rows_[i], rows_[(seed_ >> 16) % (i + 1)]);
+      }
+    int group = g_.values[size_t(node.out[0])].layout.group;
+    for (int lo = 0; lo < replicas_; lo += group ? group : replicas_) {
+      int hi = std::min(group ? lo + group : replicas_, replicas_), whole = tree(id, node, lo, hi);
+      for (size_t k = 0; k < node.out.size(); ++k) {
+        auto to = size_t(node.out[k]);
+        int merged = whole < 0 ? -1 : rows_[size_t(whole)][k];
+        if (!group) e_.common[to] = merged;
+        for (int r = lo; group && r < hi; ++r) e_.at[to][size_t(r)] = merged;
+      }
     }
   }
 
-  int tree(int id, int to, const std::vector<int>& leaves, int lo, int hi) {
-    if (hi - lo == 1) return leaves[size_t(lo)];
+  // The row that holds what replicas [lo, hi) amount to, or -1. A merge puts it where its left
+  // operand was.
+  int tree(int id, const Node& node, int lo, int hi) {
+    if (hi - lo == 1) return rows_[size_t(lo)][0] < 0 ? -1 : lo;
     int half = int(std::bit_floor(unsigned(hi - lo - 1)));
-    int left = tree(id, to, leaves, lo, lo + half), right = tree(id, to, leaves, lo + half, hi);
+    int left = tree(id, node, lo, lo + half), right = tree(id, node, lo + half, hi);
     if (left < 0 || right < 0) return left < 0 ? right : left;
     if (mutant_.swap_merge) std::swap(left, right);
-    int out = add_value(to, -1, 0);
-    add_node({.logical = id, .lo = lo, .hi = hi}, std::array{left, right}, std::array{out});
-    return out;
+    in_ = rows_[size_t(left)], out_.clear();
+    in_.insert(in_.end(), rows_[size_t(right)].begin(), rows_[size_t(right)].end());
+    for (int to : node.out) out_.push_back(add_value(to, -1, 0));
+    add_node({.logical = id, .lo = lo, .hi = hi}, in_, out_);
+    rows_[size_t(left)] = out_;
+    return left;
   }
 
   const Graph& g_;
@@ -197,6 +208,7 @@ class Replication {
   unsigned seed_;
   Expanded e_;
   std::vector<int> in_, out_;
+  std::vector<std::vector<int>> rows_;
 };
 
 }  // namespace

@@ -47,7 +47,7 @@ struct Executor::Impl {
   std::mutex failures_mutex;
   std::atomic<int> fired = 0;
   std::vector<SyncDigest> digests;
-  std::vector<int> digest_of;  // step -> index into digests, -1 = none
+  std::vector<int> digest_of;  // step -> index into digests of its first output, -1 = none
 
   Impl(const Plan& p, State& s, Memory& m, ExecutorOptions o)
       : plan(p),
@@ -59,6 +59,9 @@ struct Executor::Impl {
   void bind_kernels(const Registry& registry);
   void bind_pointers();
   std::byte* input(const Slot& slot) const;
+  size_t bytes(const Step& step, int output) const {
+    return size_t(plan.slots[size_t(plan.out(step)[size_t(output)])].bytes);
+  }
   void make_workspaces();
   void find_digests();
   void run_strand(int s, int worker) noexcept;
@@ -118,7 +121,8 @@ void Executor::Impl::find_digests() {
     auto& step = plan.steps[i];
     if (step.kind != StepKind::kernel || step.hi <= step.lo) continue;
     digest_of[i] = int(digests.size());
-    digests.push_back({step.node, step.lo, step.hi, 0});
+    for (int part = 0; part < step.outputs; ++part)
+      digests.push_back({step.node, part, step.lo, step.hi, 0});
   }
 }
 
@@ -129,14 +133,14 @@ void Executor::Impl::run_step(int id, std::byte* workspace) {
   auto out = in + step.inputs;
   if (step.kind == StepKind::kernel) {
     bodies[size_t(step.kernel)]({in, out, workspace, scalars, step.first_sample});
-    if (options.digest && digest_of[size_t(id)] >= 0) {
-      auto& slot = plan.slots[size_t(plan.out(step)[0])];
-      digests[size_t(digest_of[size_t(id)])].bits = XXH64(out[0], size_t(slot.bytes), 0);
-    }
+    if (options.digest && digest_of[size_t(id)] >= 0)
+      for (int part = 0; part < step.outputs; ++part)
+        digests[size_t(digest_of[size_t(id)] + part)].bits = XXH64(out[part], bytes(step, part), 0);
   } else if (step.kind == StepKind::hook) {
     hooks.run(step, in, out, *scalars);
   } else if (step.kind == StepKind::transfer) {
-    std::memcpy(out[0], in[0], size_t(plan.slots[size_t(plan.out(step)[0])].bytes));
+    for (int part = 0; part < step.outputs; ++part)
+      std::memcpy(out[part], in[part], bytes(step, part));
   }
 }
 

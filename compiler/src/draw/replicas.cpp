@@ -9,10 +9,20 @@ namespace {
 
 using Kind = Picture::Kind;
 
+// What travels together: some points and the bytes that one participant hands in.
+struct Exchange {
+  const SyncPoint* first;
+  int parts = 0;
+  int64_t bytes = 0;
+};
+
 class Replicas {
  public:
   Replicas(const Plan& plan, bool backward) : p_(plan), backward_(backward) {
-    for (auto& sync : p_.syncs) syncs_[sync.node] = &sync;
+    for (auto& sync : p_.syncs) {
+      auto& exchange = exchanges_.try_emplace(sync.node, Exchange{&sync}).first->second;
+      ++exchange.parts, exchange.bytes += sync.bytes;
+    }
   }
 
   Picture draw() {
@@ -89,7 +99,8 @@ class Replicas {
   void step(const Step& step) {
     if (step.kind == StepKind::gate) return;
     if (step.kind == StepKind::transfer) {
-      at_[size_t(p_.out(step)[0])] = at_[size_t(p_.in(step)[0])];
+      for (size_t k = 0; k < p_.out(step).size(); ++k)
+        at_[size_t(p_.out(step)[k])] = at_[size_t(p_.in(step)[k])];
       return;
     }
     auto& info = p_.nodes[size_t(step.node)];
@@ -117,15 +128,18 @@ class Replicas {
                         {info.label + " " + who, block(info) + " " + who, who});
   }
 
-  // All merges of one point and group are drawn as one hexagon.
+  // All merges of one exchange and group are drawn as one hexagon.
   int sync(const Step& step) {
-    auto& point = *syncs_.at(step.node);
+    auto& exchange = exchanges_.at(step.node);
+    auto& point = *exchange.first;
     int group = point.group ? step.lo / point.group : 0;
     auto [entry, fresh] = hexagons_.try_emplace({step.node, group}, -1);
     if (!fresh) return entry->second;
     auto& info = p_.nodes[size_t(step.node)];
     auto name = "sync_" + info.label + "_" + point.merge;
     std::vector<std::string> text = {info.label, "merge " + point.merge};
+    if (exchange.parts > 1)
+      text.push_back(std::to_string(exchange.parts) + " values, " + short_bytes(exchange.bytes));
     if (point.group) {
       name += "_" + std::to_string(group);
       text.push_back("replicas " + std::to_string(group * point.group) + " to " +
@@ -175,7 +189,7 @@ class Replicas {
   const Plan& p_;
   bool backward_;
   Sketch sketch_;
-  std::map<int, const SyncPoint*> syncs_;
+  std::map<int, Exchange> exchanges_;  ///< by node
   std::vector<int> devices_;
   std::vector<int> at_;  ///< slot -> the node that makes it
   std::map<std::pair<int, int>, int> hexagons_, inputs_;

@@ -54,7 +54,8 @@ class Inspection {
   }
 
   void transfer(const Step& step, PlanSummary::DeviceRow& device) {
-    int64_t bytes = p_.slots[size_t(p_.out(step)[0])].bytes;
+    int64_t bytes = 0;
+    for (int slot : p_.out(step)) bytes += p_.slots[size_t(slot)].bytes;
     ++device.transfers, ++s_.transfers;
     device.transfer_bytes += bytes, s_.transfer_bytes += bytes;
   }
@@ -63,7 +64,9 @@ class Inspection {
     for (auto& sync : p_.syncs) {
       ++(sync.backward ? s_.syncs_backward : s_.syncs_forward);
       (sync.backward ? s_.sync_bytes_backward : s_.sync_bytes_forward) += sync.bytes;
-      s_.exchanges += spans_devices(sync);
+      if (sync.part != 0) continue;  // travels along
+      ++(sync.backward ? s_.exchanges_backward : s_.exchanges_forward);
+      s_.device_exchanges += spans_devices(sync);
     }
   }
 

@@ -1,8 +1,8 @@
 // What a plan amounts to: counts, bytes and implementations, for `braid plan`, reports and tests.
 //
 //   PlanSummary s = inspect(plan);
-//   s.sync_bytes_forward;                      // of one participant, over all synchronization
-//   points for (auto& k : s.kernels) k.op, k.impl, k.steps;
+//   s.syncs_forward, s.exchanges_forward;      // so many values are merged, in so many exchanges
+//   for (auto& k : s.kernels) k.op, k.impl, k.steps;
 #pragma once
 #include <string>
 #include <vector>
@@ -31,11 +31,13 @@ struct PlanSummary {
   int64_t merges = 0, strands = 0;
   std::vector<KernelRow> kernels;  ///< by operation and implementation
   std::vector<DeviceRow> devices;
-  int64_t transfers = 0, transfer_bytes = 0;
-  /// Synchronization points whose participants live on several devices.
-  int64_t exchanges = 0;
-  int64_t syncs_forward = 0, syncs_backward = 0;
+  int64_t transfers = 0, transfer_bytes = 0;      ///< messages between devices
+  int64_t syncs_forward = 0, syncs_backward = 0;  ///< values that are merged in one step
+  /// Exchanges they travel in, and how many of these join replicas on several devices.
+  int64_t exchanges_forward = 0, exchanges_backward = 0, device_exchanges = 0;
+  /// Of one participant.
   int64_t sync_bytes_forward = 0, sync_bytes_backward = 0;
+  int64_t exchanges() const { return exchanges_forward + exchanges_backward; }
   /// Steps on implementations whose bits may depend on the batch or the threads.
   std::vector<std::string> gemm;
 };

@@ -69,9 +69,14 @@ struct NodeInfo {
   bool sync = false;
 };
 
-/// One sync point: a value merged over (groups of) replicas.
+/// One sync point: a value merged over (groups of) replicas. Points that are ready together travel
+/// together, in one exchange: they have the same `node`.
 struct SyncPoint {
-  int node = -1;
+  int node = -1;  ///< the exchange
+  int part = 0;   ///< which of its values
+  std::string layer;
+  std::string variable = {};  ///< "weight": the value is its gradient; "" = none
+  std::string op;             ///< the operation that makes each replica's part
   std::string merge;
   int group = 0;      ///< replicas per group, 0 = all
   int64_t bytes = 0;  ///< of one participant

@@ -58,7 +58,8 @@ struct StepArgs {
 
 /// What one sync produced: for tests that compare runs.
 struct SyncDigest {
-  int node, lo, hi;
+  int node, part;  ///< the sync, and which of its values
+  int lo, hi;
   uint64_t bits;
   bool operator==(const SyncDigest&) const = default;
 };
