@@ -141,15 +141,19 @@ class Bundler {
   void by_bytes(std::vector<int> syncs) {
     auto producer = [&](int i) { return value(g_.nodes[size_t(i)].in[0]).node; };
     std::ranges::stable_sort(syncs, {}, producer);
-    int first = -1, before = -1;
+    int small = -1, before = -1;  // the node that is being filled; the last sync
     int64_t filled = 0;
     for (int i : syncs) {
       int64_t bytes = value(g_.nodes[size_t(i)].in[0]).type.bytes(0);
-      bool neighbour = first >= 0 && filled + bytes <= bucket;
-      bool same_layer = first >= 0 && owner(i) >= 0 && owner(i) == owner(before);
-      if (!neighbour && !same_layer) first = i, filled = 0;
-      put(i, first);
-      before = i, filled += bytes;
+      if (before >= 0 && owner(i) >= 0 && owner(i) == owner(before)) {
+        put(i, into_[size_t(before)]);
+      } else if (bytes <= bucket && (small < 0 || filled + bytes > bucket)) {
+        small = i, filled = 0;
+      } else if (bytes <= bucket) {
+        put(i, small);
+      }
+      if (into_[size_t(i)] == small) filled += bytes;
+      before = i;
     }
   }
 

@@ -49,11 +49,11 @@ TEST(Draw, ReplicasShowDevicesAndOneHexagonForEachSynchronization) {
                            "samples 32 to 63", "merge chan", "768 B"})
     EXPECT_NE(dot.find(part), std::string::npos) << part << "\n" << dot;
   auto plan = braid_command({"plan", digits(), "--json"}).json();
-  size_t forward = 0;
-  for (auto& sync : plan.at("syncs")) forward += sync.at("pass") == "forward";
-  EXPECT_EQ(count(dot, "shape=hexagon"), forward);
+  auto& total = plan.at("synchronization");
+  EXPECT_EQ(count(dot, "shape=hexagon"), total.at("forward").at("exchanges"));
+  EXPECT_NE(dot.find("3 values, 24 B"), std::string::npos) << dot;  // loss, accuracy and its count
   auto all = draw({"--view", "replicas", "--devices", "cpu:0,cpu:1", "--backward"});
-  EXPECT_EQ(count(all, "shape=hexagon"), plan.at("syncs").size());
+  EXPECT_EQ(count(all, "shape=hexagon"), plan.at("exchanges"));
   EXPECT_GT(count(all, "style=dashed"), count(dot, "style=dashed"));
 }
 

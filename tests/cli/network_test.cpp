@@ -91,9 +91,18 @@ TEST(Plan, OneProgramManyPlans) {
   EXPECT_EQ(one.at("program_hash"), two.at("program_hash"));
   EXPECT_NE(one.at("plan_hash"), two.at("plan_hash"));
   EXPECT_EQ(one.at("transfers"), 0);
-  EXPECT_EQ(one.at("exchanges"), 0);
+  EXPECT_EQ(one.at("device_exchanges"), 0);
+  EXPECT_EQ(one.at("exchanges"), two.at("exchanges"));
   EXPECT_GT(two.at("transfers"), 0);
-  EXPECT_EQ(two.at("exchanges"), two.at("syncs").size());
+  EXPECT_EQ(two.at("device_exchanges"), two.at("exchanges"));
+  std::set<int> exchanges;
+  for (auto& sync : two.at("syncs")) exchanges.insert(sync.at("exchange").get<int>());
+  EXPECT_EQ(two.at("exchanges"), exchanges.size());
+  EXPECT_EQ(*exchanges.rbegin(), int(exchanges.size())) << "they are counted from 1";
+  auto& total = two.at("synchronization");
+  EXPECT_EQ(total.at("forward").at("points").get<size_t>() +
+                total.at("backward").at("points").get<size_t>(),
+            two.at("syncs").size());
   EXPECT_EQ(two.at("slices"), Json({{32, 32}}));
   EXPECT_EQ(two.at("nodes_per_replica").size(), 2u);
   EXPECT_EQ(two.at("nodes_per_replica"), one.at("nodes_per_replica"));
@@ -122,6 +131,80 @@ TEST(Plan, TextShowsHashesSyncsAndMemory) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   for (const char* part : {"program ", "plan ", "peak memory", "chan", "exchanges", "merge_sum"})
     EXPECT_NE(outcome.out.find(part), std::string::npos) << part << "\n" << outcome.out;
+}
+
+// A convolution block whose shortcut has a batch norm of its own.
+constexpr const char* residual = R"(braid: 1
+name: residual
+replicas: 4
+batch: {global: 16}
+inputs: {image: {shape: [N, 3, 8, 8]}, label: {shape: [N], dtype: i64}}
+layers:
+  - {name: conv1, type: Conv2d, from: image, out_channels: 64, kernel_size: 3, padding: 1, bias: false}
+  - {name: bn1, type: BatchNorm2d}
+  - ReLU
+  - {name: conv2, type: Conv2d, out_channels: 64, kernel_size: 3, padding: 1, bias: false}
+  - {name: bn2, type: BatchNorm2d}
+  - {name: short, type: Conv2d, from: image, out_channels: 64, kernel_size: 1, bias: false}
+  - {name: short_bn, type: BatchNorm2d}
+  - {name: add, type: Add, from: [bn2, short_bn]}
+  - Flatten
+  - {name: fc, type: Linear, out_features: 10}
+outputs: {logits: fc}
+loss: {type: CrossEntropy, from: [fc, label]}
+metrics: {top1: {type: Accuracy, from: [fc, label]}}
+optimizer: {type: SGD, lr: 0.1}
+)";
+
+std::string syncs_of(const std::string& net, std::vector<std::string> more = {}) {
+  std::vector<std::string> words = {"plan", net};
+  words.insert(words.end(), more.begin(), more.end());
+  auto outcome = braid_command(words);
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  size_t from = outcome.out.find("\n\n", outcome.out.find("peak memory")) + 2;
+  return outcome.out.substr(from, outcome.out.find("\n\n", from) + 1 - from);
+}
+
+TEST(Plan, ListsWhatIsSynchronizedAndInWhichExchangeItTravels) {
+  Folder folder;
+  write_text(folder / "net.yaml", residual);
+  EXPECT_EQ(syncs_of(folder / "net.yaml", {"--devices", "cpu:0,cpu:1"}),
+            R"(exchange  synchronized  made by             merge    bytes  replicas  over  pass
+       1  bn1           moments             chan     1,536         4  all   forward
+       1  short_bn      moments             chan     1,536         4  all   forward
+       2  bn2           moments             chan     1,536         4  all   forward
+       3  loss          xent_count          sum          8         4  all   forward
+       4  loss          xent                sum          8         4  all   forward
+       4  top1          correct             sum          8         4  all   forward
+       4  top1          xent_count          sum          8         4  all   forward
+       5  short_bn      bn_reduce           sum      1,024         4  all   backward
+       5  bn2           bn_reduce           sum      1,024         4  all   backward
+       6  bn1           bn_reduce           sum      1,024         4  all   backward
+       7  conv2.weight  conv2d_grad_weight  sum    147,456         4  all   backward
+       8  conv1.weight  conv2d_grad_weight  sum      6,912         4  all   backward
+       8  short.weight  conv2d_grad_weight  sum        768         4  all   backward
+       9  fc.weight     matmul              sum    163,840         4  all   backward
+       9  fc.bias       column_sum          sum         40         4  all   backward
+in all     7 forward (4.5 KiB) + 8 backward (314.5 KiB) sync points a step, travelling in 4 + 5 exchanges;
+           9 of these between devices, 644.6 KiB in 17 transfers
+)");
+}
+
+TEST(Plan, LargeNetsAreListedByLayer) {
+  auto net = source("examples/networks/resnet18.yaml");
+  auto text = syncs_of(net);
+  for (const char* part :
+       {"layer2.0.bn1                 1   3,072         1      2,048         8  6, 31\n",
+        "layer2.0.downsample.1        1   3,072         1      2,048         8  6, 30\n",
+        "24 forward (112.5 KiB) + 42 backward (44.6 MiB) sync points a step, travelling in 19 + 38 "
+        "exchanges"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << text;
+  auto all = syncs_of(net, {"--verbose"});
+  EXPECT_EQ(std::ranges::count(all, '\n'), 1 + 24 + 42 + 2);
+}
+
+TEST(Plan, OneReplicaSynchronizesNothing) {
+  EXPECT_EQ(syncs_of(digits(), {"--replicas", "1"}), "no synchronization\n");
 }
 
 TEST(Layers, EveryTypeHasAPage) {

@@ -59,7 +59,7 @@ Plan plan_of(const Model& model, int64_t batch, int devices = 1,
 std::multiset<std::string> syncs(const Plan& plan) {
   std::multiset<std::string> all;
   for (auto& s : plan.syncs)
-    all.insert(plan.nodes[size_t(s.node)].label + " " + s.merge + (s.backward ? " backward" : "") +
+    all.insert(s.layer + " " + s.merge + (s.backward ? " backward" : "") +
                (s.group ? " /" + std::to_string(s.group) : ""));
   return all;
 }

@@ -8,6 +8,7 @@ namespace {
 using testing::Array;
 using testing::expect_close;
 using testing::moments_array;
+using testing::OpCall;
 using testing::random_array;
 using testing::reference;
 using testing::Rig;
@@ -144,6 +145,17 @@ TEST(MergeChan, IsTheMomentsOfTheUnion) {
   both.data.insert(both.data.end(), b.data.begin(), b.data.end());
   expect_close(merge(reference("moments", {a}), reference("moments", {b})),
                reference("moments", {both}), 1e-14);
+}
+
+TEST(MergeChan, TwoLayersAtOnceHaveTheBitsOfEachAlone) {
+  const Array l1 = moments_of(1, 5, 3), r1 = moments_of(2, 3, -1);
+  Array l2 = moments_array({2, 2, 1, 5, 4, 9}), r2 = moments_array({3, 0, 7, 1, 2, 6});
+  Operand four{DType::f64, {3, 4}}, two{DType::f64, {3, 2}};
+  std::vector<double> in[] = {l1.data, l2.data, r1.data, r2.data}, o1(12), o2(6);
+  OpCall("merge_chan", {four, two, four, two}, {four, two})
+      .run({in[0].data(), in[1].data(), in[2].data(), in[3].data()}, {o1.data(), o2.data()});
+  EXPECT_EQ(o1, merge(l1, r1).data);
+  EXPECT_EQ(o2, merge(l2, r2).data);
 }
 
 TEST(MergeChan, TakesNothingFromAnEmptySlice) {

@@ -49,6 +49,20 @@ TEST(MergeSum, IsLinearAndTakesF64) {
   EXPECT_EQ(y, 1e300);
 }
 
+TEST(MergeSum, TakesAnyNumberOfPairsEachInAFormatOfItsOwn) {
+  Operand blocked = f32({1, 3, 1, 2}, "aBcd16b"), plain = f32({3});
+  std::vector<float> l1(32, 1), r1(32, 2), o1(32), l2{1, 2, 3}, r2{10, 20, 30}, o2(3);
+  OpCall merge("merge_sum", {blocked, plain, blocked, plain}, {blocked, plain});
+  auto offer = merge.offer();
+  EXPECT_EQ(offer.in_formats, (std::vector<Format>{"aBcd16b", "", "aBcd16b", ""}));
+  EXPECT_EQ(offer.out_formats, (std::vector<Format>{"aBcd16b", ""}));
+  EXPECT_EQ(offer.alias, 0);
+  EXPECT_EQ(offer.impl, "braid:merge_sum");
+  merge.run({l1.data(), l2.data(), r1.data(), r2.data()}, {o1.data(), o2.data()});
+  EXPECT_EQ(o1, std::vector<float>(32, 3));
+  EXPECT_EQ(o2, (std::vector<float>{11, 22, 33}));
+}
+
 TEST(Pair, PutsSumAndCountSideBySide) {
   double sum = 6, count = 3, y[2] = {};
   OpCall("pair", {f64({1}), f64({1})}, {f64({2})}).run({&sum, &count}, {y});

@@ -107,6 +107,30 @@ inline Model unet(int64_t replicas) {
   return chain.done();
 }
 
+/// Two convolutions and a shortcut with one: its batch norm is ready when the first of the main
+/// branch is, and its gradient when that of the second is.
+inline Model residual(int64_t replicas, int sync = 0) {
+  Chain chain({N, 3, 8, 8}, replicas);
+  Dict conv = {{"out_channels", 16}, {"kernel_size", 3}, {"padding", 1}, {"bias", false}};
+  auto norm = [&](std::string path, std::string type) {
+    chain.add(std::move(path), std::move(type));
+    chain.back().sync = sync;
+  };
+  chain.add("conv1", "Conv2d", conv);
+  norm("bn1", "BatchNorm2d");
+  chain.add("relu1", "ReLU").add("conv2", "Conv2d", conv);
+  norm("bn2", "BatchNorm2d");
+  int main = chain.last();
+  chain.add("short", "Conv2d", {{"out_channels", 16}, {"kernel_size", 1}, {"bias", false}});
+  chain.back().from = {Link::input(0)};
+  norm("short_bn", "BatchNorm2d");
+  chain.add("add", "Add");
+  chain.back().from.push_back(Link::layer(main));
+  chain.add("relu2", "ReLU").add("pool", "AvgPool2d", {{"kernel_size", 4}}).add("flat", "Flatten");
+  chain.add("fc", "Linear", {{"out_features", 10}});
+  return chain.done();
+}
+
 /// A batch of the model's inputs: normal numbers, labels below 10.
 struct RandomBatch {
   std::vector<std::vector<std::byte>> bytes;
