@@ -19,6 +19,7 @@
 #include <queue>
 #include <tuple>
 
+#include "hooks.h"
 #include "passes.h"
 
 namespace braid {
@@ -41,7 +42,10 @@ struct Key {
 class Bundler {
  public:
   explicit Bundler(Graph& graph)
-      : g_(graph), uses_(graph.values.size()), facts_(graph.values.size()) {
+      : g_(graph),
+        observer_(find_observers(graph)),
+        uses_(graph.values.size()),
+        facts_(graph.values.size()) {
     for (size_t i = 0; i < g_.nodes.size(); ++i)
       for (int v : g_.nodes[i].in) uses_[size_t(v)].push_back(int(i));
   }
@@ -96,7 +100,9 @@ class Bundler {
 
   void walk_up() {
     auto everywhere = [](const Layout& l) { return l == Layout::copy(); };
-    for (auto node = g_.nodes.rbegin(); node != g_.nodes.rend(); ++node) {
+    for (size_t i = g_.nodes.size(); i-- > 0;) {
+      if (observer_[i]) continue;
+      auto node = &g_.nodes[i];
       bool of_replica = node->op != &sync_op() && !std::ranges::all_of(node->wants, everywhere);
       int height = 0;
       bool awaited = of_replica;
@@ -115,7 +121,7 @@ class Bundler {
     std::map<Key, std::vector<int>> awaited, others;
     for (size_t i = 0; i < g_.nodes.size(); ++i) {
       auto& node = g_.nodes[i];
-      if (!exchanges(node)) continue;
+      if (!exchanges(node) || observer_[i]) continue;
       auto& part = value(node.in[0]);
       auto& result = facts(node.out[0]);
       Key key{part.layout.merge,         part.type.dtype, value(node.out[0]).layout.group,
@@ -243,6 +249,7 @@ class Bundler {
   }
 
   Graph& g_;
+  std::vector<bool> observer_;  // by node: a hook that reads decides nothing
   std::vector<std::vector<int>> uses_;
   std::vector<Facts> facts_;
   std::vector<int> into_;  // node -> the node it becomes part of

@@ -26,21 +26,6 @@ class Hash {
   uint64_t h_ = 0x42726169642d3101ull;
 };
 
-// Hooks that only read, and what is worked out for them alone.
-std::vector<bool> find_observers(const Graph& graph) {
-  std::vector<bool> needed(graph.values.size(), false), observer(graph.nodes.size(), false);
-  for (auto& result : graph.results) needed[size_t(result.value)] = true;
-  for (size_t i = graph.nodes.size(); i-- > 0;) {
-    auto& node = graph.nodes[i];
-    bool on = !node.op->writes.empty() || (node.op->effect && !node.out.empty());
-    for (int v : node.out) on = on || needed[size_t(v)];
-    observer[i] = !on;
-    if (on)
-      for (int v : node.in) needed[size_t(v)] = true;
-  }
-  return observer;
-}
-
 // Numbers in the order of their first use: an observer in between changes none of them.
 class Numbers {
  public:

@@ -9,6 +9,9 @@ const OpDef& observing_hook();
 const OpDef& mutating_hook();
 inline bool observes(const Node& node) { return node.op && node.op->effect && node.out.empty(); }
 
+/// By node: hooks that only read, and what is worked out for them alone.
+std::vector<bool> find_observers(const Graph& graph);
+
 /// on_forward and on_stats hooks of a call that was just added; fills Call::handed.
 void add_forward_hooks(Builder& b, const std::vector<HookSpec>& specs, int call);
 /// on_backward hooks that write: returns the gradients of the call's outputs as they go on.

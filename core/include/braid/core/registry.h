@@ -32,9 +32,7 @@ class Registry {
   std::vector<std::string> ops() const;
   bool has_kernel(std::string_view op, std::string_view device) const;
 
-  /// The first offer; nothing when no kernel is there or none wants the shapes. The kernel of a
-  /// merge is binary; asked for k pairs, [l1 .. lk, r1 .. rk] -> [o1 .. ok], it is called for one
-  /// pair after the other.
+  /// The first offer; nothing when no kernel is there or none wants the shapes.
   std::optional<Offer> offer(const Signature& signature, const DeviceTraits& traits) const;
 
  private:
