@@ -56,10 +56,11 @@ Model residual(int replicas, int sync_main = 0, int sync_short = 0) {
 }
 
 Plan plan_of(const Model& model, int64_t batch, int devices = 1,
-             std::set<std::string> disabled = {}) {
+             std::set<std::string> disabled = {}, std::vector<HookSpec> hooks = {}) {
   Registry registry;
   register_builtin(registry);
   CompileOptions options{.batch = batch, .disabled = std::move(disabled)};
+  options.hooks = std::move(hooks);
   options.devices.clear();
   for (int d = 0; d < devices; ++d) options.devices.push_back("cpu:" + std::to_string(d));
   options.traits.isa = current_isa();
@@ -166,6 +167,18 @@ TEST(Bundle, OneTransferTakesAllThatTwoDevicesExchange) {
   EXPECT_LT(with.exchanges(), without.exchanges());
   // There and back again, but for what only the host reads.
   EXPECT_EQ(with.transfers, 2 * with.exchanges() - 1);
+}
+
+// Merged moments that a hook sees are there before any replica's step; a hook on losses sees what
+// otherwise only the host reads.
+TEST(Bundle, HooksThatReadChangeNone) {
+  std::vector<HookSpec> hooks = {
+      {.kind = HookKind::stats, .name = "moments", .type = "BatchNorm2d"},
+      {.kind = HookKind::backward, .name = "gradients", .layer = "b"},
+      {.kind = HookKind::step, .name = "loss"}};
+  auto plain = plan_of(residual(4), 16), watched = plan_of(residual(4), 16, 1, {}, hooks);
+  EXPECT_EQ(shared(watched), shared(plain));
+  EXPECT_EQ(watched.program_hash, plain.program_hash);
 }
 
 TEST(Bundle, TheProgramIsTheSameOnAllDevices) {
