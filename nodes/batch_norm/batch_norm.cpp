@@ -79,8 +79,11 @@ void add_variables(Builder& b, Call& c) {
   c.saved["batches"] = b.buffer("num_batches_tracked", {DType::i64, {}}, Init::constant(0));
 }
 
+bool masked(const Call& c) { return c.in.size() > 1; }
+
 std::vector<int> forward(Builder& b, Call& c, const Ranks& ranks) {
   check_input(b, c, ranks);
+  if (masked(c)) check_mask(b, c);
   add_variables(b, c);
   const int x = c.in[0];
   if (uses_running(b, c))
@@ -89,7 +92,9 @@ std::vector<int> forward(Builder& b, Call& c, const Ranks& ranks) {
   if (c.freeze == Freeze::stats || c.freeze == Freeze::all)
     b.fail("E0209", "its statistics cannot be frozen: track_running_stats is false",
            "freeze: params keeps weight and bias as they are");
-  const int m = c.saved["moments"] = b.one("moments", {x});
+  std::vector<int> counted = {x};
+  if (masked(c)) counted.push_back(c.saved["weights"] = b.one("bn_weights", {c.in[1]}));
+  const int m = c.saved["moments"] = b.one("moments", counted);
   if (b.training() && c.saved.contains("mean")) add_running(b, c, m);
   return b.add("normalize", inputs(c, {x, m}), kernel_attrs(c), c.group);
 }
@@ -111,15 +116,19 @@ std::vector<int> gradient(Builder& b, const Call& c, const std::vector<int>& g) 
   else
     from.push_back(saved("moments"));
 
+  Dict attrs = kernel_attrs(c);
+  if (masked(c)) set(attrs, "masked", true);
   int s = -1;
   if (wants_params || (wants_x && !running))
-    s = b.one(running ? "bn_eval_reduce" : "bn_reduce", inputs(c, from), kernel_attrs(c), c.group);
+    s = b.one(running ? "bn_eval_reduce" : "bn_reduce", inputs(c, from), attrs, c.group);
   if (b.needs_gradient(bias)) b.add_gradient(bias, b.one("bn_row", {s}, {{"row", 0}}));
   if (b.needs_gradient(weight)) b.add_gradient(weight, b.one("bn_row", {s}, {{"row", 1}}));
   if (!wants_x) return {-1};
-  if (running) return b.add("bn_eval_dx", inputs(c, from), kernel_attrs(c));
+  if (running) return b.add("bn_eval_dx", inputs(c, from), attrs);
   from.push_back(s);
-  return b.add("bn_dx", inputs(c, from), kernel_attrs(c), c.group);
+  from = inputs(c, from);
+  if (masked(c)) from.push_back(saved("weights"));
+  return b.add("bn_dx", from, attrs, c.group);
 }
 
 std::vector<ParamDef> params() {
@@ -163,20 +172,41 @@ std::vector<ParamDef> params() {
            .choices = {"unbiased", "biased"}}};
 }
 
+PortDef mask_port() {
+  return {.name = "mask",
+          .doc =
+              "f32, u8 or bool: how often each position counts in the statistics of training, 0 "
+              "= not at all (padding; it may hold anything, NaN too); without the channels, or "
+              "with 1 for them. Every position is normalized with those statistics, also what "
+              "is masked out: NaN stays NaN there. Weights are frequencies: the unbiased "
+              "variance divides by their sum less 1",
+          .optional = true};
+}
+
 std::vector<Sample> samples(const std::string& name) {
   auto f32 = [](Shape shape) { return std::vector<Type>{{DType::f32, std::move(shape)}}; };
   if (name == "BatchNorm1d")
     return {{.inputs = f32({N, 5})},
             {.inputs = f32({N, 20}), .params = {{"affine", false}}},
-            {.inputs = f32({N, 3, 7}), .params = {{"momentum", Attr()}}}};
+            {.inputs = f32({N, 3, 7}), .params = {{"momentum", Attr()}}},
+            {.inputs = {{DType::f32, {N, 3, 7}}, {DType::u8, {N, 7}}},
+             .classes = 3,
+             .note = "a mask of sequences"},
+            {.inputs = {{DType::f32, {N, 20}}, {DType::u8, {N}}}, .classes = 4}};
   if (name == "BatchNorm3d")
     return {{.inputs = f32({N, 2, 3, 2, 5})},
-            {.inputs = f32({N, 20, 2, 3, 1}), .params = {{"running_var", "biased"}}}};
+            {.inputs = f32({N, 20, 2, 3, 1}), .params = {{"running_var", "biased"}}},
+            {.inputs = {{DType::f32, {N, 2, 3, 2, 5}}, {DType::boolean, {N, 1, 3, 2, 5}}},
+             .params = {{"affine", false}},
+             .classes = 2}};
   return {{.inputs = f32({N, 3, 7, 5})},
           {.inputs = f32({N, 1, 7, 5}), .note = "one channel"},
           {.inputs = f32({N, 20, 4, 3}), .params = {{"eps", 0.1}}},
           {.inputs = f32({N, 3, 5, 1}), .params = {{"affine", false}}},
-          {.inputs = f32({N, 4, 3, 3}), .params = {{"eps_mode", "clamp"}}}};
+          {.inputs = f32({N, 4, 3, 3}), .params = {{"eps_mode", "clamp"}}},
+          {.inputs = {{DType::f32, {N, 20, 4, 3}}, {DType::boolean, {N, 1, 4, 3}}},
+           .classes = 2,
+           .note = "a mask of images"}};
 }
 
 LayerDef layer(const Ranks& ranks) {
@@ -185,7 +215,7 @@ LayerDef layer(const Ranks& ranks) {
       .doc = std::string("Batch normalization of ") + ranks.shapes + " over all replicas.",
       .formula = "y = (x - mean) / sqrt(var + eps) * weight + bias",
       .source = "Ioffe and Szegedy 2015",
-      .inputs = {{"input"}},
+      .inputs = {{"input"}, mask_port()},
       .params = params(),
       .forward = [&ranks](Builder& b, Call& c) { return forward(b, c, ranks); },
       .gradient = gradient,
@@ -201,6 +231,7 @@ void register_batch_norm(Registry& r) {
   batch_norm::register_ops(r);
   batch_norm::register_kernels(r);
   batch_norm::register_statistics(r);
+  batch_norm::register_weights(r);
   batch_norm::register_reference(r);
   for (auto& ranks : batch_norm::kRanks) r.add(batch_norm::layer(ranks));
 }

@@ -17,6 +17,14 @@ void each_of(const View& v, int64_t c, F f) {
     for (int64_t p = 0; p < v.points; ++p) f(v.at(n, c, p));
 }
 
+// Calls f(index, weight) for each value of channel c that counts; without weights all do, once.
+template <class F>
+void each_counted(const View& v, int64_t c, const double* w, F f) {
+  for (int64_t n = 0; n < v.samples; ++n)
+    for (int64_t p = 0; p < v.points; ++p)
+      if (const double weight = w ? w[n * v.points + p] : 1; weight > 0) f(v.at(n, c, p), weight);
+}
+
 struct Channel {
   double count, mean, variance, inverse, weight = 1, bias = 0;
   double xhat(double x) const { return (x - mean) * inverse; }
@@ -28,15 +36,16 @@ struct Channel {
 struct Form {
   View view;
   EpsRule rule;
-  bool relu, eval, has_affine;
+  bool relu, masked, eval, has_affine;
   int statistics, affine;
 
   Form(const Signature& s, int x, bool eval, int affine)
       : view(view_of(s.in[x])),
         rule(eps_rule(s.attrs)),
         relu(get_bool(s.attrs, "relu")),
+        masked(get_bool(s.attrs, "masked")),
         eval(eval),
-        has_affine(s.in.size() > size_t(affine)),
+        has_affine(s.in.size() > size_t(affine) + 1),
         statistics(x + 1),
         affine(affine) {}
 
@@ -60,16 +69,22 @@ struct Form {
 };
 
 KernelBody moments(const Signature& s) {
-  return [v = view_of(s.in[0])](const KernelArgs& a) {
-    const double* x = a.in<double>(0);
+  return [v = view_of(s.in[0]), weighted = s.in.size() > 1](const KernelArgs& a) {
+    const double *x = a.in<double>(0), *w = weighted ? a.in<double>(1) : nullptr;
     double *count = a.out<double>(0), *mean = count + v.channels, *m2 = mean + v.channels;
     for (int64_t c = 0; c < v.channels; ++c) {
-      count[c] = double(v.count()), mean[c] = m2[c] = 0;
-      if (v.count() == 0) continue;
-      double first = x[v.at(0, c, 0)], sum = 0;
-      each_of(v, c, [&](int64_t i) { sum += x[i] - first; });
+      count[c] = mean[c] = m2[c] = 0;
+      double first = 0, sum = 0;
+      each_counted(v, c, w, [&](int64_t i, double weight) {
+        if (count[c] == 0) first = x[i];
+        count[c] += weight;
+        sum += weight * (x[i] - first);
+      });
+      if (count[c] == 0) continue;
       mean[c] = first + sum / count[c];
-      each_of(v, c, [&](int64_t i) { m2[c] += (x[i] - mean[c]) * (x[i] - mean[c]); });
+      each_counted(v, c, w, [&](int64_t i, double weight) {
+        m2[c] += weight * (x[i] - mean[c]) * (x[i] - mean[c]);
+      });
     }
   };
 }
@@ -101,27 +116,39 @@ KernelBody reduce(const Signature& s) {
       each_of(form.view, c, [&](int64_t i) {
         double e = form.passed(k, g[i], x[i]);
         sum[c] += e;
-        with_x[c] += e * k.xhat(x[i]);
+        if (!form.masked || e != 0) with_x[c] += e * k.xhat(x[i]);
       });
     }
   };
 }
 
-template <bool kEval>
-KernelBody dx(const Signature& s) {
-  return [form = Form(s, 1, kEval, 4)](const KernelArgs& a) {
+KernelBody dx_constant(const Signature& s) {
+  return [form = Form(s, 1, true, 4)](const KernelArgs& a) {
     const double *g = a.in<double>(0), *x = a.in<double>(1);
-    const double* sums = kEval ? nullptr : a.in<double>(3);
+    for (int64_t c = 0; c < form.view.channels; ++c) {
+      const Channel k = form.channel(a, c);
+      each_of(form.view, c, [&](int64_t i) {
+        a.out<double>(0)[i] = k.weight * k.inverse * form.passed(k, g[i], x[i]);
+      });
+    }
+  };
+}
+
+KernelBody dx(const Signature& s) {
+  return [form = Form(s, 1, false, 4), last = int(s.in.size()) - 1](const KernelArgs& a) {
+    const double *g = a.in<double>(0), *x = a.in<double>(1), *sums = a.in<double>(3);
+    const double* w = form.masked ? a.in<double>(last) : nullptr;
     const int64_t channels = form.view.channels;
     double* out = a.out<double>(0);
     for (int64_t c = 0; c < channels; ++c) {
       const Channel k = form.channel(a, c);
       const bool flat = form.rule.clamp && k.variance <= form.rule.eps;
-      const double mean_g = kEval ? 0 : sums[c] / k.count;
-      const double mean_gx = kEval || flat ? 0 : sums[channels + c] / k.count;
-      each_of(form.view, c, [&](int64_t i) {
-        double e = form.passed(k, g[i], x[i]) - mean_g - k.xhat(x[i]) * mean_gx;
-        out[i] = k.weight * k.inverse * e;
+      const double mean_g = sums[c] / k.count;
+      const double mean_gx = flat ? 0 : sums[channels + c] / k.count;
+      each_of(form.view, c,
+              [&](int64_t i) { out[i] = k.weight * k.inverse * form.passed(k, g[i], x[i]); });
+      each_counted(form.view, c, w, [&](int64_t i, double weight) {
+        out[i] -= k.weight * k.inverse * weight * (mean_g + k.xhat(x[i]) * mean_gx);
       });
     }
   };
@@ -135,8 +162,8 @@ void register_reference(Registry& r) {
   r.add(plain_kernel("normalize_eval", "reference", normalize<true>));
   r.add(plain_kernel("bn_reduce", "reference", reduce<false>));
   r.add(plain_kernel("bn_eval_reduce", "reference", reduce<true>));
-  r.add(plain_kernel("bn_dx", "reference", dx<false>));
-  r.add(plain_kernel("bn_eval_dx", "reference", dx<true>));
+  r.add(plain_kernel("bn_dx", "reference", dx));
+  r.add(plain_kernel("bn_eval_dx", "reference", dx_constant));
 }
 
 }  // namespace braid::batch_norm

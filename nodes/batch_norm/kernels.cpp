@@ -10,7 +10,10 @@ struct Question {
   const Signature& signature;
   View view;  ///< of x
   Isa isa;
-  Pass pass() const { return {view, get_bool(signature.attrs, "relu")}; }
+  Pass pass(bool constant) const {
+    auto& attrs = signature.attrs;
+    return {view, get_bool(attrs, "relu"), get_bool(attrs, "masked"), constant};
+  }
 };
 
 using Make = KernelBody (*)(const Question&);
@@ -48,10 +51,14 @@ Affine affine_at(const KernelArgs& a, bool affine, int first) {
   return affine ? Affine{a.in<float>(first), a.in<float>(first + 1)} : Affine{};
 }
 
-// Inputs that come after the statistics are weight and bias, or nothing.
-bool affine_after(const Question& q, size_t others) { return q.signature.in.size() > others; }
+// Inputs that come after the statistics are weight and bias, or nothing; a mask's weights are last.
+bool affine_after(const Question& q, size_t others) { return q.signature.in.size() > others + 1; }
 
 KernelBody moments_body(const Question& q) {
+  if (q.signature.in.size() > 1)
+    return [view = q.view, run = weighted_moments_kernel(q.isa)](const KernelArgs& a) {
+      run(view, a.in<float>(0), a.in<float>(1), a.out<double>(0), a.workspace);
+    };
   return [view = q.view, run = moments_kernel(q.isa)](const KernelArgs& a) {
     run(view, a.in<float>(0), a.out<double>(0), a.workspace);
   };
@@ -66,8 +73,8 @@ Statistics statistics_at(const KernelArgs& a, int first) {
 template <bool kEval>
 KernelBody normalize_body(const Question& q) {
   constexpr int others = kEval ? 3 : 2;
-  return [pass = q.pass(), rule = eps_rule(q.signature.attrs), affine = affine_after(q, others),
-          run = apply_kernel(q.isa)](const KernelArgs& a) {
+  return [pass = q.pass(kEval), rule = eps_rule(q.signature.attrs),
+          affine = affine_after(q, others), run = apply_kernel(q.isa)](const KernelArgs& a) {
     if constexpr (!kEval) require_spread(a.in<double>(1));
     const View& v = pass.view;
     const Coefficients k(a.workspace, v.padded());
@@ -80,8 +87,8 @@ KernelBody normalize_body(const Question& q) {
 template <bool kEval>
 KernelBody reduce_body(const Question& q) {
   constexpr int others = kEval ? 4 : 3;
-  return [pass = q.pass(), rule = eps_rule(q.signature.attrs), affine = affine_after(q, others),
-          run = reduce_kernel(q.isa)](const KernelArgs& a) {
+  return [pass = q.pass(kEval), rule = eps_rule(q.signature.attrs),
+          affine = affine_after(q, others), run = reduce_kernel(q.isa)](const KernelArgs& a) {
     const View& v = pass.view;
     const Coefficients k(a.workspace, v.padded());
     const Statistics s = statistics_at<kEval>(a, 2);
@@ -94,18 +101,23 @@ KernelBody reduce_body(const Question& q) {
 
 template <bool kEval>
 KernelBody dx_body(const Question& q) {
-  return [pass = q.pass(), rule = eps_rule(q.signature.attrs), affine = affine_after(q, 4),
-          run = gradient_kernel(q.isa)](const KernelArgs& a) {
-    const View& v = pass.view;
-    const Coefficients k(a.workspace, v.padded());
-    const double* sums = kEval ? nullptr : a.in<double>(3);
-    backward_coefficients(statistics_at<kEval>(a, 2), sums, affine_at(a, affine, 4), rule,
-                          v.channels, v.padded(), k);
-    run(pass, a.in<float>(0), a.in<float>(1), k, a.out<float>(0));
-  };
+  return
+      [pass = q.pass(kEval), rule = eps_rule(q.signature.attrs), affine = affine_after(q, 4),
+       last = int(q.signature.in.size()) - 1, run = gradient_kernel(q.isa)](const KernelArgs& a) {
+        const View& v = pass.view;
+        const Coefficients k(a.workspace, v.padded());
+        const double* sums = kEval ? nullptr : a.in<double>(3);
+        const float* w = pass.masked && !kEval ? a.in<float>(last) : nullptr;
+        char* rest = static_cast<char*>(a.workspace) + Coefficients::bytes(v.padded());
+        backward_coefficients(statistics_at<kEval>(a, 2), sums, affine_at(a, affine, 4), rule,
+                              v.channels, v.padded(), k);
+        run(pass, a.in<float>(0), a.in<float>(1), w, k, a.out<float>(0), rest);
+      };
 }
 
+int64_t sweep_workspace(const View& v) { return moments_workspace(v) + weights_workspace(v); }
 int64_t coefficient_workspace(const View& v) { return Coefficients::bytes(v.padded()); }
+int64_t dx_workspace(const View& v) { return coefficient_workspace(v) + weights_workspace(v); }
 int64_t sums_workspace(const View& v) {
   return Coefficients::bytes(v.padded()) + reduce_workspace(v);
 }
@@ -113,12 +125,12 @@ int64_t sums_workspace(const View& v) {
 }  // namespace
 
 void register_kernels(Registry& r) {
-  r.add(pass_kernel("moments", 0, moments_body, moments_workspace, -1));
+  r.add(pass_kernel("moments", 0, moments_body, sweep_workspace, -1));
   r.add(pass_kernel("normalize", 0, normalize_body<false>, coefficient_workspace, 0));
   r.add(pass_kernel("normalize_eval", 0, normalize_body<true>, coefficient_workspace, 0));
   r.add(pass_kernel("bn_reduce", 1, reduce_body<false>, sums_workspace, -1));
   r.add(pass_kernel("bn_eval_reduce", 1, reduce_body<true>, sums_workspace, -1));
-  r.add(pass_kernel("bn_dx", 1, dx_body<false>, coefficient_workspace, 0));
+  r.add(pass_kernel("bn_dx", 1, dx_body<false>, dx_workspace, 0));
   r.add(pass_kernel("bn_eval_dx", 1, dx_body<true>, coefficient_workspace, 0));
 }
 

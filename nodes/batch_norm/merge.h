@@ -21,4 +21,14 @@ inline void merge_channel(const double* left, const double* right, int64_t chann
   out[c] = n;
 }
 
+/// Merges a run of `count` values, given by the sums of (x - shift) and of its square, into the
+/// `before` values that came earlier.
+inline void fold(double before, double count, double shift, double sum, double square, double& mean,
+                 double& m2) {
+  const double run_mean = shift + sum / count, run_m2 = square - sum * sum / count;
+  const double total = before + count, delta = run_mean - mean;
+  mean += delta * (count / total);
+  m2 += (run_m2 < 0 ? 0 : run_m2) + delta * delta * (before * count / total);
+}
+
 }  // namespace braid::batch_norm

@@ -8,6 +8,7 @@
 #define HWY_TARGET_INCLUDE "batch_norm/moments.cpp"
 #include <cmath>
 
+#include "batch_norm/merge.h"
 #include "batch_norm/simd.h"
 // clang-format off
 #include <hwy/foreach_target.h>  // compiles this file once for each instruction set
@@ -16,9 +17,6 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace braid::batch_norm::HWY_NAMESPACE {
-
-// The mean of the first values is the first shift: of so many floats of a slice, and rows.
-constexpr int64_t kPilot = 8 * kFour, kPilotRows = 32;
 
 // x - shift and its square.
 template <bool kSame>
@@ -61,15 +59,6 @@ HWY_NOINLINE void sum_spread(const float* x, const Walk& walk, const float* shif
 HWY_NOINLINE void sum_spread_rows(const float* x, int64_t rows, int64_t width, const float* shift,
                                   float* sum, float* square) {
   sum_rows(SpreadRows{x, shift}, rows, width, sum, square);
-}
-
-// Merges a run of `count` values into the `before` values that came earlier.
-HWY_INLINE void fold(double before, double count, double shift, double sum, double square,
-                     double& mean, double& m2) {
-  double run_mean = shift + sum / count, run_m2 = square - sum * sum / count;
-  double total = before + count, delta = run_mean - mean;
-  mean += delta * (count / total);
-  m2 += (run_m2 < 0 ? 0 : run_m2) + delta * delta * (before * count / total);
 }
 
 // The mean of the first values of each channel, near enough to shift by.

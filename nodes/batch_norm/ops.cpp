@@ -21,16 +21,17 @@ std::vector<Type> nothing(const Dict&, std::span<const Type>) { return {}; }
 }  // namespace
 
 void register_ops(Registry& r) {
-  // x -> rows (count, mean, M2)
+  // x[, w] -> rows (count, mean, M2); the count is the sum of the weights where there are any
   r.add(OpDef{.name = "moments", .infer = per_channel(0, 3), .merge = "chan"});
   r.add(OpDef{.name = "merge_chan", .infer = same_type, .linear = true});
   // x, m[, weight, bias]; x, mean, var[, weight, bias]
   r.add(OpDef{.name = "normalize", .infer = same_type});
   r.add(OpDef{.name = "normalize_eval", .infer = same_type});
-  // g, x, m[, weight, bias] -> rows (sum g, sum g·x̂); g, x, m, s[, weight, bias] -> dx
+  // g, x, m[, weight, bias] -> rows (sum g, sum g·x̂); g, x, m, s[, weight, bias][, w] -> dx
   r.add(OpDef{.name = "bn_reduce", .infer = per_channel(1, 2), .merge = "sum"});
   r.add(OpDef{.name = "bn_dx", .infer = same_type});
   // The same for constant statistics: g, x, mean, var[, weight, bias]
+  // The attribute "masked" says that x may hold anything where no gradient arrives.
   r.add(OpDef{.name = "bn_eval_reduce", .infer = per_channel(1, 2), .merge = "sum"});
   r.add(OpDef{.name = "bn_eval_dx", .infer = same_type});
   // s -> row `row` in f32. Not linear: each replica rounding its part would be another number.

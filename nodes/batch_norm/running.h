@@ -21,11 +21,12 @@ inline RunningRule running_rule(const Dict& attrs) {
   return rule;
 }
 
-/// `moments` [3, C] of the whole batch. A batch without a variance changes nothing.
+/// `moments` [3, C] of the whole batch; the count may be a sum of weights, which says how often
+/// each value occurs. A batch without a variance changes nothing.
 template <class T>
 void update_running(const RunningRule& rule, const double* moments, int64_t channels, T* mean,
                     T* variance, int64_t& batches) {
-  if (channels == 0 || moments[0] < 2) return;
+  if (channels == 0 || moments[0] <= 1) return;
   ++batches;
   const double weight = rule.cumulative ? 1 / double(batches) : rule.momentum;
   for (int64_t c = 0; c < channels; ++c) {

@@ -21,24 +21,37 @@ void require_isa(Isa isa);
 /// What a pass over activations reads and writes. `g` and `out` follow the view of `x`.
 struct Pass {
   View view;
-  bool relu = false;  ///< y is clipped at 0; gradients pass where y > 0
+  bool relu = false;      ///< y is clipped at 0; gradients pass where y > 0
+  bool masked = false;    ///< values that no gradient reaches may be NaN
+  bool constant = false;  ///< the statistics do not depend on x
 };
 
 using MomentsFn = void (*)(const View&, const float* x, double* moments, void* workspace);
 using ApplyFn = void (*)(const Pass&, const float* x, const Coefficients&, float* y);
 using ReduceFn = void (*)(const Pass&, const float* g, const float* x, const Coefficients&,
                           double* sums, void* workspace);
-using GradientFn = void (*)(const Pass&, const float* g, const float* x, const Coefficients&,
-                            float* dx);
+/// `w`: one weight for each sample and point, or null.
+using GradientFn = void (*)(const Pass&, const float* g, const float* x, const float* w,
+                            const Coefficients&, float* dx, void* workspace);
+using WeightedMomentsFn = void (*)(const View&, const float* x, const float* w, double* moments,
+                                   void* workspace);
 
 MomentsFn moments_kernel(Isa isa);
+WeightedMomentsFn weighted_moments_kernel(Isa isa);
 ApplyFn apply_kernel(Isa isa);
 /// Sums of g and of g·(x - k) per channel: see finish_sums.
 ReduceFn reduce_kernel(Isa isa);
 GradientFn gradient_kernel(Isa isa);
 
-/// Bytes of workspace that moments and reduce need for themselves.
+/// At most so many floats of a slice are looked at beside their weights at a time.
+constexpr int64_t kStretch = 4096;
+
+/// Bytes of workspace that moments and reduce need for themselves, and to lay weights beside
+/// blocked values.
 int64_t moments_workspace(const View& view);
+inline int64_t weights_workspace(const View& view) {
+  return view.group == 1 ? 0 : kStretch * int64_t(sizeof(float));
+}
 int64_t reduce_workspace(const View& view);
 
 template <class F>

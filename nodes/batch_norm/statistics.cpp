@@ -46,8 +46,15 @@ void register_statistics(Registry& r) {
 }
 
 void require_spread(const double* moments) {
-  if (moments[0] != 1) return;
-  throw Error(Fault::run, "E0410", "batch norm in training saw a single value per channel")
+  const double count = moments[0];
+  if (count > 1) return;
+  if (count == 0)
+    throw Error(Fault::run, "E0411", "the mask leaves no value to take statistics from")
+        .help("mask out less, let all replicas share statistics (sync: all), or freeze: stats");
+  throw Error(Fault::run, "E0410",
+              count == 1 ? std::string("batch norm in training saw a single value per channel")
+                         : "the weights of the mask sum up to " + shortest(count) +
+                               ", less than a single value")
       .help("a single value has no variance: use a larger batch, or freeze: stats");
 }
 

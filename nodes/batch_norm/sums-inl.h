@@ -27,6 +27,9 @@ constexpr int64_t kJoin = 4 * kChain;   // slices of several samples are summed 
 constexpr int64_t kRun = 8 * kChain;    // at most so much between two folds into f64
 constexpr int64_t kRowChain = 8, kRowRun = 256;  // the same for rows
 
+/// The mean of the first values is the first shift: of so many floats of a slice, and rows.
+constexpr int64_t kPilot = 8 * kFour, kPilotRows = 32;
+
 /// A stretch of memory that is summed as one: `runs` pieces of `length` floats, `stride` apart.
 struct Walk {
   int64_t runs, stride, length;

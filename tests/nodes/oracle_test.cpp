@@ -20,6 +20,11 @@ Numbers numbers_of(const Array& array) {
   auto all = [](auto span) { return Numbers(span.begin(), span.end()); };
   if (array.dtype == DType::f32) return all(array.as<float>());
   if (array.dtype == DType::f64) return all(array.as<double>());
+  if (size_of(array.dtype) == 1) {  // u8, bool
+    Numbers numbers;
+    for (std::byte b : array.bytes) numbers.push_back(double(b));
+    return numbers;
+  }
   return all(array.as<int64_t>());
 }
 
@@ -32,6 +37,8 @@ std::map<std::string, Array> draw_arrays(const Model& model, int64_t batch, int6
     for (size_t k = 0; k < numbers.size(); ++k)
       if (input.type.dtype == DType::f32)
         array.as<float>()[k] = float(numbers[k]);
+      else if (size_of(input.type.dtype) == 1)
+        array.bytes[k] = std::byte(numbers[k]);
       else
         array.as<int64_t>()[k] = int64_t(numbers[k]);
     drawn[input.name] = std::move(array);

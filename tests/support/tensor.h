@@ -50,6 +50,9 @@ class Tensor {
         return read<double>();
       case DType::i64:
         return read<int64_t>();
+      case DType::u8:
+      case DType::boolean:
+        return read<uint8_t>();
       default:
         throw std::runtime_error("no test needs this dtype yet");
     }
@@ -64,6 +67,9 @@ class Tensor {
         return write<double>(numbers, first);
       case DType::i64:
         return write<int64_t>(numbers, first);
+      case DType::u8:
+      case DType::boolean:
+        return write<uint8_t>(numbers, first);
       default:
         throw std::runtime_error("no test needs this dtype yet");
     }
