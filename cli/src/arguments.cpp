@@ -108,6 +108,8 @@ class Grammar {
         ->option_text("tbb|serial");
     c.add_option("--weights", a_.weights, "Weights to begin with (safetensors)")
         ->option_text("FILE");
+    c.add_flag("--check-finite", a_.check_finite,
+               "End at the first NaN or infinity, and name its layer and replica");
   }
 
   void folding(CLI::App& c, const char* what) { c.add_flag("--fold-bn", a_.fold_bn, what); }
@@ -164,7 +166,6 @@ class Grammar {
                   ->expected(0, 1)
                   ->option_text("[DIR]");
     c.add_flag("--exact", a_.exact, "Refuse to resume what another program wrote");
-    c.add_flag("--check-finite", a_.check_finite, "End the run when the loss is not finite");
   }
 
   void eval() {

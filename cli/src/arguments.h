@@ -30,6 +30,7 @@ struct Arguments {
   std::string engine = "tbb";
   std::string isa = {};
   std::set<std::string> disabled = {};
+  bool check_finite = false;
 
   // train
   std::optional<int64_t> steps = {};
@@ -37,7 +38,6 @@ struct Arguments {
   bool resume = false;
   std::string resume_from = {};
   bool exact = false;
-  bool check_finite = false;
 
   // run
   Pairs inputs = {}, outputs = {};

@@ -33,7 +33,8 @@ SessionOptions session_options(const Arguments& a) {
           .threads = a.threads,
           .engine = a.engine,
           .isa = a.isa,
-          .disabled = a.disabled};
+          .disabled = a.disabled,
+          .check_finite = a.check_finite};
 }
 
 Session open_session(const Arguments& a, bool with_weights) {

@@ -75,7 +75,6 @@ int train_command(const Arguments& a) {
                                 .resume = a.resume,
                                 .resume_from = a.resume_from,
                                 .exact = a.exact,
-                                .check_finite = a.check_finite,
                                 .on_event = [&](const TrainEvent& e) { audience.tell(e); },
                                 .stop = [&] { return signals.code() != 0; }});
   audience.done(report);

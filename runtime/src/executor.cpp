@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "engines/engine.h"
+#include "finite.h"
 #include "float_mode.h"
 #include "hook_runner.h"
 
@@ -64,6 +65,10 @@ struct Executor::Impl {
   }
   void make_workspaces();
   void find_digests();
+  void check_inputs() const;
+  void check_input(int index) const;
+  void check_results(int id, void* const* in, void* const* out);
+  bool passes_gate();
   void run_strand(int s, int worker) noexcept;
   void run_step(int id, std::byte* workspace);
   [[noreturn]] void raise_first();
@@ -136,12 +141,82 @@ void Executor::Impl::run_step(int id, std::byte* workspace) {
     if (options.digest && digest_of[size_t(id)] >= 0)
       for (int part = 0; part < step.outputs; ++part)
         digests[size_t(digest_of[size_t(id)] + part)].bits = XXH64(out[part], bytes(step, part), 0);
+    if (options.check_finite) check_results(id, in, out);
   } else if (step.kind == StepKind::hook) {
     hooks.run(step, in, out, *scalars);
   } else if (step.kind == StepKind::transfer) {
     for (int part = 0; part < step.outputs; ++part)
       std::memcpy(out[part], in[part], bytes(step, part));
   }
+}
+
+// The first sample of an input that holds what is no number.
+void Executor::Impl::check_input(int index) const {
+  auto& input = plan.inputs[size_t(index)];
+  const auto data = static_cast<const std::byte*>(given[size_t(index)]);
+  const int64_t count = input.type.elements(plan.batch);
+  const int64_t at = first_not_finite(data, input.type.dtype, count);
+  if (at < 0) return;
+  std::string where = "input '" + input.name + "'";
+  const int64_t each = input.type.batched() ? input.type.elements(1) : count;
+  const int64_t sample = at / each, byte = sample * input.type.bytes(1);
+  if (input.type.batched()) {
+    int64_t row = 0;
+    for (auto& micro : plan.slices)
+      for (size_t r = 0; r < micro.size(); row += micro[r++])
+        if (row <= sample && sample < row + micro[r]) where += ", replica " + std::to_string(r);
+    for (int operand : feeds) {
+      auto& slot = plan.slots[size_t(plan.operands[size_t(operand)])];
+      if (slot.input != index || byte < slot.offset || byte >= slot.offset + slot.bytes) continue;
+      where += ", " + plan.devices[size_t(slot.device)];
+      break;
+    }
+    where += ", sample " + std::to_string(sample);
+  }
+  const auto from = data + (input.type.batched() ? byte : 0);
+  throw Error(Fault::run, "E0414",
+              where + ", step " + std::to_string(scalars_memory.step + 1) +
+                  ": not finite: " + what_is_not_finite(from, input.type.dtype, each),
+              input.mark)
+      .help("samples count from 0 within the batch; look at the data there");
+}
+
+void Executor::Impl::check_inputs() const {
+  std::vector<bool> used(plan.inputs.size(), false);
+  for (int operand : feeds)
+    used[size_t(plan.slots[size_t(plan.operands[size_t(operand)])].input)] = true;
+  for (size_t i = 0; i < used.size(); ++i)
+    if (used[i]) check_input(int(i));
+}
+
+// Recorded and not thrown: the other steps still run, whatever strand they stand in, so that the
+// first of all by node order is known. What comes from it stands behind it in that order.
+void Executor::Impl::check_results(int id, void* const* in, void* const* out) {
+  auto& step = plan.steps[size_t(id)];
+  auto& signature = plan.kernels[size_t(step.kernel)].signature;
+  for (size_t k = 0; k < signature.out.size(); ++k) {
+    auto& result = signature.out[k];
+    if (all_finite(out[k], result.dtype, result.storage())) continue;
+    std::string text =
+        "its result is not finite: " + what_is_not_finite(out[k], result.dtype, result.storage()) +
+        " of " + std::to_string(result.elements()) + " values";
+    for (size_t i = 0; i < signature.in.size(); ++i) {
+      auto& operand = signature.in[i];
+      const int var = plan.slots[size_t(plan.in(step)[i])].state;
+      if (var < 0 || all_finite(in[i], operand.dtype, operand.storage())) continue;
+      text += "; '" + plan.states[size_t(var)].key +
+              "' was not before: " + what_is_not_finite(in[i], operand.dtype, operand.storage());
+    }
+    std::lock_guard lock(failures_mutex);
+    failures.push_back({id, std::make_exception_ptr(Error(Fault::run, "E0413", text))});
+    return;
+  }
+}
+
+// Every step that can fail has run or was skipped, and a skip does not get here.
+bool Executor::Impl::passes_gate() {
+  std::lock_guard lock(failures_mutex);
+  return failures.empty();
 }
 
 // A body never throws. What fails, and all that waits for it, is skipped along the edges; a global
@@ -157,7 +232,13 @@ void Executor::Impl::run_strand(int s, int worker) noexcept {
   DefaultFloatMode mode;
   int at = -1;
   try {
-    for (int id : strand.steps) run_step(at = id, workspaces[size_t(worker)]);
+    for (int id : strand.steps) {
+      if (plan.steps[size_t(id)].kind == StepKind::gate && !passes_gate()) {
+        skipped[size_t(s)] = 1;
+        return;
+      }
+      run_step(at = id, workspaces[size_t(worker)]);
+    }
   } catch (...) {
     skipped[size_t(s)] = 1;
     std::lock_guard lock(failures_mutex);
@@ -221,6 +302,7 @@ void Executor::run(const StepArgs& args) {
   }
   std::ranges::fill(i.skipped, 0);
   i.failures.clear();
+  if (i.options.check_finite) i.check_inputs();
   i.fired = 0;
   i.engine->run();
   if (i.fired != int(i.plan.strands.size()))
@@ -252,6 +334,7 @@ void Executor::read(size_t result, void* out) const {
   }
 }
 
+void Executor::check_finite(bool on) { impl_->options.check_finite = on; }
 void Executor::on_step(std::function<void(int)> hook) { impl_->hook = std::move(hook); }
 const std::vector<SyncDigest>& Executor::digests() const { return impl_->digests; }
 const Plan& Executor::plan() const { return impl_->plan; }

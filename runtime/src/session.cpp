@@ -142,12 +142,14 @@ Session::Impl::Program& Session::Impl::program(ProgramKey wish) {
   programs.push_front(std::move(made));
   auto& front = programs.front();
   try {
-    front.executor = std::make_unique<Executor>(front.plan, registry, state, memory,
-                                                ExecutorOptions{.engine = options.engine,
-                                                                .threads = options.threads,
-                                                                .digest = options.digest,
-                                                                .mode = wish.mode,
-                                                                .hooks = hooks});
+    front.executor =
+        std::make_unique<Executor>(front.plan, registry, state, memory,
+                                   ExecutorOptions{.engine = options.engine,
+                                                   .threads = options.threads,
+                                                   .digest = options.digest,
+                                                   .mode = wish.mode,
+                                                   .hooks = hooks,
+                                                   .check_finite = options.check_finite});
   } catch (...) {
     programs.pop_front();
     throw;
@@ -195,6 +197,11 @@ Executor& Session::executor(Mode mode, int64_t batch, const std::vector<std::str
 
 const Plan& Session::plan(const ProgramKey& key) { return impl_->program(key).plan; }
 Executor& Session::executor(const ProgramKey& key) { return *impl_->program(key).executor; }
+
+void Session::check_finite(bool on) {
+  impl_->options.check_finite = on;
+  for (auto& program : impl_->programs) program.executor->check_finite(on);
+}
 
 // `inputs` as the engine takes them.
 StepReport Session::Impl::step(const std::vector<const void*>& inputs, int64_t batch, double lr) {

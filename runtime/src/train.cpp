@@ -19,10 +19,29 @@ double seconds_since(Clock::time_point t) {
   return std::chrono::duration<double>(Clock::now() - t).count();
 }
 
+// Turns the checks on for as long as the run takes.
+class FiniteChecks {
+ public:
+  FiniteChecks(Session& session, bool on)
+      : session_(session), before_(session.options().check_finite) {
+    session_.check_finite(on || before_);
+  }
+  ~FiniteChecks() { session_.check_finite(before_); }
+  FiniteChecks(const FiniteChecks&) = delete;
+  FiniteChecks& operator=(const FiniteChecks&) = delete;
+
+ private:
+  Session& session_;
+  bool before_;
+};
+
 class Training {
  public:
   Training(Session& session, const TrainOptions& options)
-      : session_(session), options_(options), model_(session.model()) {}
+      : session_(session),
+        checks_(session, options.check_finite),
+        options_(options),
+        model_(session.model()) {}
 
   TrainReport run() {
     prepare();
@@ -146,7 +165,7 @@ class Training {
     if (std::isfinite(loss) || warned_) return;
     warned_ = true;
     note("the loss is not finite since step " + std::to_string(step) +
-         ": a lower learning rate may help; --check-finite stops there");
+         ": a lower learning rate may help; --check-finite names the value it comes from");
   }
 
   void evaluate(int64_t done) {
@@ -200,6 +219,7 @@ class Training {
   }
 
   Session& session_;
+  FiniteChecks checks_;
   const TrainOptions& options_;
   const Model& model_;
   std::optional<FolderLock> lock_;

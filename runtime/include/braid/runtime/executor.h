@@ -48,6 +48,10 @@ struct ExecutorOptions {
   bool digest = false;                          ///< keep a digest of every merged value
   Mode mode = Mode::train;                      ///< what hooks are told
   std::shared_ptr<const HookTable> hooks = {};  ///< of a plan that has some
+  /// Look for NaN and infinities in the inputs of a step and in the result of each operation, and
+  /// fail the step with the first one by node order: the same one on every engine and device list.
+  /// What is finite keeps its bits. Off, such values travel on, and nothing is looked at.
+  bool check_finite = false;
 };
 
 struct StepArgs {
@@ -78,6 +82,9 @@ class Executor {
   /// Copies an output, slices joined, into [batch, ...] of the result's type. An output may be an
   /// input passed on, so what run() was given must still be there.
   void read(size_t result, void* out) const;
+
+  /// Turns ExecutorOptions::check_finite on or off for the runs that follow.
+  void check_finite(bool on);
 
   /// Called before each step that is not gated; may throw to fail the step. For hooks and tests.
   void on_step(std::function<void(int step)> hook);

@@ -32,6 +32,7 @@ struct SessionOptions {
   std::string isa = {};                   ///< "avx2", "avx512": same bits on every host that has it
   std::set<std::string> disabled = {};    ///< passes
   bool digest = false;                    ///< keep digests of all merged values
+  bool check_finite = false;              ///< NaN and infinities fail a step: see ExecutorOptions
   Mutant mutant = {};
   Hooks hooks = {};           ///< see hooks.h
   bool replicate = true;      ///< call on_replicate hooks when the session opens
@@ -95,6 +96,9 @@ class Session {
   Executor& executor(Mode mode, int64_t batch, const std::vector<std::string>& wanted = {});
   const Plan& plan(const ProgramKey& key);
   Executor& executor(const ProgramKey& key);
+
+  /// Turns SessionOptions::check_finite on or off for what follows.
+  void check_finite(bool on);
 
   /// One optimizer step on `batch` samples: a pointer to [batch, ...] for each input of the model,
   /// null for inputs that nothing needs.

@@ -33,7 +33,7 @@ struct TrainOptions {
   bool resume = false;                ///< from `resume_from`, else `out`
   std::string resume_from = {};
   bool exact = false;         ///< refuse to resume under another program hash
-  bool check_finite = false;  ///< a loss that is not finite ends the run
+  bool check_finite = false;  ///< NaN or infinities anywhere end the run: see ExecutorOptions
   std::function<void(const TrainEvent&)> on_event = {};
   /// Asked after each step; true ends the run with everything saved.
   std::function<bool()> stop = {};
