@@ -1,6 +1,8 @@
 // Offsets in the arenas. A block of memory is reused only by a step that *happens after* all users
-// of the block, whatever the threads do. Small plans are solved exactly (a bit for every pair of
-// strands); large ones by a linear scan in each lane, whose steps run one after the other.
+// of the block, whatever the threads do. Which steps happen after which is known exactly (a bit for
+// every pair of strands) but in large plans, which take a linear scan in each lane, whose steps run
+// one after the other. Where every pair of values can be looked at, the largest is placed first,
+// each as low as it fits; else blocks are handed on in the order of the steps, which loses more.
 #include <algorithm>
 #include <map>
 #include <unordered_map>
@@ -11,6 +13,7 @@ namespace braid {
 namespace {
 
 constexpr size_t exact_limit = 12000;  // strands
+constexpr size_t pairs_limit = 8000;   // values
 int64_t round_up(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 class LayOut {
@@ -32,7 +35,10 @@ class LayOut {
   void run() {
     if (p_.strands.size() <= exact_limit) {
       find_precedence();
-      exact();
+      if (reuse_ && p_.slots.size() <= pairs_limit)
+        by_size();
+      else
+        exact();
     } else {
       by_lane();
     }
@@ -85,6 +91,78 @@ class LayOut {
     return std::ranges::all_of(users(slot), [&](int u) { return u == step || precedes(u, step); });
   }
 
+  // Values that share a place: each takes over the memory of the one before it.
+  struct Place {
+    std::vector<int> slots;
+    int made;               // the step
+    std::vector<int> last;  // the steps after which nobody needs it; none of them precedes another
+    bool pinned;
+    int64_t size, offset = 0;
+  };
+
+  std::vector<Place> places() {
+    std::vector<Place> all;
+    std::vector<int> place_of(p_.slots.size(), -1);
+    for (int i : order_) {
+      auto& step = p_.steps[size_t(i)];
+      for (int k = 0; k < step.outputs; ++k) {
+        int s = p_.operands[size_t(step.first + step.inputs + k)];
+        int64_t size = round_up(p_.slots[size_t(s)].bytes);
+        p_.arena_without_reuse += size;
+        int place = k == 0 ? inherited(step, i, s, place_of) : -1;
+        if (place < 0) {
+          place = int(all.size());
+          all.push_back({.made = i, .size = size});
+        }
+        place_of[size_t(s)] = place;
+        all[size_t(place)].slots.push_back(s);
+      }
+    }
+    for (auto& place : all) {
+      int end = place.slots.back();
+      place.pinned = pinned_[size_t(end)];
+      for (int u : users(end)) {
+        std::erase_if(place.last, [&](int v) { return v == u || precedes(v, u); });
+        if (std::ranges::none_of(place.last, [&](int v) { return precedes(u, v); }))
+          place.last.push_back(u);
+      }
+    }
+    return all;
+  }
+
+  // `a` is made before `b` in the order of the steps.
+  bool meet(const Place& a, const Place& b) const {
+    return a.pinned || !std::ranges::all_of(a.last, [&](int u) { return precedes(u, b.made); });
+  }
+
+  void by_size() {
+    auto all = places();
+    std::vector<size_t> by(all.size()), done;
+    for (size_t i = 0; i < by.size(); ++i) by[i] = i;
+    std::ranges::stable_sort(by, std::greater<>{}, [&](size_t i) { return all[i].size; });
+    std::vector<std::pair<int64_t, int64_t>> taken;
+    for (size_t i : by) {
+      auto& place = all[i];
+      int device = p_.slots[size_t(place.slots[0])].device;
+      taken.clear();
+      for (size_t k : done) {
+        auto& other = all[k];
+        bool here = p_.slots[size_t(other.slots[0])].device == device;
+        if (here && (k < i ? meet(other, place) : meet(place, other)))
+          taken.emplace_back(other.offset, other.offset + other.size);
+      }
+      std::ranges::sort(taken);
+      for (auto& [begin, end] : taken) {
+        if (place.offset + place.size <= begin) break;
+        place.offset = std::max(place.offset, end);
+      }
+      auto& arena = p_.arena[size_t(device)];
+      arena = std::max(arena, place.offset + place.size);
+      for (int s : place.slots) p_.slots[size_t(s)].offset = place.offset;
+      done.push_back(i);
+    }
+  }
+
   struct Block {
     int64_t offset, size;
     int slot;  // the last tenant
@@ -115,7 +193,8 @@ class LayOut {
     }
   }
 
-  // The block of the input that output 0 may take over, where nobody else needs it any more.
+  // The block or place of the input that output 0 may take over, where nobody else needs it any
+  // more.
   int inherited(const Step& step, int id, int s, const std::vector<int>& block_of) const {
     if (!alias_ || step.kernel < 0) return -1;
     int alias = p_.kernels[size_t(step.kernel)].alias;
