@@ -6,6 +6,7 @@
 
 #include "glob.h"
 #include "hooks.h"
+#include "recompute.h"
 
 namespace braid {
 namespace {
@@ -25,6 +26,7 @@ class Forward {
     b_.graph().inputs = model.inputs;
     b_.graph().micros = is_step() && b_.training() ? int(model.batch.accumulate) : 1;
     item_call_.assign(model.layers.size(), -1);
+    if (!options.disabled.contains("recompute")) segments_ = segments_of(model);
   }
 
   void run() {
@@ -167,6 +169,8 @@ class Forward {
     }
     call.freeze = item.freeze;
     call.init = item.init;
+    if (!segments_.empty() && segments_[size_t(index)] >= 0)
+      call.segment = micro * int(model_.layers.size()) + segments_[size_t(index)];
     call.group = item.sync.value_or(0);
     if (call.group >= replicas()) call.group = 0;
     if (call.group && replicas() % call.group)
@@ -287,6 +291,7 @@ class Forward {
   std::vector<int> inputs_;
   std::vector<std::vector<int>> outs_;
   std::vector<int> item_call_;
+  std::vector<int> segments_;  // by item; empty where the pass is off
 };
 
 // A loss divides by the count of the whole optimizer step: with micro-batches, the sum of theirs.
@@ -325,6 +330,7 @@ std::vector<int> forward(const Model& model, Builder& builder, const CompileOpti
 
 void differentiate(Builder& b, Diagnostics& found, const std::vector<HookSpec>& hooks) {
   join_counts(b);
+  Recompute recompute(b.graph());
   b.backward(true);
   auto& calls = b.graph().calls;
   for (int i = int(calls.size()) - 1; i >= 0; --i) {
@@ -348,7 +354,7 @@ void differentiate(Builder& b, Diagnostics& found, const std::vector<HookSpec>& 
       continue;
     }
     gradients = mutate_gradients(b, hooks, i, std::move(gradients));
-    auto back = call.def->gradient(b, call, gradients);
+    auto back = call.def->gradient(b, recompute.seen_by_gradient(b, call), gradients);
     observe_gradients(b, hooks, i, gradients, back);
     ensure(back.size() <= call.in.size(), "a gradient rule returned more values than inputs");
     for (size_t k = 0; k < back.size(); ++k) b.add_gradient(call.in[k], back[k]);

@@ -115,6 +115,7 @@ Plan compile(const Model& model, const Registry& registry, const CompileOptions&
   if (options.traits.kind == "reference") widen(graph);
   check_sizes(graph, options);
   if (!options.disabled.contains("fuse")) fuse(graph);
+  eliminate(graph, options.write_state);  // what fuse() has left without a reader
   clock.pass("fuse");
   synchronize(graph);
   clock.pass("synchronize");

@@ -20,6 +20,12 @@ struct Uses {
   }
 };
 
+// Of a value that is computed again: the one of the forward pass.
+int first(const Graph& graph, int value) {
+  int again = graph.values[size_t(value)].again;
+  return again < 0 ? value : again;
+}
+
 bool is(const Node& node, std::string_view op) { return node.op && node.op->name == op; }
 
 // The operations of a batch norm's gradient, with live or frozen statistics.
@@ -45,6 +51,7 @@ void keep_for_hooks(Graph& graph, const Uses& uses, const Node& norm, int betwee
 void fuse(Graph& graph) {
   Uses uses(graph);
   std::map<size_t, std::vector<Node>> watched;  // by the node before which they stand
+  std::map<int, int> replaced;  // gradients behind a relu that is fused -> those before it
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     Node& norm = graph.nodes[i];
     if (!is(norm, "normalize") && !is(norm, "normalize_eval")) continue;
@@ -61,7 +68,7 @@ void fuse(Graph& graph) {
     if (backward >= 0)  // its result may only go into this batch norm's own gradient
       for (int user : uses.of[size_t(graph.nodes[size_t(backward)].out[0])])
         possible &= user >= 0 && takes_mask(graph.nodes[size_t(user)]) &&
-                    graph.nodes[size_t(user)].in[1] == norm.in[0];
+                    first(graph, graph.nodes[size_t(user)].in[1]) == first(graph, norm.in[0]);
     if (!possible) continue;
     if (backward >= 0) {
       int g = graph.nodes[size_t(backward)].in[0], masked = graph.nodes[size_t(backward)].out[0];
@@ -69,6 +76,7 @@ void fuse(Graph& graph) {
         graph.nodes[size_t(user)].in[0] = g;
         set(graph.nodes[size_t(user)].attrs, "relu", true);
       }
+      replaced.emplace(masked, g);
       if (uses.watched[size_t(masked)].empty()) graph.nodes[size_t(backward)].op = nullptr;
     }
     keep_for_hooks(graph, uses, norm, between, watched[i]);
@@ -78,6 +86,8 @@ void fuse(Graph& graph) {
   }
   std::vector<Node> kept;
   auto keep = [&](Node node) {
+    for (int& v : node.after)
+      if (auto found = replaced.find(v); found != replaced.end()) v = found->second;
     for (int v : node.out) graph.values[size_t(v)].node = int(kept.size());
     kept.push_back(std::move(node));
   };

@@ -24,7 +24,7 @@ class Placement {
     find_homes();
     for (size_t i = 0; i < e_.nodes.size(); ++i)
       for (int d = 0; d < devices_; ++d)
-        if (homes_[i] >> d & 1) place(e_.nodes[i], d);
+        if (homes_[i] >> d & 1) place(int(i), d);
     results();
     gate();
   }
@@ -134,7 +134,8 @@ class Placement {
     return int(p_.steps.size()) - 1;
   }
 
-  void place(const ExpandedNode& node, int device) {
+  void place(int index, int device) {
+    auto& node = e_.nodes[size_t(index)];
     auto& logical = g_.nodes[size_t(node.logical)];
     auto& writes = logical.op->writes;
     std::vector<int> in, out;
@@ -155,6 +156,9 @@ class Placement {
                  in, out);
     for (int s : in)
       if (int m = maker_[size_t(s)]; m >= 0) order_.add(id, m);
+    for (; after_ < e_.after.size() && e_.after[after_].first == index; ++after_)
+      if (int s = slot(e_.after[after_].second, device); s >= 0 && maker_[size_t(s)] >= 0)
+        order_.add(id, maker_[size_t(s)]);
     for (int s : out) maker_[size_t(s)] = id;
     for (int w : writes) {  // node order per variable
       auto [last, fresh] = writer_.try_emplace(in[size_t(w)], id);
@@ -212,6 +216,7 @@ class Placement {
   std::vector<int> slot_;               // value, device -> slot
   std::vector<int> maker_;              // slot -> step
   std::unordered_map<int, int> writer_;
+  size_t after_ = 0;  // how many of Expanded::after are done
 };
 
 }  // namespace

@@ -127,8 +127,12 @@ class Replication {
     size_t micro = size_t(std::max(0, node.micro));
     int64_t n = e_.slices[micro][size_t(r)];
     for (int v : node.out) out_.push_back(e_.at[size_t(v)][size_t(r)] = add_value(v, r, n));
-    add_node({.logical = id, .replica = r, .n = n, .first_sample = e_.rows[micro][size_t(r)]}, in_,
-             out_);
+    int made =
+        add_node({.logical = id, .replica = r, .n = n, .first_sample = e_.rows[micro][size_t(r)]},
+                 in_, out_);
+    for (int v : node.after)
+      if (int value = g_.values[size_t(v)].node < 0 ? -1 : input(v, r); value >= 0)
+        e_.after.emplace_back(made, value);
   }
 
   // A hook that sees the values of a group, not of a replica: merged moments.

@@ -25,7 +25,7 @@ std::string readable(double bytes) {
   std::ranges::stable_sort(tensors, std::greater<>{}, &Tensor::bytes);
   auto error =
       Error(Fault::run, "E0403", what + ", the machine has " + readable(double(limit)), mark)
-          .help("a smaller batch, or batch: {accumulate: n}, takes less");
+          .help("a smaller batch, or `recompute: true` on blocks, takes less");
   for (size_t i = 0; i < std::min<size_t>(5, tensors.size()); ++i)
     error.first().note({}, readable(tensors[i].bytes) + "  " + tensors[i].name);
   throw Error(error.fault(), {error.first()});

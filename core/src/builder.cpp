@@ -164,6 +164,11 @@ int Builder::gradient_of(int value) {
   return sum;
 }
 
+std::vector<int> Builder::contributions(int value) const {
+  auto found = gradients_.find(value);
+  return found == gradients_.end() ? std::vector<int>() : found->second;
+}
+
 int Builder::batch_mean(int sum, int count) { return one("pair", {sum, count}); }
 
 void Builder::fail(std::string code, std::string message, std::string help) const {

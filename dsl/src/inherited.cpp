@@ -1,4 +1,4 @@
-// The keys of an item that hold for everything inside it: sync, freeze, when.
+// The keys of an item that hold for everything inside it: sync, freeze, when, recompute.
 #include "writer.h"
 
 namespace braid::dsl {
@@ -48,16 +48,27 @@ std::string read_when(const Env& env, const Node& node, const std::string& outer
   return value->as_text();
 }
 
+std::optional<bool> read_recompute(const Env& env, const Node& node) {
+  auto value = evaluate(env, node);
+  if (!value) return {};
+  if (value->is<bool>()) return value->as_bool();
+  env.error("E0285", node.place, "recompute is true or false, this is " + to_string(*value));
+  return {};
+}
+
 }  // namespace
 
-Inherited read_inherited(const Env& env, const Item& item, const Inherited& outer,
-                         int64_t replicas) {
+Inherited read_inherited(const Env& env, const Item& item, const Inherited& outer, int64_t replicas,
+                         const std::string& segment) {
   Inherited own = outer;
   if (item.sync)
     if (auto sync = read_sync(env, *item.sync, replicas)) own.sync = sync;
   if (item.freeze)
     if (auto freeze = read_freeze(env, *item.freeze)) own.freeze = freeze;
   if (item.when) own.when = read_when(env, *item.when, outer.when);
+  if (item.recompute)
+    if (auto recompute = read_recompute(env, *item.recompute)) own.recompute = *recompute;
+  if (!own.recompute || !outer.recompute) own.segment = own.recompute ? segment : "";
   return own;
 }
 

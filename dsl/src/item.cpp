@@ -21,7 +21,7 @@ struct CommonKey {
   const char* key;
   const Node* Item::*slot;
 };
-constexpr std::array<CommonKey, 11> slots = {{{"name", &Item::name},
+constexpr std::array<CommonKey, 12> slots = {{{"name", &Item::name},
                                               {"from", &Item::from},
                                               {"repeat", &Item::repeat},
                                               {"for", &Item::loop},
@@ -30,14 +30,14 @@ constexpr std::array<CommonKey, 11> slots = {{{"name", &Item::name},
                                               {"sync", &Item::sync},
                                               {"expect", &Item::expect},
                                               {"freeze", &Item::freeze},
+                                              {"recompute", &Item::recompute},
                                               {"init", &Item::init},
                                               {"on_replicate", &Item::on_replicate}}};
 
 struct LaterKey {
   const char *key, *code;
 };
-constexpr std::array<LaterKey, 3> later = {
-    {{"constant", "E0809"}, {"recompute", "E0810"}, {"spectral_norm", "E0808"}}};
+constexpr std::array<LaterKey, 2> later = {{{"constant", "E0809"}, {"spectral_norm", "E0808"}}};
 
 /// Is a kind of item already known? Two are one too many.
 void take_kind(const Env& env, Item& item, const KindKey& key, const Member& member) {
@@ -67,7 +67,7 @@ bool take_common(const Env& env, Item& item, const Member& member) {
 
 const std::vector<std::string>& common_keys() {
   static const std::vector<std::string> keys = [] {
-    std::vector<std::string> all = {"note", "constant", "recompute"};
+    std::vector<std::string> all = {"note", "constant"};
     for (const KindKey& key : kind_keys) all.push_back(key.key);
     for (const CommonKey& key : slots) all.push_back(key.key);
     return all;

@@ -21,6 +21,8 @@ struct Inherited {
   std::optional<int> sync = {};
   std::optional<Freeze> freeze = {};
   std::string when = {};
+  bool recompute = false;
+  std::string segment = {};  ///< path of the outermost `use` or `layers` that says recompute
 };
 
 /// How an item was written, so that `share` can write it once more.

@@ -112,9 +112,12 @@ Target Writer::write_layer(List& list, const Copy& copy, std::string type, const
   layer.type = std::move(type);
   layer.params = read_dict(copy.env, item.rest);
   for (const Input& input : inputs) layer.from.push_back(link(copy.env, input));
-  Inherited own = read_inherited(copy.env, item, list.inherited, model_.replicas);
+  // Neighbours in one list are one segment; those of the next copy of a block are another.
+  Inherited own = read_inherited(copy.env, item, list.inherited, model_.replicas, list.prefix);
   layer.sync = own.sync;
   layer.freeze = own.freeze.value_or(Freeze::none);
+  layer.recompute = own.recompute;
+  layer.segment = own.segment;
   layer.when = own.when;
   Via via = copy.label.empty() ? copy.env.via : frame(copy, "");
   layer.mark = reading_.mark(item.place(), via);
@@ -251,7 +254,7 @@ Target Writer::write_block(List& list, const Copy& copy, const Inputs& inputs) {
   body.prefix = list.prefix + copy.component + ".";
   std::string_view rest;
   body.prev = *names.find("in", rest);
-  body.inherited = read_inherited(copy.env, item, list.inherited, model_.replicas);
+  body.inherited = read_inherited(copy.env, item, list.inherited, model_.replicas, body.prefix);
   int first = int(model_.layers.size());
   size_t container = enter(list, copy, block->name);
   inside_.push_back(block);
@@ -294,7 +297,7 @@ Target Writer::write_inline(List& list, const Copy& copy, const Inputs& inputs) 
   List body{env, &new_names(list.names)};
   body.prefix = list.prefix + copy.component + ".";
   if (!inputs.empty()) body.prev = value_of(inputs[0].target, inputs[0].place);
-  body.inherited = read_inherited(copy.env, item, list.inherited, model_.replicas);
+  body.inherited = read_inherited(copy.env, item, list.inherited, model_.replicas, body.prefix);
   int first = int(model_.layers.size());
   size_t container = enter(list, copy, "Sequential");
   write(body, *item.what);
@@ -329,9 +332,9 @@ Target Writer::write_share(List& list, const Copy& copy, Inputs inputs) {
     copy.env.error("E0053", member->place,
                    "a second call has the parameters of the first; '" + member->key +
                        "' cannot stand beside share");
-  if (item.sync || item.freeze || item.init || item.on_replicate)
+  if (item.sync || item.freeze || item.recompute || item.init || item.on_replicate)
     copy.env.error("E0053", item.place(),
-                   "sync, freeze, init and on_replicate belong to the first call");
+                   "sync, freeze, recompute, init and on_replicate belong to the first call");
   Target shared = resolve(copy.env, *list.names, list.prev, *name, item.what->place);
   if (!shared.origin) {
     if (shared.link.index >= 0)
@@ -342,7 +345,11 @@ Target Writer::write_share(List& list, const Copy& copy, Inputs inputs) {
   const Origin& origin = *shared.origin;
   Env env{reading_, origin.env.scope, frame(copy, "share " + *name)};
   List around{env, origin.names, list.prefix, list.prev, origin.inherited};
-  around.inherited.when = read_inherited(copy.env, item, list.inherited, model_.replicas).when;
+  // The variables are those of the first call, the place is this one.
+  Inherited here = read_inherited(copy.env, item, list.inherited, model_.replicas, "");
+  around.inherited.when = here.when;
+  around.inherited.recompute = here.recompute;
+  around.inherited.segment = here.segment;
   Item first_call =
       origin.node->is_map() ? read_item(origin.env, *origin.node) : bare_word(*origin.node);
   int first = int(model_.layers.size());

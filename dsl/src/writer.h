@@ -91,8 +91,9 @@ class Writer {
   size_t depth_ = 0;
 };
 
-/// `sync`, `freeze` and `when` of an item, where it has them, else what it inherits.
-Inherited read_inherited(const Env& env, const Item& item, const Inherited& outer,
-                         int64_t replicas);
+/// `sync`, `freeze`, `when` and `recompute` of an item, where it has them, else what it inherits.
+/// `segment` is that of an item that is the first to say recompute.
+Inherited read_inherited(const Env& env, const Item& item, const Inherited& outer, int64_t replicas,
+                         const std::string& segment);
 
 }  // namespace braid::dsl

@@ -27,7 +27,7 @@ void Memory::reserve(int device, int64_t bytes) {
     throw Error(Fault::run, "E0401",
                 "out of memory: the arena of device " + std::to_string(device) + " takes " +
                     std::to_string(arena.bytes >> 20) + " MiB")
-        .help("a smaller batch, or `accumulate`, takes less");
+        .help("a smaller batch, or `recompute: true` on blocks, takes less");
   // Touched once, so that no step meets a page fault; NaNs, so that a use before its definition
   // shows.
   std::memset(arena.data, 0xff, size_t(arena.bytes));

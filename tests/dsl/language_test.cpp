@@ -181,6 +181,31 @@ layers:
   EXPECT_EQ(get_int(layer(model, "third.c").params, "out_features"), 5);
 }
 
+// The outermost `use` or `layers` is one segment, and so are neighbours in one list.
+TEST(CommonKeys, RecomputeNamesTheSegment) {
+  Model model = read_layers(R"(blocks:
+  b: {layers: [{name: a, type: ReLU}, {name: c, type: ReLU, recompute: false}, {name: d, layers: [ReLU]}]}
+  own: {layers: [{name: a, type: ReLU, recompute: true}, {name: c, type: ReLU, recompute: true}]}
+layers:
+  - {name: p, use: b, repeat: 2, recompute: true}
+  - {name: off, use: own, recompute: false}
+  - {name: on, use: own}
+  - {name: q, layers: [{name: r, use: b, recompute: true}], recompute: $(1 > 0)}
+  - {name: once, type: Linear, out_features: 8, recompute: true}
+  - {share: once, name: twice}
+  - {name: last, type: ReLU}
+)");
+  std::string segments;
+  for (auto& item : model.layers)
+    segments += item.path + (item.recompute ? " in '" + item.segment + "'\n" : " kept\n");
+  EXPECT_EQ(segments,
+            "p.0.a in 'p.0.'\np.0.c kept\np.0.d.0 in 'p.0.'\n"
+            "p.1.a in 'p.1.'\np.1.c kept\np.1.d.0 in 'p.1.'\n"
+            "off.a in 'off.'\noff.c in 'off.'\non.a in 'on.'\non.c in 'on.'\n"
+            "q.r.a in 'q.'\nq.r.c kept\nq.r.d.0 in 'q.'\n"
+            "once in ''\ntwice in ''\nlast kept\n");
+}
+
 TEST(CommonKeys, HoldForEverythingInsideThatSaysNothingItself) {
   Model model = read_layers(R"(replicas: 8
 blocks:

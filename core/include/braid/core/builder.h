@@ -67,6 +67,8 @@ class Builder {
   int input(int index, int micro);
   /// The sum of all contributions, added in the order they came; -1 when there are none.
   int gradient_of(int value);
+  /// What add_gradient() was given for `value` so far.
+  std::vector<int> contributions(int value) const;
 
  private:
   int state(StateVar var);

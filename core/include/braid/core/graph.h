@@ -40,6 +40,7 @@ struct Value {
   int state = -1;  ///< index into Graph::states, or -1
   bool needs_gradient = false;
   int micro = -1;  ///< micro-batch it belongs to; -1 = common to all
+  int again = -1;  ///< the value of the forward pass that this one computes again, or -1
   Format format = {};
 };
 
@@ -48,6 +49,7 @@ struct Node {
   Dict attrs = {};
   std::vector<int> in = {}, out = {};
   std::vector<Layout> wants = {};  ///< one for each input
+  std::vector<int> after = {};     ///< values that must be there first, though it reads none
   int call = -1;                   ///< the layer it came from
   std::string label = {};  ///< "bn1", or a weight's key for the optimizer: names it to users
   bool backward = false;
@@ -88,6 +90,7 @@ struct Call {
   Dict init = {};  ///< of the item
   int item = -1;   ///< index into Model::layers; -1 for losses, metrics
   int micro = 0;
+  int segment = -1;  ///< calls of one segment are computed again together; -1 = values are kept
   Mark mark = {};
 };
 

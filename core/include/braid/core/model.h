@@ -47,6 +47,8 @@ struct LayerItem {
   int share = -1;                ///< index of the layer whose parameters this call uses
   std::optional<int> sync = {};  ///< replicas per group; 0 = all, 1 = none; unset = the default
   Freeze freeze = Freeze::none;
+  bool recompute = false;    ///< its activations are dropped, and computed again for the gradient
+  std::string segment = {};  ///< neighbours with `recompute` and one segment are done at one go
   std::optional<std::vector<ExpectDim>> expect = {};
   Mark expect_mark = {};
   std::string when = {};  ///< "train", "eval" or "" = both
