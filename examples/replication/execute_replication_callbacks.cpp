@@ -26,6 +26,6 @@ int main() {
     Sequential other({std::make_shared<ReLU>()});
     execute_replication_callbacks({master.get(), &other});
   } catch (const Error& error) {
-    std::printf("%s", error.what());
+    std::printf("%s\n", error.diagnostics().front().message.c_str());
   }
 }

@@ -41,6 +41,6 @@ int main(int argc, char** argv) {
     x.as<float>()[0] = NAN;
     session.step({{"x", x}, {"label", label}});
   } catch (const Error& error) {
-    std::printf("%s", error.what());
+    std::printf("%s\n", error.diagnostics().front().message.c_str());
   }
 }

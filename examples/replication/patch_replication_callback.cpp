@@ -22,6 +22,6 @@ int main() {
   try {
     patch_replication_callback(*sync_bn);
   } catch (const Error& error) {
-    std::printf("%s", error.what());
+    std::printf("%s\n", error.diagnostics().front().message.c_str());
   }
 }

@@ -125,6 +125,10 @@ Array& Module::tensor(const std::string& name) {
 
 Layer::Layer(std::string type, Dict params) : type_(std::move(type)), params_(std::move(params)) {}
 
+std::string Layer::type() const {
+  return typeid(*this) == typeid(Layer) ? type_ : Module::type();
+}
+
 std::vector<Symbol> Layer::forward(const std::vector<Symbol>& x) {
   return x.at(0).tracer->layer(*this, x);
 }

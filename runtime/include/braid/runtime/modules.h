@@ -111,7 +111,8 @@ class Layer : public Module {
   explicit Layer(std::string type, Dict params = {});
   using Module::forward;
   std::vector<Symbol> forward(const std::vector<Symbol>& x) override;
-  std::string type() const override { return type_; }
+  /// The registry's name, or that of a class that is derived from this.
+  std::string type() const override;
   const Dict& params() const { return params_; }
 
  protected:
