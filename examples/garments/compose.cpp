@@ -1,4 +1,4 @@
-// Writes scenes for semantic segmentation, made of Fashion-MNIST: two to five garments on a
+// Writes scenes for semantic segmentation, made of Fashion-MNIST: two to four garments on a
 // cluttered canvas of 96x96, and for each scene its mask.
 //
 //   compose OUT [DATA [SEED [TRAIN TEST]]]
@@ -7,9 +7,9 @@
 // 1 to 10 = the garment's class + 1, 255 = an edge that is half transparent, not to be counted),
 // ... and the same under OUT/test, from other garments. The same arguments give the same bytes.
 //
-// Brightness and color do not give a garment away: each has colors of its own, and what lies around
-// it are shapes, textures, and garments whose pixels were shuffled. The light differs from scene to
-// scene.
+// Garments are lighter than the ground, and yet brightness does not give one away: what lies around
+// are shapes, textures, and a garment whose pixels were shuffled. The light differs from scene to
+// scene, as in a set of pictures that one image does not stand for.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -182,10 +182,10 @@ Color mix(const Color& a, const Color& b, double t) {
 }
 
 void paint_ground(Scene& scene, Dice& dice) {
-  Color from = dice.color(0, 0.8), to = dice.color(0, 0.8);
+  Color from = dice.color(0, 0.45), to = dice.color(0, 0.45);
   double dx = dice.real(-1, 1), dy = dice.real(-1, 1);
   Texture coarse(dice.stream(), dice.real(12, 40)), fine(dice.stream(), dice.real(2, 6));
-  double strength = dice.real(0.1, 0.5);
+  double strength = dice.real(0.1, 0.4);
   scene.each([&](int x, int y, size_t i) {
     double slope = 0.5 + (dx * (x - side / 2) + dy * (y - side / 2)) / (2 * side);
     double t = 0.5 * slope + 0.5 * coarse.at(x, y) + strength * (fine.at(x, y) - 0.5);
@@ -196,9 +196,9 @@ void paint_ground(Scene& scene, Dice& dice) {
 /// A rectangle or an ellipse, plain, striped or textured.
 void paint_shape(Scene& scene, Dice& dice) {
   double cx = dice.real(0, side), cy = dice.real(0, side);
-  double rx = dice.real(4, 20), ry = dice.real(4, 20);
+  double rx = dice.real(4, 16), ry = dice.real(4, 16);
   bool round = dice.chance(0.5);
-  Color a = dice.color(0, 1), b = dice.color(0, 1);
+  Color a = dice.color(0, 0.9), b = dice.color(0, 0.9);
   int stripes = dice.whole(0, 5);
   Texture texture(dice.stream(), dice.real(2, 8));
   scene.each_near(cx, cy, rx, ry, [&](int x, int y, size_t i) {
@@ -211,11 +211,11 @@ void paint_shape(Scene& scene, Dice& dice) {
 
 /// `label` 0 paints without a trace in the mask, as if it were the ground.
 void paint_garment(Scene& scene, const Garment& garment, uint8_t label, Dice& dice) {
-  double scale = dice.real(1, 2), size = scale * original;
-  double left = dice.real(-size / 4, side - 0.75 * size);
-  double top = dice.real(-size / 4, side - 0.75 * size);
+  double scale = dice.real(1.2, 2), size = scale * original;
+  double left = dice.real(-size / 6, side - size * 5 / 6);
+  double top = dice.real(-size / 6, side - size * 5 / 6);
   bool mirror = dice.chance(0.5);
-  Color dark = dice.color(0, 0.35), light = dice.color(0.45, 1);
+  Color dark = dice.color(0.1, 0.3), light = dice.color(0.65, 1);
   double half = size / 2 + scale;
   scene.each_near(left + size / 2, top + size / 2, half, half, [&](int x, int y, size_t i) {
     double u = (x + 0.5 - left) / scale - 0.5, v = (y + 0.5 - top) / scale - 0.5;
@@ -231,7 +231,7 @@ void paint_garment(Scene& scene, const Garment& garment, uint8_t label, Dice& di
 
 /// Light from one side, and a sensor's noise.
 std::vector<uint8_t> photograph(Scene& scene, Dice& dice) {
-  double gain = dice.real(0.45, 1.15), offset = dice.real(0, 0.15), noise = dice.real(0.02, 0.12);
+  double gain = dice.real(0.35, 1.15), offset = dice.real(0, 0.2), noise = dice.real(0.01, 0.03);
   double dx = dice.real(-0.4, 0.4), dy = dice.real(-0.4, 0.4);
   std::vector<uint8_t> bytes;
   scene.each([&](int x, int y, size_t i) {
@@ -255,12 +255,12 @@ std::vector<uint8_t> compose(const Garments& all, uint64_t key, std::vector<uint
   Scene scene;
   uint8_t label = 0;
   paint_ground(scene, dice);
-  for (int n = dice.whole(2, 5); n > 0; --n) paint_shape(scene, dice);
-  for (int n = dice.whole(1, 3); n > 0; --n) {
+  for (int n = dice.whole(1, 4); n > 0; --n) paint_shape(scene, dice);
+  for (int n = dice.whole(0, 1); n > 0; --n) {
     Garment noise = shuffled(any_garment(all, dice, label), dice);
     paint_garment(scene, noise, 0, dice);
   }
-  for (int n = dice.whole(2, 5); n > 0; --n) {
+  for (int n = dice.whole(2, 4); n > 0; --n) {
     Garment garment = any_garment(all, dice, label);
     paint_garment(scene, garment, label, dice);
   }

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 
+#include <braid/nodes/isa.h>
+
 #include "conv_transpose2d/patches.h"
 #include "ops/simd-inl.h"
 
@@ -137,6 +139,7 @@ bool fits(const Signature& s, int64_t block) {
 }  // namespace
 
 std::optional<Offer> patches_offer(const Signature& s, const DeviceTraits& traits) {
+  if (!traits.isa.empty() && traits.isa != current_isa()) return {};  // as oneDNN's kernels
   const Format image = onednn::blocked_images(traits);
   const int64_t block = channel_block(image);
   if (!fits(s, block)) return {};
