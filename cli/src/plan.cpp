@@ -229,8 +229,9 @@ std::string callback_table(const Plan& plan) {
                point.layer.empty() ? "the model" : point.layer, point.type,
                std::to_string(point.position), std::to_string(point.mark.line)});
   }
-  return table.text() + fmt::format("order      all of replica 0, then of replica 1, ... {}\n\n",
-                                    plan.replicas - 1);
+  return table.text() +
+         fmt::format("order      of positions within a replica, replica after replica: 0 to {}\n\n",
+                     plan.replicas - 1);
 }
 
 std::string kernel_table(const PlanSummary& s) {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <mutex>
 
+#include <braid/compiler/draw.h>
 #include <braid/dsl/read.h>
 #include <braid/runtime/hooks.h>
 #include <braid/runtime/session.h>
@@ -366,6 +367,23 @@ TEST(Hooks, ReadersCannotWriteAndWrongBindingsAreRefused) {
   stats.on_stats(at("fc1"), [](const HookVisit&) {});
   text = message([&] { Session(model, {.hooks = stats}).plan(Mode::train, 4); });
   EXPECT_NE(text.find("E0425"), std::string::npos) << text;
+}
+
+TEST(Hooks, StandInThePlanAndInItsPicture) {
+  Hooks hooks;
+  hooks.on_replicate(
+      at("bn1"), [](CallbackContext&, int) {}, "hello");
+  hooks.on_forward(at("fc1"), [](const HookVisit&) {}, {.name = "watch"});
+  hooks.on_stats(at("bn1"), [](const HookVisit&) {}, {.name = "moments"});
+  Session session(mlp(2), {.hooks = hooks});
+  auto& plan = session.plan(Mode::train, 8);
+  std::string points;
+  for (auto& point : plan.hook_points)
+    points += std::string(to_string(plan.hooks[size_t(point.spec)].kind)) + " " + point.layer + " ";
+  EXPECT_EQ(points, "on_forward fc1 on_stats bn1 on_replicate bn1 ");
+  std::string dot = to_dot(draw_replicas(plan));
+  for (const char* part : {"on_replicate: hello", "on_forward: watch", "on_stats: moments"})
+    EXPECT_NE(dot.find(part), std::string::npos) << part;
 }
 
 TEST(Hooks, EvalVisitsForwardHooksOnly) {
