@@ -32,8 +32,8 @@ def course(path):
 def read(folder):
     runs = {}
     for way in WAYS:
-        paths = sorted(pathlib.Path(folder).glob(f"{way}-*/log.jsonl"))
-        runs[way] = [c for c in map(course, paths) if c]
+        complete = sorted(pathlib.Path(folder).glob(f"{way}-*/weights.safetensors"))
+        runs[way] = [course(path.parent / "log.jsonl") for path in complete]
     return {way: courses for way, courses in runs.items() if courses}
 
 
