@@ -226,6 +226,30 @@ TEST(Augment, RefusesWhatCannotBeCut) {
             "cut alike");
 }
 
+TEST(Augment, RefusesAPadThatTheInputCannotHold) {
+  TempFolder folder;
+  folder.write("t.csv", "1,2,3,4\n");
+  write_npy(folder / "x.npy", Array::of<uint8_t>({1, 2, 2}, {1, 2, 3, 4}));
+  std::vector<InputDecl> x = {{"x", {DType::u8, {N, 2, 2}}}};
+  Dict cut = {{"crop", Attr::List{2, 2}}, {"padding", 1}};
+  auto table = [&](int64_t pad) {
+    return declared(
+        "Csv",
+        {{"path", "t.csv"}, {"x", Dict{{"columns", "0..3"}, {"pad", pad}}}, {"augment", cut}});
+  };
+  auto npy = [&](int64_t pad) {
+    return declared("Npy", {{"x", Dict{{"path", "x.npy"}, {"pad", pad}}}, {"augment", cut}});
+  };
+  auto opened = [&](const TypedDict& data) {
+    return error_of(folder, [&] { DataSource::open(data, x, folder.path()); });
+  };
+  EXPECT_EQ(opened(table(300)), "E0344: '~/t.csv' cannot fill input 'x': its `pad` is no u8");
+  EXPECT_EQ(opened(npy(-1)), "E0344: '~/x.npy' cannot fill input 'x': its `pad` is no u8");
+  for (const TypedDict& data : {table(255), npy(255)}) {
+    EXPECT_NO_THROW(DataSource::open(data, x, folder.path()));
+  }
+}
+
 TEST(Augment, ReportsEveryFaultOfTheDeclaration) {
   auto faults = [](Dict augment) { return faults_of(numbered(std::move(augment)), decls()); };
   std::string start = "net.yaml:1:1: E0333: data source 'Npy', augment: ";

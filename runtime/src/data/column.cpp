@@ -300,7 +300,13 @@ void make_picture(Column& column, const InputDecl& input, const FillSpec& fill) 
   column.picture = declared_picture(input);
   with_type(column.dtype, [&](auto type) {
     auto pad = fit<typename decltype(type)::type>(fill.affine(fill.pad));
-    for (int64_t p = 0; p < column.picture.planes; ++p) store(column.pad, pad.value_or(0));
+    if (!pad) {
+      throw Error(Fault::data, "E0344",
+                  fmt::format("'{}' cannot fill input '{}': its `pad` is no {}", column.file,
+                              input.name, to_string(column.dtype)),
+                  fill.mark);
+    }
+    for (int64_t p = 0; p < column.picture.planes; ++p) store(column.pad, *pad);
   });
 }
 

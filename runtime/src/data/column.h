@@ -45,7 +45,8 @@ struct Column {
 Column make_column(Array raw, const InputDecl& input, const FillSpec& fill,
                    const AugmentSpec& augment, std::string file);
 
-/// Makes the column of a picture input one of pictures of the declared size.
+/// Makes the column of a picture input one of pictures of the declared size. Throws
+/// Error(Fault::data): E0344 when what lies around them does not fit the dtype.
 void make_picture(Column& column, const InputDecl& input, const FillSpec& fill);
 
 /// One number that was read from text into the form of the column; false when it does not fit.

@@ -10,6 +10,7 @@
 
 #include <braid/runtime/data.h>
 
+#include "data/augment_spec.h"
 #include "data/keys.h"
 
 namespace braid {
@@ -24,9 +25,6 @@ constexpr std::array<std::pair<std::string_view, SourceKind>, 4> kinds = {
 
 // As many columns as anybody's table has, and few enough to be listed.
 constexpr int64_t column_limit = 1'000'000;
-
-// Of crops and paddings, in pixels: sums of a few of them are far from any overflow.
-constexpr int64_t largest_side = int64_t{1} << 20;
 
 bool parse_column(std::string_view text, int64_t& out) {
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
@@ -72,7 +70,9 @@ class Reader {
     for (size_t i = 0; i < inputs_.size(); ++i) {
       if (const Attr* value = keys.get(inputs_[i].name)) read_fill(i, *value, keys);
     }
-    if (const Attr* augment = keys.get("augment")) read_augment(*augment, keys);
+    if (const Attr* augment = keys.get("augment")) {
+      read_augment(*augment, keys, what(), inputs_, spec_, found_);
+    }
     keys.finish();
     check_something_is_read();
     return std::move(spec_);
@@ -211,78 +211,6 @@ class Reader {
     bool whole = fill.pad == double(int64_t(std::clamp(fill.pad, -1e9, 1e9)));
     if (is_floating(decl.type.dtype) || whole) return;
     keys.wrong(*keys.get("pad"), "pad", "a whole number");
-  }
-
-  void read_augment(const Attr& value, Keys& outer) {
-    if (!value.is<Dict>()) return outer.wrong(value, "augment", "a dictionary with crop or flip");
-    AugmentSpec& augment = spec_.augment;
-    augment.mark = value.mark;
-    Keys keys(value.as_dict(), value.mark, what() + ", augment", found_);
-    if (const Attr* crop = keys.get("crop")) read_crop(*crop, keys);
-    augment.padding = keys.integer("padding", {.least = 0});
-    if (augment.padding > largest_side || (augment.padding > 0 && !keys.has("crop"))) {
-      keys.wrong(*keys.get("padding"), "padding",
-                 fmt::format("at most {}, and beside 'crop'", largest_side));
-    }
-    if (const Attr* flip = keys.get("flip")) read_flip(*flip, keys);
-    if (!keys.has("crop") && !keys.has("flip")) {
-      found_.error("E0332", value.mark, what() + ", augment: neither 'crop' nor 'flip' is given");
-    }
-    keys.finish();
-    check_pictures();
-  }
-
-  void read_crop(const Attr& value, Keys& keys) {
-    bool good = value.is<Attr::List>() && value.as_list().size() == 2;
-    std::array<int64_t, 2> sides = {};
-    for (size_t i = 0; good && i < 2; ++i) {
-      const Attr& side = value.as_list()[i];
-      good = side.is<int64_t>() && side.as_int() > 0 && side.as_int() <= largest_side;
-      if (good) sides[i] = side.as_int();
-    }
-    if (!good) return keys.wrong(value, "crop", "[height, width]");
-    spec_.augment.crop = sides;
-  }
-
-  void read_flip(const Attr& value, Keys& keys) {
-    std::string flip = value.is<std::string>() ? value.as_text() : "";
-    spec_.augment.mirror = flip == "horizontal" || flip == "both";
-    spec_.augment.upset = flip == "vertical" || flip == "both";
-    if (spec_.augment.mirror || spec_.augment.upset) return;
-    keys.wrong(value, "flip", "horizontal, vertical or both");
-  }
-
-  /// The same part is cut out of every picture of a sample, so that all have one size.
-  void check_pictures() {
-    const InputDecl* first = nullptr;
-    for (const FillSpec& fill : spec_.fills) {
-      const InputDecl& decl = inputs_[fill.input];
-      if (fill.law || !is_picture(decl)) continue;
-      if (!first) first = &decl;
-      check_picture(decl, *first);
-    }
-    if (first || found_.has_errors()) return;
-    found_.error("E0333", spec_.augment.mark,
-                 what() +
-                     ": no input that is read is a picture, [N, H, W] or [N, C, H, W], so "
-                     "there is nothing to augment");
-  }
-
-  void check_picture(const InputDecl& decl, const InputDecl& first) {
-    auto height = [](const InputDecl& d) { return d.type.shape[d.type.rank() - 2].value; };
-    auto width = [](const InputDecl& d) { return d.type.shape.back().value; };
-    const auto& crop = spec_.augment.crop;
-    if (crop && ((*crop)[0] != height(decl) || (*crop)[1] != width(decl))) {
-      found_.error("E0333", spec_.augment.mark,
-                   fmt::format("{}: 'crop' makes [{}, {}], but input '{}' is {}", what(),
-                               (*crop)[0], (*crop)[1], decl.name, to_string(decl.type)));
-    } else if (height(decl) != height(first) || width(decl) != width(first)) {
-      found_.error(
-          "E0333", spec_.augment.mark,
-          fmt::format("{}: input '{}' is {} and input '{}' is {}, but one flip is for "
-                      "all pictures of a sample",
-                      what(), decl.name, to_string(decl.type), first.name, to_string(first.type)));
-    }
   }
 
   void check_input(const InputDecl& decl, const FillSpec& fill) {
