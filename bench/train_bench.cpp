@@ -2,12 +2,14 @@
 //
 //   train_bench NET [--batch N] [--threads N] [--engine E] [--rounds N] [--steps N]
 //                                      one line of JSON for each round of steps
+//   train_bench NET --set KEY=VALUE    another value of the file, as `braid` takes it
 //   train_bench NET --serve            a round whenever a number of steps arrives on standard input
 //                                      (train_vs_torch.py lets Braid and PyTorch take turns)
 //   train_bench NET --profile          where the time of a step goes, by operation, on one thread
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <fstream>
 #include <iomanip>
 #include <iostream>
 #include <map>
@@ -46,13 +48,28 @@ struct Usage {
   }
 };
 
+/// Of this process, in bytes: "VmRSS" what is resident now, "VmHWM" the most there ever was.
+int64_t resident(const std::string& which) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with(which + ":")) return 1024 * std::stoll(line.substr(which.size() + 1));
+  throw std::runtime_error("/proc/self/status does not say " + which);
+}
+
 struct Arguments {
   std::string net, engine = "tbb";
+  std::vector<std::pair<std::string, std::string>> set;
   int64_t batch = 256, classes = 10;
   int threads = 1, rounds = 10, steps = 10;
   std::optional<int64_t> replicas;
   bool serve = false, profile = false;
 };
+
+std::pair<std::string, std::string> assignment(const std::string& text) {
+  size_t equals = text.find('=');
+  if (equals == std::string::npos) throw std::invalid_argument("--set wants KEY=VALUE");
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
 
 Arguments parse(int argc, char** argv) {
   Arguments a;
@@ -76,6 +93,8 @@ Arguments parse(int argc, char** argv) {
       a.steps = number();
     else if (flag == "--engine" && i + 1 < argc)
       a.engine = argv[++i];
+    else if (flag == "--set" && i + 1 < argc)
+      a.set.push_back(assignment(argv[++i]));
     else if (flag == "--serve")
       a.serve = true;
     else if (flag == "--profile")
@@ -105,12 +124,13 @@ class Bench {
   explicit Bench(const Arguments& a)
       : a_(a),
         session_(braid::Session::open(a.net, {.threads = a.threads, .engine = a.engine},
-                                      {.replicas = a.replicas})) {
+                                      {.set = a.set, .replicas = a.replicas})) {
     std::mt19937 random(1);
     for (auto& input : session_.model().inputs) {
       inputs_.push_back(random_input(input.type, a, random));
       pointers_.push_back(inputs_.back().bytes.data());
     }
+    resident_before_ = resident("VmRSS");
     run(3);  // compiles the program and warms it up
   }
 
@@ -129,6 +149,8 @@ class Bench {
                            {"cpu_seconds", after.cpu_seconds - before.cpu_seconds},
                            {"page_faults", after.page_faults - before.page_faults},
                            {"images_per_second", double(a_.batch) * steps / seconds},
+                           {"resident_before_bytes", resident_before_},
+                           {"peak_bytes", resident("VmHWM")},
                            {"loss", loss_}};
     std::cout << line.dump() << std::endl;
   }
@@ -141,6 +163,7 @@ class Bench {
   std::vector<braid::Array> inputs_;
   std::vector<const void*> pointers_;
   double loss_ = 0;
+  int64_t resident_before_ = 0;  ///< before the first step
 };
 
 struct Row {

@@ -76,7 +76,7 @@ class Contender:
         line = self.process.stdout.readline()
         if not line:
             sys.exit(f"{self.name} ended early")
-        answer = json.loads(line)
+        self.answer = answer = json.loads(line)
         self.speeds.append(answer["images_per_second"])
         self.per_cpu.append(self.speeds[-1] * answer["seconds"] / answer["cpu_seconds"])
         self.clean.append(answer["cpu_seconds"] > 0.95 * answer["seconds"])
