@@ -23,6 +23,7 @@
 
 #include <braid/core/random.h>
 
+#include "dice.h"
 #include "garment.h"
 #include "scene.h"
 #include "write_png.h"

@@ -86,7 +86,7 @@ std::vector<uint8_t> photograph(Scene& scene, Dice& dice) {
     double light = gain * (1 + dx * (x - side / 2) / side + dy * (y - side / 2) / side);
     for (double value : scene.canvas[i]) {
       double seen = offset + light * value + noise * (dice.real(-1, 1) + dice.real(-1, 1));
-      bytes.push_back(uint8_t(std::clamp(seen, 0.0, 1.0) * 255 + 0.5));
+      bytes.push_back(uint8_t(std::lround(std::clamp(seen, 0.0, 1.0) * 255)));
     }
   });
   return bytes;
