@@ -92,11 +92,13 @@ def contenders(options):
 
 
 def table(found):
-    lines = ["| | step, MiB | process, MiB | plan states, MiB | images/s |", "|---|---|---|---|---|"]
+    lines = ["| | step, MiB | process, MiB | plan states, MiB | images/s | per CPU second |",
+             "|---|---|---|---|---|---|"]
     for name, (contender, plan) in found.items():
         peak, before = (contender.answer[key] for key in ("peak_bytes", "resident_before_bytes"))
         cells = [name, f"{(peak - before) / MIB:.1f}", f"{peak / MIB:.1f}",
-                 "" if plan is None else f"{plan / MIB:.1f}", spread(contender.speeds[1:], ".1f")]
+                 "" if plan is None else f"{plan / MIB:.1f}", spread(contender.speeds[1:], ".1f"),
+                 spread(contender.per_cpu[1:], ".1f")]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
