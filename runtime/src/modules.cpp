@@ -97,7 +97,7 @@ std::map<std::string, Array> Module::state_dict() const {
 void Module::load_state_dict(const std::map<std::string, Array>& tensors) {
   auto all = modules_of(*this);
   std::string unknown;
-  std::vector<std::pair<Array*, const Array*>> moves;
+  std::vector<std::pair<Module*, std::string>> owners;
   for (auto& [key, tensor] : tensors) {
     auto dot = key.rfind('.');
     std::string path = dot == std::string::npos ? "" : key.substr(0, dot);
@@ -106,10 +106,14 @@ void Module::load_state_dict(const std::map<std::string, Array>& tensors) {
     if (at == all.end() || !dynamic_cast<Layer*>(at->second))
       unknown += "\n  " + key;
     else
-      moves.emplace_back(&at->second->tensors_[name], &tensor);
+      owners.emplace_back(at->second, name);
   }
   if (!unknown.empty()) throw Error(Fault::data, "E0431", "no module has these tensors:" + unknown);
-  for (auto& [to, from] : moves) *to = *from;
+  size_t next = 0;
+  for (auto& [key, tensor] : tensors) {
+    auto& [owner, name] = owners[next++];
+    owner->tensors_.insert_or_assign(name, tensor);
+  }
 }
 
 Array& Module::tensor(const std::string& name) {
@@ -125,9 +129,7 @@ Array& Module::tensor(const std::string& name) {
 
 Layer::Layer(std::string type, Dict params) : type_(std::move(type)), params_(std::move(params)) {}
 
-std::string Layer::type() const {
-  return typeid(*this) == typeid(Layer) ? type_ : Module::type();
-}
+std::string Layer::type() const { return typeid(*this) == typeid(Layer) ? type_ : Module::type(); }
 
 std::vector<Symbol> Layer::forward(const std::vector<Symbol>& x) {
   return x.at(0).tracer->layer(*this, x);

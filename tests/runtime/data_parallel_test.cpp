@@ -288,6 +288,14 @@ TEST(DataParallel, ConversionIsARoundTrip) {
   EXPECT_FALSE(synced->synchronized());
 }
 
+TEST(DataParallel, TensorsThatAreRefusedLeaveNothingBehind) {
+  Linear linear(2, 1);
+  EXPECT_THROW(linear.load_state_dict({{"weight", Array::zeros(DType::f32, {1, 2})},
+                                       {"nobody.weight", Array::zeros(DType::f32, {1})}}),
+               Error);
+  EXPECT_TRUE(linear.state_dict().empty());
+}
+
 TEST(DataParallel, BadInputsAreNamed) {
   Calls calls;
   auto tree = std::make_shared<Tree>(calls);
