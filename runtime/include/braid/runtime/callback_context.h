@@ -12,6 +12,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <typeindex>
 #include <typeinfo>
 #include <utility>
 
@@ -54,7 +55,8 @@ class CallbackContext {
     missing(typeid(T).name(), name);
   }
 
-  /// The value, made by `make()` where there is none yet: by one caller only.
+  /// The value, made by `make()` where there is none yet: by one caller only. `make` must not use
+  /// the context, which is locked meanwhile.
   template <class T, class Make>
   T& get_or(Make make, std::string_view name = {}) {
     std::lock_guard lock(mutex_);
@@ -69,14 +71,17 @@ class CallbackContext {
   }
 
  private:
+  /// Two types of one name in unnamed namespaces are two types: the name alone is no key.
+  using Key = std::pair<std::type_index, std::string>;
+
   template <class T>
-  static std::pair<std::string, std::string> key(std::string_view name) {
-    return {typeid(T).name(), std::string(name)};
+  static Key key(std::string_view name) {
+    return {typeid(T), std::string(name)};
   }
   [[noreturn]] static void missing(const char* type, std::string_view name);
 
   mutable std::mutex mutex_;
-  std::map<std::pair<std::string, std::string>, std::shared_ptr<void>> values_;
+  std::map<Key, std::shared_ptr<void>> values_;
 };
 
 }  // namespace braid
