@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <braid/compiler/compile.h>
+#include <braid/compiler/positions.h>
 #include <braid/dsl/read.h>
 #include <braid/nodes/builtin.h>
 
@@ -100,6 +101,22 @@ TEST(Fold, OneBatchNormAfterAnother) {
   EXPECT_EQ(names(model), "conv flat fc");
   for (auto* link : {&model.losses[0].from[0], &model.metrics[0].from[0], &model.outputs[0].from})
     EXPECT_EQ(link->index, 2);
+}
+
+TEST(Fold, BlocksKeepTheirLayers) {
+  const std::string block = R"(
+    layers:
+      - {name: conv, type: Conv2d, out_channels: 8, kernel_size: 3, padding: 1}
+      - {name: bn, type: BatchNorm2d}
+)";
+  Model model = model_of("  - name: a\n    from: image" + block + "  - name: b" + block);
+  fold_batch_norms(model, registry());
+  std::string order;
+  for (auto& at : positions(model)) order += (order.empty() ? "" : " ") + at.path;
+  EXPECT_EQ(order, "a a.conv b b.conv");
+  ASSERT_EQ(model.containers.size(), 2u);
+  EXPECT_EQ(model.containers[1].first, 1);
+  EXPECT_EQ(model.containers[1].last, 2);
 }
 
 TEST(Fold, SharedLayersMoveUpWithTheirOwners) {

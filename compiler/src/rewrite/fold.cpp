@@ -141,10 +141,15 @@ class Folder {
 
   // Takes the folded batch norms out of the list; those behind them move up.
   void remove() {
-    std::vector<int> now(model_.layers.size(), -1);
-    int next = 0;
-    for (size_t i = 0; i < now.size(); ++i)
-      if (!gone_[i]) now[i] = next++;
+    std::vector<int> now(model_.layers.size(), -1), before = {0};  // how many are kept before each
+    for (size_t i = 0; i < now.size(); ++i) {
+      if (!gone_[i]) now[i] = before[i];
+      before.push_back(before[i] + !gone_[i]);
+    }
+    for (auto& container : model_.containers) {
+      container.first = before[size_t(container.first)];
+      container.last = before[size_t(container.last)];
+    }
     for (auto& readers : readers_)
       for (auto& reader : readers) reader.link->index = now[size_t(reader.link->index)];
     std::vector<LayerItem> kept;
