@@ -319,6 +319,18 @@ bool passes_on(const Call& call) {
                              [&](int v) { return std::ranges::find(call.in, v) != call.in.end(); });
 }
 
+// Unless a hook wrote: what it made is a value of its own, whose gradient goes on to what it saw.
+void hand_back(Builder& b, const std::vector<HookSpec>& hooks, int id) {
+  const Call call = b.graph().calls[size_t(id)];
+  if (call.handed == call.out) return;
+  std::vector<int> gradients;
+  for (size_t k = 0; k < call.out.size(); ++k)
+    gradients.push_back(call.handed[k] == call.out[k] ? -1 : b.gradient_of(call.handed[k]));
+  gradients = mutate_gradients(b, hooks, id, std::move(gradients));
+  observe_gradients(b, hooks, id, gradients, gradients);
+  for (size_t k = 0; k < gradients.size(); ++k) b.add_gradient(call.out[k], gradients[k]);
+}
+
 }  // namespace
 
 std::vector<int> forward(const Model& model, Builder& builder, const CompileOptions& options,
@@ -335,8 +347,12 @@ void differentiate(Builder& b, Diagnostics& found, const std::vector<HookSpec>& 
   auto& calls = b.graph().calls;
   for (int i = int(calls.size()) - 1; i >= 0; --i) {
     const Call call = calls[size_t(i)];
-    if (call.def->role == Role::metric || passes_on(call)) continue;
+    if (call.def->role == Role::metric) continue;
     b.enter(i);
+    if (passes_on(call)) {
+      hand_back(b, hooks, i);
+      continue;
+    }
     bool is_loss = call.def->role == Role::loss, reached = is_loss, needed = false;
     std::vector<int> gradients;
     for (int v : call.handed) {

@@ -311,6 +311,29 @@ TEST(Hooks, AMutatingOneGoesOnInPlaceOfWhatItSaw) {
   EXPECT_EQ(run(model, {.hooks = doubled}).state, run(model, {.hooks = joined}).state);
 }
 
+// Identity hands on its input: only where a hook wrote is its result another value.
+TEST(Hooks, AMutatingOneLetsGradientsThroughALayerThatHandsOn) {
+  test::Chain chain({N, 20}, 2);
+  chain.add("fc1", "Linear", {{"out_features", 24}}).add("id", "Identity").add("tanh", "Tanh");
+  chain.add("fc2", "Linear", {{"out_features", 10}});
+  Model model = chain.done();
+  auto touch = [](const HookVisit& v) {
+    for (float& x : v.values().edit()) x *= 1;
+  };
+  const Outcome plain = run(model, {});
+  for (const char* layer : {"fc1", "id"}) {
+    Hooks hooks;
+    hooks.on_forward(at(layer), touch, {.mutates = true});
+    EXPECT_EQ(plain.state, run(model, {.hooks = hooks}).state) << layer;
+  }
+  int calls = 0;
+  Hooks both;
+  both.on_forward(at("id"), touch, {.mutates = true});
+  both.on_backward(at("id"), [&](const HookVisit&) { ++calls; }, {.joined = true});
+  EXPECT_EQ(plain.state, run(model, {.hooks = both}).state);
+  EXPECT_EQ(calls, 3);
+}
+
 TEST(Hooks, ThatThrowEndTheStepOnAllReplicasWithTheirName) {
   Model model = convnet(4);
   for (const char* engine : {"tbb", "serial", "threads"})
