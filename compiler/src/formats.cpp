@@ -1,8 +1,10 @@
 // Memory formats through the graph. Each node's kernel is asked what it wants, given what its
 // inputs have; where the two differ a reorder is inserted, once per value and format. State and
-// results stay plain.
+// results stay plain. A hook that only reads gets a reorder of its own: one that others share would
+// stand in another place than without the hook.
 #include <map>
 
+#include "hooks.h"
 #include "operands.h"
 #include "passes.h"
 
@@ -23,7 +25,7 @@ class Formats {
         for (size_t i = 0; i < node.in.size(); ++i)
           value(node.out[i]).format = value(node.in[i]).format;
       } else if (node.op->effect) {  // hooks see plain tensors
-        for (int& v : node.in) v = in_format(v, {});
+        for (int& v : node.in) v = observes(node) ? shown(v) : in_format(v, {});
       } else {
         choose(node);
       }
@@ -61,7 +63,20 @@ class Formats {
   int in_format(int v, const Format& format) {
     if (value(v).format == format) return v;
     auto [entry, fresh] = reordered_.try_emplace({v, format}, -1);
-    if (!fresh) return entry->second;
+    if (fresh) entry->second = reorder(v, format);
+    return entry->second;
+  }
+
+  // The same for hooks that only read.
+  int shown(int v) {
+    if (value(v).format.empty()) return v;
+    if (auto found = reordered_.find({v, {}}); found != reordered_.end()) return found->second;
+    auto [entry, fresh] = shown_.try_emplace(v, -1);
+    if (fresh) entry->second = reorder(v, {});
+    return entry->second;
+  }
+
+  int reorder(int v, const Format& format) {
     Value copy = value(v);
     copy.format = format;
     copy.state = copy.input = -1;
@@ -76,11 +91,11 @@ class Formats {
     } else {
       node.label = copy_name(v);
     }
-    entry->second = int(graph_.values.size());
-    node.out = {entry->second};
+    const int made_here = int(graph_.values.size());
+    node.out = {made_here};
     graph_.values.push_back(std::move(copy));
     emit(std::move(node));
-    return entry->second;
+    return made_here;
   }
 
   std::string copy_name(int v) {
@@ -98,6 +113,7 @@ class Formats {
   const CompileOptions& options_;
   int64_t slice_;
   std::map<std::pair<int, Format>, int> reordered_;
+  std::map<int, int> shown_;  // value -> its plain copy for hooks that only read
 };
 
 }  // namespace

@@ -176,6 +176,18 @@ TEST(Hooks, ThatOnlyReadChangeNoBitAndNoHash) {
   }
 }
 
+// What the hook is shown lies in blocks of channels and is a result, too, plain, at the end.
+TEST(Hooks, ThatReadAnOutputOfEvalChangeNoHash) {
+  std::vector<uint64_t> hashes;
+  for (bool watched : {false, true}) {
+    Hooks hooks;
+    if (watched) hooks.on_forward(at("conv1"), [](const HookVisit&) {});
+    Session session(convnet(2), {.hooks = hooks});
+    hashes.push_back(session.plan(Mode::eval, 8, {"conv1", "logits"}).program_hash);
+  }
+  EXPECT_EQ(hashes[0], hashes[1]);
+}
+
 TEST(Hooks, ForwardAndBackwardShowWhatIsThere) {
   Model model = convnet(4);
   std::mutex mutex;
