@@ -144,7 +144,7 @@ Plan compile(const Model& model, const Registry& registry, const CompileOptions&
   plan.states = graph.states;
   plan.inputs = graph.inputs;
   describe_hooks(model, graph, options, plan);
-  describe_nodes(graph, plan);
+  describe_nodes(graph, expanded, plan);
   describe_syncs(graph, expanded, plan);
   plan.plan_hash = plan_hash(plan);
   check_sizes(plan, options);

@@ -1,6 +1,8 @@
 // What a plan tells users about its nodes, its sync points and its steps.
 #include <algorithm>
+#include <utility>
 
+#include "hooks.h"
 #include "passes.h"
 
 namespace braid {
@@ -28,14 +30,22 @@ int participants(const Expanded& expanded, int value) {
 
 }  // namespace
 
-void describe_nodes(const Graph& graph, Plan& plan) {
+void describe_nodes(const Graph& graph, const Expanded& expanded, Plan& plan) {
   for (auto& node : graph.nodes) {
     plan.nodes.push_back({node.op->name, node.label, {}, node.backward, node.op == &sync_op()});
     if (node.call >= 0) plan.nodes.back().mark = graph.calls[size_t(node.call)].mark;
     if (!node.op->effect) continue;
     auto& point = plan.hook_points[size_t(get_int(node.attrs, "hook"))];
     point.node = int(plan.nodes.size()) - 1;
-    for (int v : node.in) point.types.push_back(graph.values[size_t(v)].type);
+    auto names = std::exchange(point.names, {});
+    for (size_t k = 0; k < node.in.size(); ++k) {
+      if (of_step(node) && expanded.common[size_t(node.in[k])] < 0) {
+        --point.values;  // of a micro-batch without samples
+        continue;
+      }
+      point.types.push_back(graph.values[size_t(node.in[k])].type);
+      if (k < names.size()) point.names.push_back(names[k]);
+    }
   }
 }
 

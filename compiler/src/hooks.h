@@ -8,6 +8,8 @@ namespace braid {
 const OpDef& observing_hook();
 const OpDef& mutating_hook();
 inline bool observes(const Node& node) { return node.op && node.op->effect && node.out.empty(); }
+/// An on_step hook: it belongs to no layer.
+inline bool of_step(const Node& node) { return observes(node) && node.call < 0; }
 
 /// By node: hooks that only read, and what is worked out for them alone.
 std::vector<bool> find_observers(const Graph& graph);

@@ -41,7 +41,7 @@ void weave(Plan& plan, Order& order);
 /// Offsets in the arenas.
 void lay_out(Plan& plan, const std::set<std::string>& disabled);
 /// Plan::nodes and Plan::syncs: names for users.
-void describe_nodes(const Graph& graph, Plan& plan);
+void describe_nodes(const Graph& graph, const Expanded& expanded, Plan& plan);
 void describe_syncs(const Graph& graph, const Expanded& expanded, Plan& plan);
 uint64_t plan_hash(const Plan& plan);
 

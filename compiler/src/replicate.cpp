@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "hooks.h"
 #include "passes.h"
 
 namespace braid {
@@ -106,7 +107,8 @@ class Replication {
   void once(int id, const Node& node) {
     in_.clear(), out_.clear();
     for (int v : node.in) in_.push_back(e_.common[size_t(v)]);
-    if (std::ranges::find(in_, -1) != in_.end()) return;
+    if (of_step(node)) std::erase(in_, -1);  // a micro-batch without samples has no totals
+    if (in_.empty() || std::ranges::find(in_, -1) != in_.end()) return;
     for (int v : node.out) out_.push_back(e_.common[size_t(v)] = add_value(v, -1, 0));
     add_node({.logical = id}, in_, out_);
   }

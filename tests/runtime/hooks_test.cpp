@@ -276,6 +276,29 @@ TEST(Hooks, StepSeesTheLossBeforeAnythingIsWritten) {
   EXPECT_EQ(session.steps_done(), 1);
 }
 
+TEST(Hooks, StepIsCalledWhereAMicroBatchHasNoSamples) {
+  Model model = mlp(2);
+  model.batch.accumulate = 4;
+  for (auto& layer : model.layers)  // a micro-batch of one sample has no statistics
+    if (layer.type == "BatchNorm1d") layer.freeze = Freeze::stats;
+  std::vector<double> seen, accuracies;
+  Hooks hooks;
+  hooks.on_step([&](const HookVisit& v) {
+    seen.push_back(v.result("loss"));
+    accuracies.push_back(v.result("accuracy"));
+  });
+  Session session(model, {.devices = {"cpu:0", "cpu:1"}, .hooks = hooks});
+  std::vector<double> losses, reported;
+  for (int64_t batch : {8, 3, 1}) {
+    test::RandomBatch data(model, batch, 1);
+    auto report = session.step(data.pointers, batch, 0.1);
+    losses.push_back(report.loss);
+    reported.push_back(report.metrics.at("accuracy"));
+  }
+  EXPECT_EQ(seen, losses);
+  EXPECT_EQ(accuracies, reported);
+}
+
 TEST(Hooks, AJoinedOneSeesAllReplicasAtOnce) {
   Model model = mlp(4);
   std::vector<int> replicas;
