@@ -29,8 +29,7 @@ struct Expanded {
   std::vector<ExpandedValue> values;
   std::vector<ExpandedNode> nodes;
   std::vector<int> operands;
-  /// A node and a value of the same replica that must be there before it, in the order of the
-  /// nodes.
+  /// A node and a value of its replica that must be there before it, in the order of the nodes.
   std::vector<std::pair<int, int>> after;
   std::vector<std::vector<int64_t>> slices, rows;  ///< by micro-batch and replica
   /// logical value -> its copies: one common, or one for each replica (-1 = empty slice).

@@ -193,8 +193,7 @@ class LayOut {
     }
   }
 
-  // The block or place of the input that output 0 may take over, where nobody else needs it any
-  // more.
+  // The block or place of the input that output 0 may take over: nobody else needs it any more.
   int inherited(const Step& step, int id, int s, const std::vector<int>& block_of) const {
     if (!alias_ || step.kernel < 0) return -1;
     int alias = p_.kernels[size_t(step.kernel)].alias;

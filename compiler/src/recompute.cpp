@@ -1,8 +1,7 @@
 // What is dropped and what is kept of a segment:
-//   kept     what enters it, what others read of it, State, and all that is small: partial values
-//   and
-//            their merges (moments), which are saved, so that nothing is synchronized twice
-//   dropped  the other values that are as large as the batch
+// * kept: what enters it, what others read of it, State, and all that is small: partial values and
+//   their merges (moments), which are saved, so that nothing is synchronized twice;
+// * dropped: the other values, which are as large as the batch.
 // Operations that write State are not repeated. Random masks follow from seed, step, layer and row,
 // so that the second dropout drops the same elements. The bits are those of the first time, because
 // the operations, their inputs and kernels are.

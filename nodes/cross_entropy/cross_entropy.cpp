@@ -47,8 +47,7 @@ LayerDef layer() {
       .doc =
           "Cross entropy between the softmax of the input over dim 1 and a class index, averaged "
           "over all targets of the batch (on all replicas) that are not ignored, as PyTorch's: "
-          "with "
-          "class weights a weighted mean, and 0 where no target counts.",
+          "with class weights a weighted mean, and 0 where no target counts.",
       .formula =
           "loss = sum(weight_target * (log(sum_c exp(x_c)) - x_target)) /"
           " sum(weight_target)",

@@ -2,8 +2,8 @@
 //
 //   Axis rows = axis_of(attrs, 0);
 //   Origin s = rows.origin(3);    // result cell 3 is (1 - s.weight) x[s.low] + s.weight x[s.high]
-//   Taps taps = rows.taps();      // of every result cell; transposed(taps) those of every image
-//   cell
+//   Taps taps = rows.taps();      // of every result cell
+//   Taps back = transposed(taps, rows.image);    // of every image cell
 #pragma once
 #include <cstdint>
 #include <vector>

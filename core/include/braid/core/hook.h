@@ -1,6 +1,5 @@
 // Hooks as the compiler sees them: where the user's own code is called, and what it is shown. What
-// is called stays with the runtime (braid/runtime/hooks.h); here is plain data that a Plan can
-// hold.
+// is called stays with the runtime (braid/runtime/hooks.h); here is plain data, which Plans hold.
 //
 //   options.hooks.push_back({.kind = HookKind::forward, .name = "watch", .layer = "layer1.*"});
 //

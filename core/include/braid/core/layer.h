@@ -93,7 +93,8 @@ struct LayerDef {
   std::function<std::vector<int>(Builder&, Call&)> forward = {};
   /// Given the gradient of each output (-1 = none reaches it), returns that of each input (-1 =
   /// none) and hands those of variables to Builder::add_gradient. A loss is given {-1} and starts
-  /// from 1/count (times its `factor` parameter). Null: no gradient flows through.
+  /// from 1/count (times its `factor` parameter). Null: it has none, and where one is needed the
+  /// network is refused (E0245).
   std::function<std::vector<int>(Builder&, const Call&, const std::vector<int>&)> gradient = {};
   /// Metrics only: the number users see, from the elements of the totals. Null: sum / count, 0
   /// where nothing was counted.

@@ -6,8 +6,8 @@
 //   while (const Batch* batch = prefetcher.next()) use(batch->inputs[0]);
 //
 // Types: `Idx` (MNIST's format, plain or gz), `Csv`, `Npy`, `Images` (PNG and JPEG in folders,
-// paired by file name). Every key that is an input's name says how that input is filled; value = (x
-// * scale - mean) / std. `augment` crops and flips all pictures of a sample alike.
+// paired by file name). Every key that is an input's name says how that input is filled:
+// value = (x * scale - mean) / std. `augment` crops and flips all pictures of a sample alike.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -5,8 +5,7 @@
 //   Array y = parallel.forward(x);                  // slices of x on cpu:0 and cpu:1
 //   DataParallel::Gradients g = parallel.backward(dy);   // g.inputs[0], g.parameters["weight"]
 //
-// Below it the same Model, Plan and Executor run as for a YAML file: one replica for each device
-// id.
+// Below it the same Model, Plan and Executor run as for a YAML file, one replica for each id.
 #pragma once
 #include <memory>
 #include <optional>

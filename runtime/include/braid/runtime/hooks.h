@@ -15,9 +15,8 @@
 //   you keep. A hook must not wait for another hook, nor call into the session; one that needs all
 //   replicas is bound with `joined`, which is one call with all slices.
 // * on_replicate runs on the calling thread, one hook at a time.
-// * A hook that throws ends the step on all replicas, before anything is written to State; the
-// error
-//   names hook, layer, replica and line. Nothing hangs, and the next step may follow.
+// * A hook that throws ends the step on all replicas, before anything is written to State. The
+//   error names hook, layer, replica and line. Nothing hangs, and the next step may follow.
 // * Replicas whose slice is empty are not visited.
 #pragma once
 #include <cstddef>
@@ -72,7 +71,8 @@ struct HookVisit {
   int micro = 0;       ///< micro-batch
   int replicas = 1;    ///< of the program
   std::string device;  ///< where this step runs
-  /// Shared by all replicas of the layer; null for on_step.
+  /// Shared by all replicas of the layer; null for on_step, and where nobody was called back: in a
+  /// plain DataParallel, and in a Session whose option `replicate` is off.
   CallbackContext* context = nullptr;
   /// One; with `joined` one for each replica that has samples, in their order.
   std::vector<HookSlice> slices = {};
@@ -129,7 +129,8 @@ class Hooks {
   /// Sees a layer's outputs as soon as they are there, in training and in eval.
   Hooks& on_forward(HookPlace where, Visit hook, HookOptions options = {});
   /// Sees the gradients of a layer's outputs (values) and of its inputs; not called where none
-  /// flows. One that mutates is called before the layer's own gradient is worked out.
+  /// flows, nor for a layer that hands on its input (Identity): its result is no value of its own.
+  /// One that mutates is called before the layer's own gradient is worked out.
   Hooks& on_backward(HookPlace where, Visit hook, HookOptions options = {});
   /// Sees a batch norm's moments, merged over all replicas (or its sync group: one call for each,
   /// `replica()` being its first). Training only, and not where statistics are frozen.

@@ -56,7 +56,7 @@ struct ProgramKey {
 
 struct RunOptions {
   Mode mode = Mode::eval;    ///< train: the batch's own statistics, dropout
-  bool write_state = false;  ///< in training mode: running statistics take part in what they see
+  bool write_state = false;  ///< in training mode: running statistics and counters move
   /// What random numbers are drawn for; none = Session::steps_done().
   std::optional<int64_t> step = {};
 };
