@@ -20,6 +20,13 @@ void visit(const std::string& path, Module& module, std::set<const Module*>& see
     visit(path.empty() ? name : path + "." + name, *child, seen, all);
 }
 
+// The network that is being described.
+Tracer& network_of(const std::vector<Symbol>& x) {
+  if (x.empty() || !x[0].tracer)
+    throw Error(Fault::usage, "E0433", "a module or layer is called without a value of a network");
+  return *x[0].tracer;
+}
+
 Array filled(int64_t channels, float value) {
   return Array::of<float>({channels}, std::vector<float>(size_t(channels), value));
 }
@@ -41,9 +48,9 @@ std::vector<Symbol> Module::forward(const std::vector<Symbol>& x) {
   return {forward(x[0])};
 }
 
-Symbol Module::operator()(Symbol x) { return x.tracer->call(*this, {x}).at(0); }
+Symbol Module::operator()(Symbol x) { return network_of({x}).call(*this, {x}).at(0); }
 std::vector<Symbol> Module::operator()(const std::vector<Symbol>& x) {
-  return x.at(0).tracer->call(*this, x);
+  return network_of(x).call(*this, x);
 }
 
 void Module::add_child(std::string name, std::shared_ptr<Module> module) {
@@ -132,7 +139,7 @@ Layer::Layer(std::string type, Dict params) : type_(std::move(type)), params_(st
 std::string Layer::type() const { return typeid(*this) == typeid(Layer) ? type_ : Module::type(); }
 
 std::vector<Symbol> Layer::forward(const std::vector<Symbol>& x) {
-  return x.at(0).tracer->layer(*this, x);
+  return network_of(x).layer(*this, x);
 }
 
 Sequential::Sequential(const std::vector<std::shared_ptr<Module>>& modules) {
@@ -214,7 +221,7 @@ std::vector<std::string> revert_sync_batchnorm(Module& root,
 }
 
 Symbol apply(const std::string& type, const std::vector<Symbol>& x, Dict params) {
-  return x.at(0).tracer->apply(type, x, std::move(params));
+  return network_of(x).apply(type, x, std::move(params));
 }
 
 }  // namespace braid

@@ -348,6 +348,13 @@ TEST(DataParallel, BadInputsAreNamed) {
         DataParallel(std::make_shared<Silent>(), {0}).forward(random({2, 2}, 1));
       }),
       "does not say what it does");
+  struct Empty : Module {
+    Symbol forward(Symbol) override { return relu({}); }
+  };
+  has(message([] {
+        DataParallel(std::make_shared<Empty>(), {0}).forward(random({2, 2}, 1));
+      }),
+      "called without a value");
   struct Throwing : Layer, OnReplicate {
     Throwing() : Layer("Identity") {}
     void on_replicate(CallbackContext&, int copy_id) override {
