@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "replication.h"
+
 namespace braid {
 
 HookRunner::HookRunner(const Plan& plan, std::shared_ptr<const HookTable> table, Mode mode)
@@ -81,21 +83,13 @@ void HookRunner::run(const Step& step, void* const* in, void* const* out,
     visit.context = table_->contexts[size_t(point.position)].get();
   show(step, point, in, out, visit);
   if (spec.kind == HookKind::step) add_results(visit);
-  auto fail = [&](const std::string& what, const std::string& help) {
-    auto error = Error(Fault::run, "E0426", what, point.mark);
-    error.first().note(spec.mark, "bound here");
-    error.first().help(help);
-    throw Error(Fault::run, {error.first()});
-  };
-  try {
-    table_->hooks.visit(point.spec, visit);
-  } catch (const Error& e) {
-    fail(e.diagnostics().front().message, e.diagnostics().front().helps);
-  } catch (const std::exception& e) {
-    fail(e.what(), "");
-  } catch (...) {
-    fail("an exception that is no std::exception", "");
-  }
+  run_hook([&] { table_->hooks.visit(point.spec, visit); },
+           [&](const std::string& what, const std::string& help) {
+             auto error = Error(Fault::run, "E0426", what, point.mark);
+             error.first().note(spec.mark, "bound here");
+             error.first().help(help);
+             throw Error(Fault::run, {error.first()});
+           });
 }
 
 }  // namespace braid

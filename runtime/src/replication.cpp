@@ -11,16 +11,8 @@ std::string place(const std::string& path) {
 
 }  // namespace
 
-void call_on_replicate(const ReplicationCall& at, const std::function<void()>& call) {
-  auto fail = [&](const std::string& what, const std::string& help) {
-    auto error = Error(Fault::run, "E0426",
-                       "hook on_replicate '" + at.what + "' of " + place(at.layer) + ", replica " +
-                           std::to_string(at.copy) + ": " + what,
-                       at.layer_mark);
-    if (at.bound) error.first().note(at.bound, "bound here");
-    if (!help.empty()) error.first().help(help);
-    throw Error(Fault::run, {error.first()});
-  };
+void run_hook(const std::function<void()>& call,
+              const std::function<void(const std::string& what, const std::string& help)>& fail) {
   try {
     call();
   } catch (const Error& e) {
@@ -30,6 +22,18 @@ void call_on_replicate(const ReplicationCall& at, const std::function<void()>& c
   } catch (...) {
     fail("an exception that is no std::exception", "");
   }
+}
+
+void call_on_replicate(const ReplicationCall& at, const std::function<void()>& call) {
+  run_hook(call, [&](const std::string& what, const std::string& help) {
+    auto error = Error(Fault::run, "E0426",
+                       "hook on_replicate '" + at.what + "' of " + place(at.layer) + ", replica " +
+                           std::to_string(at.copy) + ": " + what,
+                       at.layer_mark);
+    if (at.bound) error.first().note(at.bound, "bound here");
+    if (!help.empty()) error.first().help(help);
+    throw Error(Fault::run, {error.first()});
+  });
 }
 
 void check_alike(const std::vector<std::pair<std::string, Module*>>& first,

@@ -17,6 +17,10 @@ struct ReplicationCall {
   Mark layer_mark = {}, bound = {};
 };
 
+/// Runs a hook; `fail` is told what it throws, and the help that came with it, and throws itself.
+void run_hook(const std::function<void()>& call,
+              const std::function<void(const std::string& what, const std::string& help)>& fail);
+
 /// Runs `call`; what it throws becomes Error(run, "E0426") that names hook, layer and replica.
 void call_on_replicate(const ReplicationCall& at, const std::function<void()>& call);
 
