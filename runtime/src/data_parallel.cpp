@@ -31,6 +31,17 @@ bool owns(Module& root, const std::string& name) {
   return std::ranges::any_of(all, [&](auto& m) { return m.first == path; });
 }
 
+// What functional layers have learned goes on in the next session; modules bring their own.
+void hand_over(const State& from, State& to) {
+  auto tensors = to.weights();
+  for (auto& [key, tensor] : from.weights())
+    if (auto found = tensors.find(key); found != tensors.end() &&
+                                        found->second.dtype == tensor.dtype &&
+                                        found->second.dims == tensor.dims)
+      found->second = std::move(tensor);
+  to.load(tensors, "the session before", false);
+}
+
 // The seed's method on modules, as hooks that are bound by path.
 Hooks with_methods(const Hooks& bound, Module& root) {
   Hooks hooks;
@@ -108,6 +119,7 @@ void DataParallel::Impl::prepare(const std::vector<Array>& x) {
     made->state().add(var);
   }
   found.raise();
+  if (session) hand_over(session->state(), made->state());
   session = std::move(made);
   described = std::move(now);
   push();

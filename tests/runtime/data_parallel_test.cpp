@@ -255,6 +255,22 @@ TEST(DataParallel, FlagsDecideWhatIsTrained) {
   EXPECT_NE(message([&] { parallel.forward(x); }).find("E0433"), std::string::npos);
 }
 
+TEST(DataParallel, WhatFunctionalLayersLearnedIsThereInEval) {
+  struct Functional : Module {
+    Symbol forward(Symbol x) override {
+      return apply("BatchNorm1d", {x}, {{"momentum", 1.0}, {"affine", false}});
+    }
+  };
+  DataParallel parallel(std::make_shared<Functional>(), {0, 1});
+  Array x = random({16, 3}, 1, 5);
+  parallel.forward(x);
+  parallel.module().eval();
+  Array y = parallel.forward(x);
+  double sum = 0;
+  for (float value : y.as<float>()) sum += double(value);
+  EXPECT_NEAR(sum, 0, 1e-4);
+}
+
 TEST(DataParallel, ABatchOfOneSampleLessThanReplicasIsFine) {
   auto bn = std::make_shared<SynchronizedBatchNorm2d>(3);
   DataParallelWithCallback parallel(bn, {0, 1});
