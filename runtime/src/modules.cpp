@@ -110,7 +110,10 @@ void Module::load_state_dict(const std::map<std::string, Array>& tensors) {
     std::string path = dot == std::string::npos ? "" : key.substr(0, dot);
     std::string name = dot == std::string::npos ? key : key.substr(dot + 1);
     auto at = std::ranges::find_if(all, [&](auto& m) { return m.first == path; });
-    if (at == all.end() || !dynamic_cast<Layer*>(at->second))
+    bool known = at != all.end() && dynamic_cast<Layer*>(at->second);
+    if (known && dynamic_cast<BatchNorm*>(at->second))  // has all of its tensors from the start
+      known = at->second->tensors_.contains(name);
+    if (!known)
       unknown += "\n  " + key;
     else
       owners.emplace_back(at->second, name);

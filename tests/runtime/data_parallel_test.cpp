@@ -310,6 +310,8 @@ TEST(DataParallel, TensorsThatAreRefusedLeaveNothingBehind) {
                                        {"nobody.weight", Array::zeros(DType::f32, {1})}}),
                Error);
   EXPECT_TRUE(linear.state_dict().empty());
+  BatchNorm1d norm(3);
+  EXPECT_THROW(norm.load_state_dict({{"runing_mean", Array::zeros(DType::f32, {3})}}), Error);
 }
 
 TEST(DataParallel, BadInputsAreNamed) {
