@@ -1,6 +1,7 @@
 // `braid run` and `braid eval`: a trained network used.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 
 #include "cli/command.h"
@@ -92,6 +93,25 @@ TEST_F(Trained, AnyLayerIsAnOutput) {
                               "image=" + (*folder / "x.npy"), "--output", "relu9=y.npy"});
   EXPECT_EQ(wrong.code, 3);
   EXPECT_NE(wrong.err.find("did you mean 'relu1'?"), std::string::npos) << wrong.err;
+}
+
+TEST_F(Trained, NumbersThatAreNoneAreNamedWhenAskedFor) {
+  std::vector<float> images(5 * 64, 0.5f);
+  images[3 * 64 + 1] = NAN;
+  write_npy(*folder / "nan.npy", 5, 64, images);
+  std::vector<std::string> run = {"run",        digits(),
+                                  "--weights",  weights(),
+                                  "--replicas", "2",
+                                  "--devices",  "cpu:0,cpu:1",
+                                  "--input",    "image=" + (*folder / "nan.npy"),
+                                  "--output",   "logits=" + (*folder / "n.npy")};
+  EXPECT_EQ(braid_command(run).code, 0) << "otherwise they travel on";
+  run.push_back("--check-finite");
+  auto outcome = braid_command(run);
+  EXPECT_EQ(outcome.code, 5);
+  EXPECT_NE(outcome.err.find("error[E0414]: input 'image', replica 1, cpu:1, sample 3"),
+            std::string::npos)
+      << outcome.err;
 }
 
 // Statistics of the batch: a sample's outputs depend on what else is in it.
