@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include <braid/compiler/draw.h>
 #include <braid/core/random.h>
 #include <braid/runtime/data_parallel.h>
 
@@ -74,6 +75,21 @@ TEST(DataParallel, CallsBackReplicaAfterReplicaInTheOrderOfRegistration) {
   auto first = calls;
   parallel.forward(random({6, 4}, 1));
   ASSERT_EQ(calls.size(), 24u) << "it replicates at every call";
+}
+
+TEST(DataParallel, MethodsOfModulesStandInThePlanAndInItsPicture) {
+  Calls calls;
+  DataParallelWithCallback parallel(std::make_shared<Tree>(calls), {0, 1});
+  parallel.forward(random({4, 3}, 1));
+  auto& plan = parallel.plan();
+  std::string points;
+  for (auto& point : plan.hook_points)
+    points += plan.hooks[size_t(point.spec)].name + " of " + point.layer + "; ";
+  EXPECT_NE(points.find("Tree::on_replicate of module; "), std::string::npos) << points;
+  EXPECT_NE(points.find("Probe::on_replicate of module.b; "), std::string::npos) << points;
+  EXPECT_NE(points.find("Probe::on_replicate of module.unused; "), std::string::npos) << points;
+  std::string dot = to_dot(draw_replicas(plan));
+  EXPECT_NE(dot.find("on_replicate: Tree::on_replicate"), std::string::npos) << dot;
 }
 
 TEST(DataParallel, ContextsAreFreshForEveryReplication) {
