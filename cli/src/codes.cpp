@@ -307,6 +307,8 @@ constexpr CodeEntry table[] = {
     {"E0438", "There are no device ids, or a negative one.", "Ids count from 0: {0, 1}."},
     {"E0439", "DataParallel has nothing to go back from, or no input.",
      "Call forward in training mode before backward."},
+    {"E0441", "Slices that are cut as torch.chunk does were asked for together with accumulate.",
+     "Chunk::even cuts micro-batches, too."},
     {"E0501", "No device is given.", "--devices cpu, or devices: [cpu]."},
     {"E0502", "A device does not exist in this build or on this machine.",
      "`braid devices` lists what there is."},

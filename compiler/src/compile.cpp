@@ -51,7 +51,7 @@ void describe_hooks(const Model& model, const Graph& graph, const CompileOptions
   plan.hook_points = graph.hook_points;
   auto all = positions(model);
   for (auto& position : all)
-    if (!position.on_replicate.empty() && !answered(options.hooks, position.on_replicate))
+    if (!position.on_replicate.empty() && !answered(plan.hooks, position.on_replicate))
       plan.hooks.push_back({.kind = HookKind::replicate,
                             .name = position.on_replicate,
                             .called = position.on_replicate});
@@ -121,6 +121,12 @@ Plan compile(const Model& model, const Registry& registry, const CompileOptions&
   clock.pass("synchronize");
   if (!options.disabled.contains("bundle")) bundle(graph);
   clock.pass("bundle");
+  if (options.chunk == Chunk::torch && graph.micros > 1)
+    throw Error(Fault::usage, "E0441",
+                "slices cut as torch.chunk does not go together with accumulate: " +
+                    std::to_string(graph.micros),
+                model.batch.mark)
+        .help("leave `chunk` at Chunk::even");
   int64_t slice = (options.batch + replicas * graph.micros - 1) / (replicas * graph.micros);
   choose_formats(graph, registry, options, slice);
   clock.pass("formats");

@@ -1,5 +1,6 @@
 #include <braid/runtime/hooks.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -148,8 +149,16 @@ Hooks& Hooks::on_step(Visit hook, std::string name, const char* file, int line) 
 }
 
 Hooks& Hooks::append(const Hooks& other) {
-  for (size_t i = 0; i < other.specs_.size(); ++i)
-    add(other.specs_[i], other.replicates_[i], other.visits_[i]);
+  for (size_t i = 0; i < other.specs_.size(); ++i) {
+    auto& called = other.specs_[i].called;
+    auto mine = std::ranges::find_if(specs_, [&](auto& s) { return s.called == called; });
+    if (called.empty() || mine == specs_.end()) {
+      add(other.specs_[i], other.replicates_[i], other.visits_[i]);
+      continue;
+    }
+    mine->mark = other.specs_[i].mark;  // bound twice: the later one
+    replicates_[size_t(mine - specs_.begin())] = other.replicates_[i];
+  }
   return *this;
 }
 

@@ -42,14 +42,15 @@ TEST(Callbacks, TheCommandBindsNone) {
 TEST(Callbacks, BlocksAndListsHaveThemToo) {
   Folder folder;
   write_text(folder / "net.yaml",
-             "braid: 1\nname: n\ninputs: {x: {shape: [N, 4]}}\nblocks:\n"
+             "braid: 1\nname: n\nbatch: {global: 4}\ninputs: {x: {shape: [N, 4]}}\nblocks:\n"
              "  part: {layers: [{name: fc, type: Linear, out_features: 4}]}\n"
              "layers:\n  - {name: a, use: part, on_replicate: one, repeat: 2}\n"
              "  - {name: b, on_replicate: two, layers: [ReLU]}\noutputs: {y: b}\n");
   auto plan = braid_command({"plan", folder / "net.yaml", "--json", "--mode", "eval"});
   ASSERT_EQ(plan.code, 0) << plan.err;
   std::string order;
-  for (auto& one : plan.json().at("callbacks"))
+  const Json json = plan.json();
+  for (auto& one : json.at("callbacks"))
     order += one.at("name").get<std::string>() + "@" + one.at("layer").get<std::string>() + " ";
   EXPECT_EQ(order, "one@a.0 one@a.1 two@b ");
 }

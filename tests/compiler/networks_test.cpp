@@ -65,8 +65,8 @@ TEST(Networks, ResNet50IsTorchvisions) {
   EXPECT_EQ(keys_of(summary), resnet_keys({3, 4, 6, 3}, 3, true));
 }
 
-// The U-Net of Ronneberger et al. as PyTorch users know it: two convolutions at each of five sizes on
-// the way down, a transposed convolution and two more at each of four on the way up.
+// The U-Net of Ronneberger et al. as PyTorch users know it: two convolutions at each of five sizes
+// on the way down, a transposed convolution and two more at each of four on the way up.
 std::set<std::string> unet_keys() {
   std::set<std::string> keys = {"outc.conv.weight", "outc.conv.bias"};
   auto add_double = [&](const std::string& path) {

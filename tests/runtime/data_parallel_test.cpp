@@ -7,6 +7,8 @@
 #include <braid/core/random.h>
 #include <braid/runtime/data_parallel.h>
 
+#include "support/models.h"
+
 namespace braid {
 namespace {
 
@@ -195,6 +197,13 @@ TEST(DataParallel, ChunkCutsAsTorchDoes) {
   torch.forward(random({5, 2}, 1));
   EXPECT_EQ(even.plan().slices[0], (std::vector<int64_t>{2, 1, 1, 1}));
   EXPECT_EQ(torch.plan().slices[0], (std::vector<int64_t>{2, 2, 1, 0}));
+}
+
+TEST(DataParallel, ChunksOfTorchAreNotForMicroBatches) {
+  Model model = test::mlp(4);
+  model.batch.accumulate = 2;
+  auto text = message([&] { Session(model, {.chunk = Chunk::torch}).plan(Mode::train, 9); });
+  EXPECT_NE(text.find("E0441"), std::string::npos) << text;
 }
 
 TEST(DataParallel, PlainOnesNormalizeEachSlice) {

@@ -36,7 +36,7 @@ enum class Goal {
 /// How a batch is cut into the slices of R replicas. 5 samples for 4 replicas:
 enum class Chunk {
   even,  ///< 2, 1, 1, 1: the first N mod R get one more
-  torch  ///< 2, 2, 1, 0: ceil(N / R) each, as torch.chunk cuts
+  torch  ///< 2, 2, 1, 0: ceil(N / R) each, as torch.chunk cuts; not with accumulate (E0441)
 };
 
 struct CompileOptions {
