@@ -437,7 +437,9 @@ Graph build(const Model& model, const Registry& registry, const CompileOptions& 
     found.error("E0293", model.mark, "'" + model.name + "' cannot be trained: " + model.eval_only)
         .help("train the network as it was before, and fold it again afterwards");
   forward(model, b, options, found);
-  if (found.errors() > before || options.goal == Goal::forward) return graph;
+  if (found.errors() > before) return graph;
+  if (options.mode == Mode::train) check_stats_hooks(graph, options.hooks);
+  if (options.goal == Goal::forward) return graph;
   if (options.goal == Goal::backward) {
     seed_gradients(b);
     differentiate(b, found, options.hooks);
@@ -446,7 +448,6 @@ Graph build(const Model& model, const Registry& registry, const CompileOptions& 
     differentiate(b, found, options.hooks);
     add_step_hooks(b, options.hooks);
     optimize(model, b, found);
-    check_stats_hooks(graph, options.hooks);
   }
   return graph;
 }

@@ -425,6 +425,11 @@ TEST(Hooks, ReadersCannotWriteAndWrongBindingsAreRefused) {
   stats.on_stats(at("fc1"), [](const HookVisit&) {});
   text = message([&] { Session(model, {.hooks = stats}).plan(Mode::train, 4); });
   EXPECT_NE(text.find("E0425"), std::string::npos) << text;
+  text = message([&] {  // and for gradients from outside as well
+    Session(model, {.hooks = stats})
+        .plan({.batch = 4, .wanted = {"logits"}, .goal = Goal::backward});
+  });
+  EXPECT_NE(text.find("E0425"), std::string::npos) << text;
 }
 
 TEST(Hooks, StandInThePlanAndInItsPicture) {

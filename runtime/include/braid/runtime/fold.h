@@ -33,7 +33,8 @@ struct FoldedSession {
 };
 
 /// A session for inference beside one that may go on training: same options, folded weights. `keep`
-/// names layers that will be asked for as outputs; those that hooks watch stay, too.
+/// names layers that will be asked for as outputs; those that hooks watch stay, too. It is a
+/// session of its own: on_replicate hooks are called for it.
 FoldedSession fold_batch_norms(Session& session, const std::vector<std::string>& keep = {});
 
 }  // namespace braid
