@@ -50,8 +50,7 @@ struct ExecutorOptions {
   std::shared_ptr<const HookTable> hooks = {};  ///< of a plan that has some
   /// Look for NaN and infinities in the inputs of a step and in what each kernel before the gate
   /// made, and fail the step with the first one by node order: the same one on every engine and
-  /// device list. What is finite keeps its bits. Off, such values travel on, and nothing is looked
-  /// at.
+  /// device list. Finite values keep their bits. Off, nothing is looked at.
   bool check_finite = false;
 };
 
