@@ -4,9 +4,9 @@
 
 #include <braid/core/init.h>
 
+#include "conv2d/channels.h"
 #include "conv2d/ops.h"
 #include "conv2d/size.h"
-#include "ops/checks.h"
 
 namespace braid {
 namespace {
@@ -41,27 +41,6 @@ Attr::List padding_of(Builder& b, const Dict& params) {
 void check_padding(Builder& b, const Attr::List& padding) {
   for (auto& p : padding)
     if (p.as_int() < 0) b.fail("E0205", "padding is " + to_string(p), "padding is at least 0");
-}
-
-int64_t checked_channels(Builder& b, const Call& call) {
-  require_f32(b, call, 0);
-  const Shape& x = b.type(call.in[0]).shape;
-  if (x.size() != 4)
-    b.fail("E0201",
-           "Conv2d takes images [N, channels, height, width], and its input is " + to_string(x));
-  int64_t channels = x[1].value;
-  const Attr* wanted = find(call.params, "in_channels");
-  if (wanted && !wanted->is_null() && wanted->as_int() != channels)
-    b.fail("E0202",
-           "in_channels is " + to_string(*wanted) + ", and the input " + to_string(x) + " has " +
-               std::to_string(channels),
-           "leave in_channels out: it follows from the input");
-  int64_t groups = get_int(call.params, "groups"), out = get_int(call.params, "out_channels");
-  if (channels % groups || out % groups)
-    b.fail("E0204", "groups is " + std::to_string(groups) + ", which does not divide " +
-                        (channels % groups ? std::to_string(channels) + " input channels"
-                                           : std::to_string(out) + " output channels"));
-  return channels;
 }
 
 void check_fit(Builder& b, const Dict& attrs, const Shape& x, const std::vector<int64_t>& kernel) {

@@ -1,0 +1,31 @@
+#include "conv2d/channels.h"
+
+#include <braid/core/layer.h>
+
+#include "ops/checks.h"
+
+namespace braid {
+
+int64_t checked_channels(Builder& b, const Call& call) {
+  require_f32(b, call, 0);
+  const Shape x = b.type(call.in[0]).shape;
+  if (x.size() != 4)
+    b.fail("E0201", call.def->name +
+                        " takes images [N, channels, height, width], and its input is " +
+                        to_string(x));
+  int64_t channels = x[1].value;
+  const Attr* wanted = find(call.params, "in_channels");
+  if (wanted && !wanted->is_null() && wanted->as_int() != channels)
+    b.fail("E0202",
+           "in_channels is " + to_string(*wanted) + ", and the input " + to_string(x) + " has " +
+               std::to_string(channels),
+           "leave in_channels out: it follows from the input");
+  int64_t groups = get_int(call.params, "groups"), out = get_int(call.params, "out_channels");
+  if (channels % groups || out % groups)
+    b.fail("E0204", "groups is " + std::to_string(groups) + ", which does not divide " +
+                        (channels % groups ? std::to_string(channels) + " input channels"
+                                           : std::to_string(out) + " output channels"));
+  return channels;
+}
+
+}  // namespace braid
