@@ -21,13 +21,6 @@ bool is_jpeg(Bytes file) {
   return file.size() >= 4 && file[0] == std::byte{0xff} && file[1] == std::byte{0xd8};
 }
 
-// The decoder fills up what is missing with gray; a whole file ends with the marker EOI, perhaps
-// with zeros behind it.
-bool ends_as_jpeg(Bytes file) {
-  while (file.size() > 2 && file.back() == std::byte{0}) file = file.first(file.size() - 1);
-  return file[file.size() - 2] == std::byte{0xff} && file.back() == std::byte{0xd9};
-}
-
 }  // namespace
 
 ImageFile::ImageFile(std::string path, const Mark& mark) : path_(std::move(path)), mark_(mark) {
@@ -38,13 +31,11 @@ ImageFile::ImageFile(std::string path, const Mark& mark) : path_(std::move(path)
   }
   bytes_.resize(size_t(file.size()));
   file.read(0, bytes_);
-  if (is_png(bytes_)) {
-    read_png();
-  } else if (is_jpeg(bytes_)) {
-    read_jpeg();
-  } else {
-    refuse("E0360", "this is no PNG or JPEG file");
-  }
+  if (is_jpeg(bytes_))
+    refuse("E0360", "this is a JPEG file, and only PNG is read",
+           "convert it; ImageMagick: mogrify -format png *.jpg");
+  if (!is_png(bytes_)) refuse("E0360", "this is no PNG file");
+  read_png();
   bool fits = width_ <= ImageLimits::side && height_ <= ImageLimits::side &&
               width_ * height_ * channels_ <= ImageLimits::values;
   if (!fits) {
@@ -73,30 +64,17 @@ void ImageFile::read_png() {
     refuse("E0364", "a PNG of 16 bits is not read", "save it with 8 bits per channel");
   }
   width_ = header.width, height_ = header.height, channels_ = header.channels();
-  png_ = true, exact_ = header.bits == 8;
-}
-
-void ImageFile::read_jpeg() {
-  stb::Extent extent = stb::jpeg_extent(bytes_);
-  if (extent.channels == 0 || extent.width == 0 || extent.height == 0) {
-    refuse("E0360", "this JPEG is damaged: its header cannot be read");
-  }
-  if (!ends_as_jpeg(bytes_)) refuse("E0360", "this JPEG is damaged: the file ends too early");
-  width_ = extent.width, height_ = extent.height, channels_ = extent.channels;
+  exact_ = header.bits == 8;
 }
 
 void ImageFile::decode(std::span<std::byte> out) const {
   ensure(int64_t(out.size()) == width_ * height_ * channels_, "a buffer of another size");
-  const char* kind = png_ ? "PNG" : "JPEG";
-  if (png_) {
-    PngHeader header;
-    std::string why = read_png_header(bytes_, header);
-    if (why.empty()) why = check_png(bytes_, header);
-    if (!why.empty()) refuse("E0360", fmt::format("this {} is damaged: {}", kind, why));
-  }
+  PngHeader header;
+  std::string why = read_png_header(bytes_, header);
+  if (why.empty()) why = check_png(bytes_, header);
   std::vector<std::byte> pixels;
-  std::string why = stb::decode(bytes_, {width_, height_, channels_}, pixels);
-  if (!why.empty()) refuse("E0360", fmt::format("this {} is damaged: {}", kind, why));
+  if (why.empty()) why = stb::decode(bytes_, {width_, height_, channels_}, pixels);
+  if (!why.empty()) refuse("E0360", "this PNG is damaged: " + why);
   size_t n = size_t(width_ * height_), planes = size_t(channels_);
   for (size_t c = 0; c < planes; ++c) {
     for (size_t i = 0; i < n; ++i) out[c * n + i] = pixels[i * planes + c];

@@ -31,7 +31,7 @@ bool is_image_name(const fs::path& path) {
   std::string ending = path.extension().string();
   for (char& c : ending) c = char(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
   bool hidden = path.filename().string().starts_with('.');
-  return !hidden && (ending == ".png" || ending == ".jpg" || ending == ".jpeg");
+  return !hidden && ending == ".png";
 }
 
 class Reader {
@@ -71,7 +71,7 @@ class Reader {
     if (files.named.empty()) {
       throw Error(Fault::data, "E0343", fmt::format("'{}' has no images", files.from),
                   fill.path_mark)
-          .help(fill.listed ? "one path per line" : "files that end in .png, .jpg or .jpeg");
+          .help(fill.listed ? "one path per line" : "files that end in .png");
     }
     return files;
   }

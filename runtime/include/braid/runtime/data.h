@@ -5,7 +5,7 @@
 //   Prefetcher prefetcher(train, plan, first_step, last_step);
 //   while (const Batch* batch = prefetcher.next()) use(batch->inputs[0]);
 //
-// Types: `Idx` (MNIST's format, plain or gz), `Csv`, `Npy`, `Images` (PNG and JPEG in folders,
+// Types: `Idx` (MNIST's format, plain or gz), `Csv`, `Npy`, `Images` (PNG in folders,
 // paired by file name). Every key that is an input's name says how that input is filled:
 // value = (x * scale - mean) / std. `augment` crops and flips all pictures of a sample alike.
 #pragma once
