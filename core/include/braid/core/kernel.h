@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -51,8 +52,8 @@ struct Signature {
 
 /// What decides which kernels exist. A value: plans can be made for machines that are not here.
 struct DeviceTraits {
-  std::string kind = "cpu";  ///< "cpu"; "reference" computes everything in f64
-  std::string isa = {};      ///< "sse4", "avx2", "avx512"
+  std::string kind = "cpu";  ///< "cpu"; "cuda"; "reference" computes everything in f64
+  std::string isa = {};      ///< "sse4", "avx2", "avx512"; "sm_90"
   bool operator==(const DeviceTraits&) const = default;
 };
 
@@ -83,12 +84,37 @@ struct KernelArgs {
 
 using KernelBody = std::function<void(const KernelArgs&)>;
 
+/// A queue of a device whose work is enqueued: a CUDA stream. Its backend knows what it is.
+struct Queue;
+
+/// One launch: the same operation for one slice or, ganged, for several. All pointers, those to
+/// scalars too, are to the device's memory, and they are the same in every step: what is enqueued
+/// may be recorded once and replayed.
+struct LaunchArgs {
+  Queue* queue = nullptr;
+  std::span<const KernelArgs> parts = {};  ///< their `workspace` is null
+  void* workspace = nullptr;               ///< 256-byte aligned, Launch::workspace bytes
+  int64_t* status = nullptr;  ///< a word for each part, 0 before; not 0 = the step has failed
+  const int* stop = nullptr;  ///< operations that write State do nothing where it is not 0
+};
+
+/// A body that enqueues and returns; it blocks for nothing and runs on one thread at a time for
+/// each queue. What it makes of a part may not depend on the other parts.
+struct Launch {
+  std::function<void(const LaunchArgs&)> enqueue = {};
+  int64_t workspace = 0;  ///< bytes
+};
+
 struct Offer {
   std::string impl;                                       ///< e.g. "jit:avx512_core", "braid:relu"
   std::vector<Format> in_formats = {}, out_formats = {};  ///< one for each operand
   int64_t workspace = 0;                                  ///< bytes
   int alias = -1;  ///< input whose memory output 0 may take over (same bytes, read before written)
   std::function<KernelBody()> bind = {};  ///< makes the body; thread-safe
+  /// Of devices with queues, instead of `bind`: the signatures of one launch's parts, which differ
+  /// in the size of their slices only.
+  std::function<Launch(std::span<const Signature> parts)> launch = {};
+  bool gang = false;  ///< one launch may serve the slices of several replicas
 };
 
 struct Kernel {

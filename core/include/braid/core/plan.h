@@ -22,6 +22,7 @@ struct KernelUse {
   std::string impl;
   int64_t workspace = 0;
   int alias = -1;
+  bool gang = false;
 };
 
 /// A piece of memory on one device: a variable of State, a slice of an input, or a place in the
@@ -50,6 +51,18 @@ struct Step {
   int strand = -1;
   int first = 0, inputs = 0, outputs = 0;  ///< operands are Plan::operands[first ...]
   int64_t first_sample = 0;
+  int first_part = 0, parts = 0;  ///< of ganged steps: Plan::parts[first_part ...], else none
+};
+
+/// What a ganged step does for one replica, or one merge of its tree. Its operands are the next
+/// `inputs` and `outputs` of the step's: parts share them out in their order. Merges may read what
+/// an earlier part of the step has made.
+struct Part {
+  int kernel = -1;
+  int replica = -1;
+  int lo = 0, hi = 0;
+  int inputs = 0, outputs = 0;
+  int64_t first_sample = 0;
 };
 
 /// A stretch of a lane that runs without waiting for another lane: one task.
@@ -58,6 +71,9 @@ struct Strand {
   int lane = 0;
   std::vector<int> steps = {};
   std::vector<int> preds = {};
+  int stream = -1;              ///< of its device; -1 = the device has none
+  std::vector<int> waits = {};  ///< strands of other streams whose events it waits for
+  bool event = false;           ///< others wait for its end
 };
 
 /// What a user needs to know about a logical node.
@@ -107,6 +123,7 @@ struct Plan {
   std::vector<KernelUse> kernels = {};
   std::vector<Slot> slots = {};
   std::vector<Step> steps = {};
+  std::vector<Part> parts = {};
   std::vector<int> operands = {};  ///< slots
   std::vector<Strand> strands = {};
   std::vector<PlanResult> results = {};
@@ -117,6 +134,7 @@ struct Plan {
   int64_t arena_without_reuse = 0;
   int64_t workspace = 0;  ///< bytes, the largest of any step
   int lanes = 0;
+  int streams = 0;  ///< of each device; 0 = bodies run on the host
 
   std::span<const int> in(const Step& s) const {
     return {operands.data() + s.first, size_t(s.inputs)};

@@ -1,0 +1,172 @@
+#include "device.h"
+
+#include <string>
+
+namespace braid::cuda {
+namespace {
+
+cudaEvent_t event_of(Event* event) { return reinterpret_cast<cudaEvent_t>(event); }
+cudaGraphExec_t graph_of(Recording* r) { return reinterpret_cast<cudaGraphExec_t>(r); }
+
+std::string mib(int64_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB"; }
+
+}  // namespace
+
+void check(cudaError_t result, const char* what) {
+  if (result == cudaSuccess) return;
+  const bool memory = result == cudaErrorMemoryAllocation;
+  if (memory) cudaGetLastError();  // it is no lasting fault of the device
+  throw Error(Fault::device, memory ? "E0401" : "E0430",
+              std::string(what) + ": CUDA says '" + cudaGetErrorString(result) + "' (" +
+                  cudaGetErrorName(result) + ")");
+}
+
+CudaDevice::CudaDevice(int ordinal) : ordinal_(ordinal) { activate(); }
+
+// A device that has failed or hangs is left alone: nothing here waits.
+CudaDevice::~CudaDevice() {
+  cudaSetDevice(ordinal_);
+  for (auto& [index, queue] : queues_) {
+    release_dnn(queue.get());
+    release_gemm(queue.get());
+    cudaStreamDestroy(queue->stream);
+  }
+}
+
+void CudaDevice::activate() { check(cudaSetDevice(ordinal_), "choosing the device"); }
+
+void* CudaDevice::allocate(int64_t bytes) {
+  activate();
+  void* memory = nullptr;
+  auto result = cudaMalloc(&memory, size_t(std::max<int64_t>(bytes, 256)));
+  if (result == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    size_t free = 0, total = 0;
+    cudaMemGetInfo(&free, &total);
+    throw Error(Fault::device, "E0401",
+                "out of memory on the GPU: " + mib(bytes) + " are needed, " + mib(int64_t(free)) +
+                    " of " + mib(int64_t(total)) + " are free")
+        .help("a smaller batch, or `recompute: true` on blocks, takes less");
+  }
+  check(result, "taking memory");
+  return memory;
+}
+
+void CudaDevice::release(void* memory) noexcept {
+  cudaSetDevice(ordinal_);
+  cudaFree(memory);
+}
+
+void CudaDevice::write(void* to, const void* from, int64_t bytes) {
+  activate();
+  check(cudaMemcpy(to, from, size_t(bytes), cudaMemcpyHostToDevice), "a copy to the device");
+}
+
+void CudaDevice::read(void* to, const void* from, int64_t bytes) const {
+  check(cudaSetDevice(ordinal_), "choosing the device");
+  check(cudaMemcpy(to, from, size_t(bytes), cudaMemcpyDeviceToHost), "a copy from the device");
+}
+
+void* CudaDevice::allocate_staging(int64_t bytes) {
+  activate();
+  void* memory = nullptr;
+  check(cudaMallocHost(&memory, size_t(std::max<int64_t>(bytes, 256))), "taking pinned memory");
+  return memory;
+}
+
+void CudaDevice::release_staging(void* memory) noexcept { cudaFreeHost(memory); }
+
+Queue* CudaDevice::queue(int index) {
+  auto& queue = queues_[index];
+  if (!queue) {
+    activate();
+    queue = std::make_unique<Queue>(Queue{.ordinal = ordinal_});
+    check(cudaStreamCreateWithFlags(&queue->stream, cudaStreamNonBlocking), "making a stream");
+  }
+  return queue.get();
+}
+
+void CudaDevice::upload(Queue* queue, const CopyPiece& p) {
+  check(cudaMemcpyAsync(p.to, p.from, size_t(p.bytes), cudaMemcpyHostToDevice, queue->stream),
+        "a copy to the device");
+}
+
+void CudaDevice::download(Queue* queue, const CopyPiece& p) {
+  check(cudaMemcpyAsync(p.to, p.from, size_t(p.bytes), cudaMemcpyDeviceToHost, queue->stream),
+        "a copy from the device");
+}
+
+void CudaDevice::fill(Queue* queue, void* to, int byte, int64_t bytes) {
+  check(cudaMemsetAsync(to, byte, size_t(bytes), queue->stream), "filling memory");
+}
+
+void CudaDevice::receive(Queue* queue, Device& source, std::span<const CopyPiece> pieces) {
+  auto& from = dynamic_cast<CudaDevice&>(source);
+  for (auto& p : pieces)
+    check(from.ordinal_ == ordinal_ ? cudaMemcpyAsync(p.to, p.from, size_t(p.bytes),
+                                                      cudaMemcpyDeviceToDevice, queue->stream)
+                                    : cudaMemcpyPeerAsync(p.to, ordinal_, p.from, from.ordinal_,
+                                                          size_t(p.bytes), queue->stream),
+          "a copy between devices");
+}
+
+Event* CudaDevice::make_event() {
+  activate();
+  cudaEvent_t event = nullptr;
+  check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "making an event");
+  return reinterpret_cast<Event*>(event);
+}
+
+void CudaDevice::release(Event* event) noexcept { cudaEventDestroy(event_of(event)); }
+void CudaDevice::record(Queue* queue, Event* event) {
+  check(cudaEventRecord(event_of(event), queue->stream), "recording an event");
+}
+void CudaDevice::wait(Queue* queue, Event* event) {
+  check(cudaStreamWaitEvent(queue->stream, event_of(event), 0), "waiting for an event");
+}
+
+bool CudaDevice::done(Event* event) {
+  auto result = cudaEventQuery(event_of(event));
+  if (result == cudaErrorNotReady) return false;
+  check(result, "a kernel or copy of this step, or of one before it");
+  return true;
+}
+
+// Relaxed: other threads, and libraries that allocate, may go on while this stream is recorded.
+void CudaDevice::begin_recording(Queue* queue) {
+  check(cudaStreamBeginCapture(queue->stream, cudaStreamCaptureModeRelaxed), "recording a step");
+}
+
+Recording* CudaDevice::end_recording(Queue* queue) {
+  cudaGraph_t graph = nullptr;
+  check(cudaStreamEndCapture(queue->stream, &graph), "recording a step");
+  cudaGraphExec_t exec = nullptr;
+  auto result = cudaGraphInstantiate(&exec, graph, 0);
+  cudaGraphDestroy(graph);
+  check(result, "making a graph of a step");
+  return reinterpret_cast<Recording*>(exec);
+}
+
+void CudaDevice::abandon_recording(Queue* queue) noexcept {
+  cudaGraph_t graph = nullptr;
+  cudaStreamEndCapture(queue->stream, &graph);
+  if (graph) cudaGraphDestroy(graph);
+  cudaGetLastError();
+}
+
+void CudaDevice::replay(Queue* queue, Recording* recording) {
+  check(cudaGraphLaunch(graph_of(recording), queue->stream), "replaying a step");
+}
+void CudaDevice::release(Recording* recording) noexcept {
+  cudaGraphExecDestroy(graph_of(recording));
+}
+
+void CudaDevice::join_status(Queue* queue, const int64_t* status, int64_t words, int* stop) {
+  launch_join_status(queue, status, words, stop);
+}
+void CudaDevice::count_not_finite(Queue* queue, DType dtype, const void* values, int64_t count,
+                                  int64_t* counts) {
+  launch_count_not_finite(queue, dtype, values, count, counts);
+}
+
+}  // namespace braid::cuda

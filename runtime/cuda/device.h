@@ -1,0 +1,63 @@
+// A placement on a GPU: its memory, streams and events.
+#pragma once
+#include <braid/runtime/backend.h>
+
+#include <map>
+#include <memory>
+
+#include "cuda/queue.h"
+
+namespace braid::cuda {
+
+class CudaDevice : public Device {
+ public:
+  explicit CudaDevice(int ordinal);
+  ~CudaDevice() override;
+
+  void* allocate(int64_t bytes) override;
+  void release(void* memory) noexcept override;
+  void write(void* to, const void* from, int64_t bytes) override;
+  void read(void* to, const void* from, int64_t bytes) const override;
+  void* allocate_staging(int64_t bytes) override;
+  void release_staging(void* memory) noexcept override;
+
+  void activate() override;
+  Queue* queue(int index) override;
+  void upload(Queue* queue, const CopyPiece& piece) override;
+  void download(Queue* queue, const CopyPiece& piece) override;
+  void fill(Queue* queue, void* to, int byte, int64_t bytes) override;
+  void receive(Queue* queue, Device& source, std::span<const CopyPiece> pieces) override;
+
+  Event* make_event() override;
+  void release(Event* event) noexcept override;
+  void record(Queue* queue, Event* event) override;
+  void wait(Queue* queue, Event* event) override;
+  bool done(Event* event) override;
+
+  void begin_recording(Queue* queue) override;
+  Recording* end_recording(Queue* queue) override;
+  void abandon_recording(Queue* queue) noexcept override;
+  void replay(Queue* queue, Recording* recording) override;
+  void release(Recording* recording) noexcept override;
+
+  void join_status(Queue* queue, const int64_t* status, int64_t words, int* stop) override;
+  void count_not_finite(Queue* queue, DType dtype, const void* values, int64_t count,
+                        int64_t* counts) override;
+
+ private:
+  int ordinal_;
+  std::map<int, std::unique_ptr<Queue>> queues_;
+};
+
+/// In nodes/cuda/status.cu.
+void launch_join_status(Queue* queue, const int64_t* status, int64_t words, int* stop);
+void launch_count_not_finite(Queue* queue, DType dtype, const void* values, int64_t count,
+                             int64_t* counts);
+
+/// Of the libraries' wrappers: dnn.cpp and gemm.cpp.
+void release_dnn(Queue* queue) noexcept;
+void release_gemm(Queue* queue) noexcept;
+std::string dnn_version();
+std::string gemm_version();
+
+}  // namespace braid::cuda
