@@ -182,8 +182,8 @@ class Block {
   unsigned threads_ = 0, started_ = 0, met_ = 0;
   Worker* current_ = nullptr;
   std::vector<Worker*> idle_;
-  const void* main_ = nullptr;
-  size_t main_bytes_ = 0;
+  [[maybe_unused]] const void* main_ = nullptr;
+  [[maybe_unused]] size_t main_bytes_ = 0;
 };
 
 Block& the_block() {
