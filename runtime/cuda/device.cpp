@@ -85,6 +85,7 @@ void CudaDevice::release_staging(void* memory) noexcept {
 void CudaDevice::poison(void* memory, int64_t bytes) {
   activate();
   check(cudaMemset(memory, 0xff, size_t(bytes)), "filling memory");
+  check(cudaStreamSynchronize(nullptr), "filling memory");  // nor does that wait
 }
 
 Queue* CudaDevice::queue(int index) {
