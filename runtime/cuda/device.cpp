@@ -60,6 +60,9 @@ void CudaDevice::release(void* memory) noexcept {
 void CudaDevice::write(void* to, const void* from, int64_t bytes) {
   activate();
   check(cudaMemcpy(to, from, size_t(bytes), cudaMemcpyHostToDevice), "a copy to the device");
+  // What comes from pageable memory may still be on its way when that returns, and our queues do not
+  // wait for the default stream.
+  check(cudaStreamSynchronize(nullptr), "a copy to the device");
 }
 
 void CudaDevice::read(void* to, const void* from, int64_t bytes) const {
