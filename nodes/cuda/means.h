@@ -24,14 +24,14 @@ constexpr int64_t staged_rows(int64_t count) {
 
 template <class Part>
 __global__ void mean_short_rows(const __grid_constant__ Parts<Part> parts, const int count) {
-  __shared__ alignas(16) float stage[kStaged];
+  __shared__ Pack<float, 4> packs[kStaged / 4];
+  auto* stage = reinterpret_cast<float*>(packs);
   const Part& p = parts.at[blockIdx.z];
   const int64_t most = staged_rows(count), first = blockIdx.x * most;
   if (first >= p.rows) return;
   const int rows = int(most < p.rows - first ? most : p.rows - first), floats = rows * count;
   const float* x = p.x + first * count;
-  for (int i = int(threadIdx.x); i < floats / 4; i += kMeanThreads)
-    store(stage + i * 4, load<4>(x + i * 4));
+  for (int i = int(threadIdx.x); i < floats / 4; i += kMeanThreads) packs[i] = load<4>(x + i * 4);
   for (int i = floats / 4 * 4 + int(threadIdx.x); i < floats; i += kMeanThreads) stage[i] = x[i];
   __syncthreads();
   for (int row = int(threadIdx.x); row < rows; row += kMeanThreads) {
