@@ -191,11 +191,14 @@ bool Machine::execute(const Work& work, Op& op) {
     }
   }
   if (!work.run) return true;
-  memory.open(work.devices);
+  if (work.kernel)
+    memory.open(work.devices);
+  else
+    memory.open_only({work.to, work.from});
   running = work.name;
   work.run(random);
   running = nullptr;
-  memory.look_after(work.name);
+  if (work.kernel) memory.look_after(work.name);
   return true;
 }
 

@@ -18,9 +18,10 @@ namespace emulator {
 /// Something that a device does at once.
 struct Work {
   const char* name = "";
-  unsigned devices = 0;  ///< whose memory it may touch, as bits
+  unsigned devices = 0;  ///< kernels: whose memory it may touch, as bits
   bool kernel = false;
-  std::function<void(Random&)> run = {};  ///< null: a mark
+  const void *to = nullptr, *from = nullptr;  ///< all others: what they touch
+  std::function<void(Random&)> run = {};      ///< null: a mark
 };
 
 /// A recorded step: its works and what each one waits for.

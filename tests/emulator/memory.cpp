@@ -48,6 +48,7 @@ bool Memory::release(void* memory) {
 void Memory::clear() {
   for (auto& [at, a] : all_) munmap(a.map, a.map_bytes);
   all_.clear();
+  single_.clear();
   open_ = 0;
 }
 
@@ -71,11 +72,27 @@ void Memory::set(const Allocation& a) const {
 }
 
 void Memory::open(unsigned devices) {
+  close_single();
   const unsigned changed = open_ ^ devices;
   open_ = devices;
   if (!changed || !protects_) return;
   for (auto& [at, a] : all_)
     if (changed >> a.device & 1) set(a);
+}
+
+void Memory::open_only(std::initializer_list<const void*> addresses) {
+  open(0);
+  for (const void* address : addresses)
+    if (auto* a = near(address); a && protects_) {
+      mprotect(a->pages, a->page_bytes, PROT_READ | PROT_WRITE);
+      single_.push_back(address);
+    }
+}
+
+void Memory::close_single() {
+  for (const void* address : single_)
+    if (auto* a = near(address)) set(*a);
+  single_.clear();
 }
 
 void Memory::look_after(const char* kernel) const {

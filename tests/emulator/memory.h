@@ -2,7 +2,9 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <map>
+#include <vector>
 
 namespace emulator {
 
@@ -31,6 +33,8 @@ class Memory {
   /// Opens the memory of these devices (bits) and closes that of others. What it costs follows from
   /// the number of allocations, so it is left open as long as the emulator runs.
   void open(unsigned devices);
+  /// Opens the allocations that these addresses lie in, and closes all others.
+  void open_only(std::initializer_list<const void*> addresses);
   /// Whether anything outside of the allocations was written; dies if so.
   void look_after(const char* kernel) const;
 
@@ -40,8 +44,10 @@ class Memory {
 
  private:
   void set(const Allocation&) const;
+  void close_single();
 
   bool protects_ = true;
+  std::vector<const void*> single_;
 
   std::map<uintptr_t, Allocation> all_;  // by their maps
   unsigned open_ = 0;

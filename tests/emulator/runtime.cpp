@@ -53,8 +53,8 @@ cudaError_t transfer(Call& call, void* to, const void* from, size_t bytes, cudaM
   made.from_pageable = !source && !call.m.pinned.holds(from, bytes);
   made.to_pageable = !target && !call.m.pinned.holds(to, bytes);
   made.work.name = "a copy";
-  if (target) made.work.devices |= 1u << target->device;
-  if (source) made.work.devices |= 1u << source->device;
+  made.work.to = to;
+  made.work.from = from;
   made.work.run = [=](Random&) { std::memmove(to, from, bytes); };
   return cudaSuccess;
 }
@@ -219,11 +219,10 @@ cudaError_t cudaMemsetAsync(void* to, int byte, size_t bytes, cudaStream_t handl
   Call call;
   Stream* stream = nullptr;
   if (auto bad = look_up(call, handle, stream); bad != cudaSuccess) return call(bad);
-  auto* target = call.m.memory.find(to, bytes);
-  if (!target) return call(cudaErrorInvalidValue);
-  return call(call.m.enqueue(*stream, {.name = "a memset",
-                                       .devices = 1u << target->device,
-                                       .run = [=](Random&) { std::memset(to, byte, bytes); }}));
+  if (!call.m.memory.find(to, bytes)) return call(cudaErrorInvalidValue);
+  return call(call.m.enqueue(*stream, {.name = "a memset", .to = to, .run = [=](Random&) {
+                                         std::memset(to, byte, bytes);
+                                       }}));
 }
 
 // It does not wait either.

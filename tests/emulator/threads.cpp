@@ -68,8 +68,6 @@ struct Stacks {
   void* bottom = nullptr;
 };
 
-class Block;
-
 /// Runs threads one after the other; where one waits, it waits with it.
 struct Worker {
   fiber here, back;
@@ -83,12 +81,13 @@ class Block {
   void run(const std::function<void()>& body, unsigned threads, Random& random) {
     body_ = &body;
     threads_ = threads;
-    started_ = exited_ = 0;
+    started_ = 0;
     Order order(threads, random);
     order_ = &order;
     std::vector<Worker*> waiting, next;
     while (started_ < threads_) resume(take(), waiting);
     while (!waiting.empty()) {
+      met_ = unsigned(waiting.size());
       Order again(waiting.size(), random);
       next.clear();
       for (size_t i = 0; i < waiting.size(); ++i) {
@@ -106,10 +105,9 @@ class Block {
     leave(w);
   }
 
-  bool whole(unsigned threads) const {
-    return exited_ == 0 && threads_ == threads && blockDim.x == threads;
+  bool whole(unsigned threads, bool met) const {
+    return blockDim.x == threads && threads_ == threads && (!met || met_ == threads);
   }
-  bool inside() const { return current_; }
 
  private:
   static void place(unsigned thread) {
@@ -144,7 +142,6 @@ class Block {
       w->thread = unsigned((*order_)[started_++]);
       place(w->thread);
       (*body_)();
-      ++exited_;
     }
   }
 
@@ -182,11 +179,11 @@ class Block {
 
   const std::function<void()>* body_ = nullptr;
   const Order* order_ = nullptr;
-  unsigned threads_ = 0, started_ = 0, exited_ = 0;
+  unsigned threads_ = 0, started_ = 0, met_ = 0;
   Worker* current_ = nullptr;
   std::vector<Worker*> idle_;
-  const void* main_ = nullptr;
-  size_t main_bytes_ = 0;
+  [[maybe_unused]] const void* main_ = nullptr;
+  [[maybe_unused]] size_t main_bytes_ = 0;
 };
 
 Block& the_block() {
@@ -208,8 +205,8 @@ void run_grid(dim3 grid, dim3 block, const std::function<void()>& thread, Random
   }
 }
 
-void whole_block(unsigned threads) {
-  if (!the_block().whole(threads))
+void whole_block(unsigned threads, bool met) {
+  if (!the_block().whole(threads, met))
     die("a collective for %u threads was called by only some of a block, or by a block of %u x %u "
         "x %u",
         threads, blockDim.x, blockDim.y, blockDim.z);

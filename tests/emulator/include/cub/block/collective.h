@@ -8,18 +8,19 @@
 
 namespace emulator {
 
-/// Dies unless the block is one-dimensional, of this size, and no thread has returned: CUB's
-/// collectives are for whole blocks.
-void whole_block(unsigned threads);
+/// Dies unless the block is one-dimensional and of this size, and after a barrier unless all of its
+/// threads have met there: CUB's collectives are for whole blocks.
+void whole_block(unsigned threads, bool met);
 
 template <class T, int kThreads>
 struct Slots {
   alignas(T) unsigned char bytes[kThreads][sizeof(T)];
 
   void put(const T& value) {
+    whole_block(kThreads, false);
     std::memcpy(bytes[threadIdx.x], static_cast<const void*>(&value), sizeof(T));
     __syncthreads();
-    whole_block(kThreads);
+    whole_block(kThreads, true);
   }
   T at(int thread) const {
     T value;
