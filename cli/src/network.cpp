@@ -3,8 +3,8 @@
 #include <filesystem>
 
 #include <braid/nodes/builtin.h>
-#include <braid/nodes/isa.h>
 #include <braid/runtime/data.h>
+#include <braid/runtime/deployment.h>
 #include <braid/runtime/schedule.h>
 
 #include "output.h"
@@ -67,17 +67,17 @@ Inference open_inference(const Arguments& a, const std::vector<std::string>& kee
 Plan make_plan(const Model& model, const Arguments& a) {
   Registry registry;
   register_builtin(registry);
-  if (!a.isa.empty() && !pin_isa(a.isa))
-    throw Error(Fault::device, "E0505",
-                "--isa " + a.isa + ": this machine offers at most " + host_isa());
   CompileOptions options{.mode = a.mode == "eval" ? Mode::eval : Mode::train,
                          .batch = a.batch ? a.batch : model.batch.global,
-                         .traits = {.kind = "cpu", .isa = current_isa()},
                          .disabled = a.disabled};
   if (!a.devices.empty())
     options.devices = a.devices;
   else if (!model.devices.empty())
     options.devices = model.devices;
+  auto deployment = deploy(
+      {.devices = options.devices, .isa = a.isa, .plan_only = true, .mark = model.devices_mark});
+  if (deployment.backend) deployment.backend->register_kernels(registry);
+  options.traits = deployment.traits;
   return compile(model, registry, options);
 }
 

@@ -30,7 +30,14 @@ class Clock {
 
 void check_deployment(const Model& model, const CompileOptions& options, int replicas) {
   if (options.devices.empty()) throw Error(Fault::device, "E0501", "no device is given");
-  for (auto& device : options.devices) check_device(device, model.devices_mark);
+  const std::string kind = kind_of(options.devices, model.devices_mark);
+  const bool reference = options.traits.kind == "reference" && kind == "cpu";
+  if (kind != options.traits.kind && !reference)
+    throw Error(
+        Fault::device, "E0511",
+        "device '" + options.devices[0] + "' in a plan for the kind '" + options.traits.kind + "'",
+        model.devices_mark)
+        .help("the engine 'reference' runs on cpu alone");
   if (int(options.devices.size()) > std::min(replicas, 64))
     throw Error(Fault::device, "E0503",
                 std::to_string(options.devices.size()) + " devices for " +
@@ -67,22 +74,37 @@ void describe_hooks(const Model& model, const Graph& graph, const CompileOptions
 
 }  // namespace
 
+std::string kind_of(const std::string& device) { return device.substr(0, device.find(':')); }
+
 void check_device(const std::string& device, const Mark& mark) {
-  std::string_view rest = std::string_view(device).starts_with("cpu")
-                              ? std::string_view(device).substr(3)
-                              : std::string_view("?");
-  bool number = rest.size() > 1 && rest.size() < 6 && rest[0] == ':' &&
-                rest.find_first_not_of("0123456789", 1) == std::string_view::npos;
-  if (!rest.empty() && !number)
-    throw Error(
-        Fault::device, "E0502",
-        "device '" + device + "': this build offers only CPU devices (cpu, cpu:0, cpu:1, ...)",
-        mark)
-        .help("use --devices cpu, or devices: [cpu] in the file");
+  const std::string kind = kind_of(device);
+  const auto rest = std::string_view(device).substr(kind.size());
+  const bool number = rest.size() > 1 && rest.size() < 6 &&
+                      rest.find_first_not_of("0123456789", 1) == std::string_view::npos;
+  if ((kind == "cpu" || kind == "cuda") && (rest.empty() || number)) return;
+  throw Error(Fault::device, "E0502",
+              "device '" + device + "' is none: devices are cpu, cpu:0, cpu:1, ... and cuda:0, ...",
+              mark)
+      .help(
+          "`braid devices` lists what there is; use --devices cpu, or devices: [cpu] in the file");
+}
+
+std::string kind_of(const std::vector<std::string>& devices, const Mark& mark) {
+  for (auto& device : devices) check_device(device, mark);
+  const std::string kind = devices.empty() ? "cpu" : kind_of(devices[0]);
+  for (auto& device : devices)
+    if (kind_of(device) != kind)
+      throw Error(
+          Fault::device, "E0510",
+          "devices of two kinds, '" + devices[0] + "' and '" + device +
+              "': their arithmetic differs in the last bits, so they cannot share a network",
+          mark)
+          .help("name devices of one kind");
+  return kind;
 }
 
 const std::vector<std::string>& optional_passes() {
-  static const std::vector<std::string> names = {"alias", "reuse", "window"};
+  static const std::vector<std::string> names = {"alias", "gang", "replay", "reuse", "window"};
   return names;
 }
 
@@ -142,7 +164,10 @@ Plan compile(const Model& model, const Registry& registry, const CompileOptions&
   clock.pass("place");
   if (!options.disabled.contains("window")) window(graph, expanded, plan, order);
   clock.pass("window");
-  weave(plan, order);
+  const bool queues = options.traits.kind == "cuda";
+  if (queues && !options.disabled.contains("gang")) gang(plan, order);
+  weave(plan, order, queues);
+  if (queues) assign_streams(plan);
   clock.pass("weave");
   lay_out(plan, options.disabled);
   clock.pass("lay out");

@@ -62,7 +62,8 @@ class Chooser {
             offer->out_formats[i] + "' for one slice size and '" + s.out[i].format +
             "' for another");
     plan_.workspace = std::max(plan_.workspace, offer->workspace);
-    plan_.kernels.push_back({std::move(s), offer->impl, offer->workspace, offer->alias});
+    plan_.kernels.push_back(
+        {std::move(s), offer->impl, offer->workspace, offer->alias, offer->gang});
     return entry->second;
   }
 

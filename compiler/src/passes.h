@@ -36,8 +36,12 @@ uint64_t program_hash(const Graph& graph, const Expanded& expanded, const Plan& 
 void place(const Graph& graph, const Expanded& expanded, Plan& plan, Order& order);
 /// Control edges that bound how many partial gradients are alive at once.
 void window(const Graph& graph, const Expanded& expanded, const Plan& plan, Order& order);
-/// Lanes and strands.
-void weave(Plan& plan, Order& order);
+/// On devices with queues: one step for the copies of a node on a device.
+void gang(Plan& plan, Order& order);
+/// Lanes and strands. With `hooks_alone` a hook shares its strand with nothing: it ends on the host.
+void weave(Plan& plan, Order& order, bool hooks_alone);
+/// On devices with queues: streams, and the events between them.
+void assign_streams(Plan& plan);
 /// Offsets in the arenas.
 void lay_out(Plan& plan, const std::set<std::string>& disabled);
 /// Plan::nodes and Plan::syncs: names for users.

@@ -29,7 +29,8 @@ struct Successors {
 
 class Weaver {
  public:
-  Weaver(Plan& plan, Order& order) : p_(plan), preds_(order.preds), succ_((tidy(), preds_)) {}
+  Weaver(Plan& plan, Order& order, bool hooks_alone)
+      : p_(plan), preds_(order.preds), succ_((tidy(), preds_)), hooks_alone_(hooks_alone) {}
 
   void run() {
     assign_lanes();
@@ -93,7 +94,8 @@ class Weaver {
     bool waited_for = true;
     for (int i : by) {
       auto& s = p_.steps[size_t(i)];
-      if (waited_for || s.lane != lane || depth_[size_t(i)] != depth) {
+      const bool alone = hooks_alone_ && s.kind == StepKind::hook;
+      if (waited_for || alone || s.lane != lane || depth_[size_t(i)] != depth) {
         Strand strand{s.device, s.lane};
         if (last[size_t(s.lane)] >= 0) strand.preds.push_back(last[size_t(s.lane)]);
         last[size_t(s.lane)] = int(p_.strands.size());
@@ -102,8 +104,9 @@ class Weaver {
       lane = s.lane, depth = depth_[size_t(i)];
       s.strand = int(p_.strands.size()) - 1;
       p_.strands.back().steps.push_back(i);
-      waited_for = std::ranges::any_of(succ_.of(i),
-                                       [&](int t) { return p_.steps[size_t(t)].lane != s.lane; });
+      waited_for = alone || std::ranges::any_of(succ_.of(i), [&](int t) {
+                     return p_.steps[size_t(t)].lane != s.lane;
+                   });
     }
   }
 
@@ -146,11 +149,12 @@ class Weaver {
   Plan& p_;
   std::vector<std::vector<int>>& preds_;
   Successors succ_;
+  bool hooks_alone_;
   std::vector<int> depth_, position_;
 };
 
 }  // namespace
 
-void weave(Plan& plan, Order& order) { Weaver(plan, order).run(); }
+void weave(Plan& plan, Order& order, bool hooks_alone) { Weaver(plan, order, hooks_alone).run(); }
 
 }  // namespace braid

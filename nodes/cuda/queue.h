@@ -14,7 +14,7 @@ struct Queue {
 
 namespace cuda {
 
-/// Throws Error(run): E0401 for want of memory, E0430 for anything else, with `what` was tried.
+/// Throws Error(run): E0401 for want of memory, E0520 for anything else, with `what` was tried.
 void check(cudaError_t result, const char* what);
 
 }  // namespace cuda

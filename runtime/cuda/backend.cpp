@@ -50,7 +50,7 @@ class CudaBackend : public Backend {
 
   void register_kernels(Registry& registry) const override { register_cuda_kernels(registry); }
 
-  std::unique_ptr<Device> open(const std::string& name) override {
+  std::shared_ptr<Device> open(const std::string& name) override {
     int ordinal = 0, count = count_devices();
     if (auto colon = name.find(':'); colon != name.npos)
       std::from_chars(name.data() + colon + 1, name.data() + name.size(), ordinal);
@@ -59,7 +59,7 @@ class CudaBackend : public Backend {
                   "device '" + name + "' does not exist: this machine has " +
                       (count == 1 ? "cuda:0" : "cuda:0 to cuda:" + std::to_string(count - 1)))
           .help("`braid devices` lists them; one GPU may be named several times");
-    return std::make_unique<CudaDevice>(ordinal);
+    return std::make_shared<CudaDevice>(ordinal);
   }
 };
 

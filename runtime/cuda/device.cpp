@@ -16,7 +16,7 @@ void check(cudaError_t result, const char* what) {
   if (result == cudaSuccess) return;
   const bool memory = result == cudaErrorMemoryAllocation;
   if (memory) cudaGetLastError();  // it is no lasting fault of the device
-  throw Error(Fault::device, memory ? "E0401" : "E0430",
+  throw Error(Fault::device, memory ? "E0401" : "E0520",
               std::string(what) + ": CUDA says '" + cudaGetErrorString(result) + "' (" +
                   cudaGetErrorName(result) + ")");
 }
@@ -25,6 +25,7 @@ CudaDevice::CudaDevice(int ordinal) : ordinal_(ordinal) { activate(); }
 
 // A device that has failed or hangs is left alone: nothing here waits.
 CudaDevice::~CudaDevice() {
+  if (abandoned_) return;
   cudaSetDevice(ordinal_);
   for (auto& [index, queue] : queues_) {
     release_dnn(queue.get());
@@ -44,14 +45,14 @@ void* CudaDevice::allocate(int64_t bytes) {
     cudaMemGetInfo(&free, &total);
     throw Error(Fault::device, "E0401",
                 "out of memory on the GPU: " + mib(bytes) + " are needed, " + mib(int64_t(free)) +
-                    " of " + mib(int64_t(total)) + " are free")
-        .help("a smaller batch, or `recompute: true` on blocks, takes less");
+                    " of " + mib(int64_t(total)) + " are free");
   }
   check(result, "taking memory");
   return memory;
 }
 
 void CudaDevice::release(void* memory) noexcept {
+  if (abandoned_) return;
   cudaSetDevice(ordinal_);
   cudaFree(memory);
 }
@@ -76,7 +77,14 @@ void* CudaDevice::allocate_staging(int64_t bytes) {
   return memory;
 }
 
-void CudaDevice::release_staging(void* memory) noexcept { cudaFreeHost(memory); }
+void CudaDevice::release_staging(void* memory) noexcept {
+  if (!abandoned_) cudaFreeHost(memory);
+}
+
+void CudaDevice::poison(void* memory, int64_t bytes) {
+  activate();
+  check(cudaMemset(memory, 0xff, size_t(bytes)), "filling memory");
+}
 
 Queue* CudaDevice::queue(int index) {
   auto& queue = queues_[index];
@@ -102,6 +110,16 @@ void CudaDevice::fill(Queue* queue, void* to, int byte, int64_t bytes) {
   check(cudaMemsetAsync(to, byte, size_t(bytes), queue->stream), "filling memory");
 }
 
+void CudaDevice::copy(Queue* queue, Device& target, Device& source, const CopyPiece& p) {
+  auto &to = dynamic_cast<CudaDevice&>(target), &from = dynamic_cast<CudaDevice&>(source);
+  auto result =
+      from.ordinal_ == to.ordinal_
+          ? cudaMemcpyAsync(p.to, p.from, size_t(p.bytes), cudaMemcpyDeviceToDevice, queue->stream)
+          : cudaMemcpyPeerAsync(p.to, to.ordinal_, p.from, from.ordinal_, size_t(p.bytes),
+                                queue->stream);
+  check(result, "a copy between devices");
+}
+
 void CudaDevice::receive(Queue* queue, Device& source, std::span<const CopyPiece> pieces) {
   auto& from = dynamic_cast<CudaDevice&>(source);
   for (auto& p : pieces)
@@ -119,7 +137,9 @@ Event* CudaDevice::make_event() {
   return reinterpret_cast<Event*>(event);
 }
 
-void CudaDevice::release(Event* event) noexcept { cudaEventDestroy(event_of(event)); }
+void CudaDevice::release(Event* event) noexcept {
+  if (!abandoned_) cudaEventDestroy(event_of(event));
+}
 void CudaDevice::record(Queue* queue, Event* event) {
   check(cudaEventRecord(event_of(event), queue->stream), "recording an event");
 }
@@ -160,7 +180,7 @@ void CudaDevice::replay(Queue* queue, Recording* recording) {
   check(cudaGraphLaunch(graph_of(recording), queue->stream), "replaying a step");
 }
 void CudaDevice::release(Recording* recording) noexcept {
-  cudaGraphExecDestroy(graph_of(recording));
+  if (!abandoned_) cudaGraphExecDestroy(graph_of(recording));
 }
 
 void CudaDevice::join_status(Queue* queue, const int64_t* status, int64_t words, int* stop) {

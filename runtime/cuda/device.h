@@ -18,6 +18,7 @@ class CudaDevice : public Device {
   void release(void* memory) noexcept override;
   void write(void* to, const void* from, int64_t bytes) override;
   void read(void* to, const void* from, int64_t bytes) const override;
+  void poison(void* memory, int64_t bytes) override;
   void* allocate_staging(int64_t bytes) override;
   void release_staging(void* memory) noexcept override;
 
@@ -27,6 +28,9 @@ class CudaDevice : public Device {
   void download(Queue* queue, const CopyPiece& piece) override;
   void fill(Queue* queue, void* to, int byte, int64_t bytes) override;
   void receive(Queue* queue, Device& source, std::span<const CopyPiece> pieces) override;
+
+  void copy(Queue* queue, Device& target, Device& source, const CopyPiece& piece) override;
+  void abandon() noexcept override { abandoned_ = true; }
 
   Event* make_event() override;
   void release(Event* event) noexcept override;
@@ -46,6 +50,7 @@ class CudaDevice : public Device {
 
  private:
   int ordinal_;
+  bool abandoned_ = false;
   std::map<int, std::unique_ptr<Queue>> queues_;
 };
 

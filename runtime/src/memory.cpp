@@ -1,40 +1,65 @@
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
+#include <braid/runtime/backend.h>
 #include <braid/runtime/executor.h>
 
 namespace braid {
 
-struct Memory::Arena {
-  std::byte* data = nullptr;
-  int64_t bytes = 0;
-  ~Arena() { std::free(data); }
-};
-
-Memory::Memory(int devices) {
-  for (int d = 0; d < devices; ++d) arenas_.push_back(std::make_unique<Arena>());
+void* DeviceMemory::allocate(int64_t bytes) {
+  auto size = size_t((std::max<int64_t>(bytes, 256) + 255) / 256 * 256);
+  void* memory = std::aligned_alloc(256, size);
+  if (!memory)
+    throw Error(Fault::run, "E0401", "out of memory: " + std::to_string(bytes >> 20) + " MiB");
+  return memory;
 }
 
-Memory::~Memory() = default;
+void DeviceMemory::release(void* memory) noexcept { std::free(memory); }
+void DeviceMemory::write(void* to, const void* from, int64_t bytes) {
+  std::memcpy(to, from, size_t(bytes));
+}
+void DeviceMemory::read(void* to, const void* from, int64_t bytes) const {
+  std::memcpy(to, from, size_t(bytes));
+}
+
+void DeviceMemory::poison(void* memory, int64_t bytes) { std::memset(memory, 0xff, size_t(bytes)); }
+
+Placements host_placements(int count) {
+  return Placements(size_t(count), std::make_shared<DeviceMemory>());
+}
+
+Memory::Memory(Placements placements)
+    : placements_(std::move(placements)), arenas_(placements_.size()) {}
+
+Memory::~Memory() {
+  for (size_t d = 0; d < arenas_.size(); ++d)
+    if (arenas_[d].data) placements_[d]->release(arenas_[d].data);
+}
 
 void Memory::reserve(int device, int64_t bytes) {
-  auto& arena = *arenas_.at(size_t(device));
+  auto& arena = arenas_.at(size_t(device));
+  auto& placement = *placements_[size_t(device)];
   if (arena.data && arena.bytes >= bytes) return;
-  std::free(arena.data);
-  arena.bytes = (std::max<int64_t>(bytes, 64) + 63) / 64 * 64;
-  arena.data = static_cast<std::byte*>(std::aligned_alloc(64, size_t(arena.bytes)));
-  if (!arena.data)
-    throw Error(Fault::run, "E0401",
-                "out of memory: the arena of device " + std::to_string(device) + " takes " +
-                    std::to_string(arena.bytes >> 20) + " MiB")
-        .help("a smaller batch, or `recompute: true` on blocks, takes less");
-  // Touched once, so that no step meets a page fault; NaNs, so that a use before its definition
-  // shows.
-  std::memset(arena.data, 0xff, size_t(arena.bytes));
+  if (arena.data) placement.release(std::exchange(arena.data, nullptr));
+  arena.bytes = std::max<int64_t>(bytes, 64);
+  try {
+    arena.data = static_cast<std::byte*>(placement.allocate(arena.bytes));
+    // Touched once, so that no step meets a page fault; NaNs, so that a use before its definition
+    // shows.
+    placement.poison(arena.data, arena.bytes);
+  } catch (const Error& e) {
+    auto d = e.diagnostics().front();
+    d.message += ": the arena of device " + std::to_string(device) + " takes " +
+                 std::to_string(arena.bytes >> 20) + " MiB";
+    d.help("a smaller batch, or `recompute: true` on blocks, takes less");
+    throw Error(e.fault(), {std::move(d)});
+  }
   ++generation_;
 }
 
-std::byte* Memory::arena(int device) const { return arenas_.at(size_t(device))->data; }
-int64_t Memory::bytes(int device) const { return arenas_.at(size_t(device))->bytes; }
+std::byte* Memory::arena(int device) const { return arenas_.at(size_t(device)).data; }
+int64_t Memory::bytes(int device) const { return arenas_.at(size_t(device)).bytes; }
+DeviceMemory& Memory::placement(int device) const { return *placements_.at(size_t(device)); }
 
 }  // namespace braid

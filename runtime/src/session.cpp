@@ -1,7 +1,5 @@
 #include <braid/runtime/session.h>
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -9,7 +7,7 @@
 #include <optional>
 
 #include <braid/nodes/builtin.h>
-#include <braid/nodes/isa.h>
+#include <braid/runtime/deployment.h>
 
 #include "feed.h"
 #include "float_mode.h"
@@ -19,16 +17,6 @@ namespace braid {
 namespace {
 
 constexpr size_t cached_programs = 12;
-
-DeviceTraits traits_for(const SessionOptions& options) {
-  if (options.engine == "reference") return {.kind = "reference", .isa = ""};
-  if (!options.isa.empty() && !pin_isa(options.isa))
-    throw Error(Fault::device, "E0505",
-                "--isa " + options.isa + ": this machine offers at most " + host_isa() +
-                    ", and the choice must come before anything has run")
-        .help("one of: sse4, avx2, avx512");
-  return {.kind = "cpu", .isa = current_isa()};
-}
 
 Model read_model(const std::string& path, const ReadOptions& read) {
   Diagnostics found;
@@ -44,8 +32,6 @@ Array array_of(const Executor& executor, size_t result) {
   executor.read(result, array.bytes.data());
   return array;
 }
-
-int64_t machine_memory() { return int64_t(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE); }
 
 }  // namespace
 
@@ -65,7 +51,8 @@ struct Session::Impl {
   Model model;
   SessionOptions options;
   Registry registry;
-  DeviceTraits traits;
+  Deployment deployment;
+  const DeviceTraits& traits;
   std::shared_ptr<HookTable> hooks;
   Memory memory;
   State state;
@@ -77,11 +64,17 @@ struct Session::Impl {
       : model(std::move(m)),
         options(with_devices(std::move(o), model)),
         registry(std::move(r)),
-        traits(traits_for(options)),
+        deployment(deploy({.devices = options.devices,
+                           .engine = options.engine,
+                           .isa = options.isa,
+                           .backend = options.backend,
+                           .mark = model.devices_mark})),
+        traits(deployment.traits),
         hooks(replicated(model, options)),
-        memory(int(options.devices.size())),
-        state(int(options.devices.size()), model.seed),
+        memory(deployment.placements),
+        state(deployment.placements, model.seed),
         feed(traits.kind == "reference") {
+    if (deployment.backend) deployment.backend->register_kernels(registry);
     hooks->finish = [this](const std::string& name, const std::vector<double>& totals) {
       return Totals(model, registry).finish(name, totals);
     };
@@ -133,7 +126,7 @@ Session::Impl::Program& Session::Impl::program(ProgramKey wish) {
                                  .devices = options.devices,
                                  .traits = traits,
                                  .wanted = wish.wanted,
-                                 .memory = machine_memory(),
+                                 .memory = deployment.memory,
                                  .disabled = options.disabled,
                                  .mutant = options.mutant,
                                  .chunk = options.chunk,
@@ -149,7 +142,9 @@ Session::Impl::Program& Session::Impl::program(ProgramKey wish) {
                                                    .digest = options.digest,
                                                    .mode = wish.mode,
                                                    .hooks = hooks,
-                                                   .check_finite = options.check_finite});
+                                                   .check_finite = options.check_finite,
+                                                   .replay = !options.disabled.contains("replay"),
+                                                   .deadline = options.deadline});
   } catch (...) {
     programs.pop_front();
     throw;

@@ -3,9 +3,6 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include <cstdlib>
-#include <cstring>
-
 #include <braid/core/init.h>
 
 namespace braid {
@@ -22,10 +19,13 @@ void list(Diagnostic& d, const std::string& title, const std::vector<std::string
 
 }  // namespace
 
-void State::Free::operator()(void* p) const { std::free(p); }
+State::State(Placements placements, uint64_t seed)
+    : placements_(std::move(placements)), seed_(seed), copies_(placements_.size()) {}
 
-State::State(int devices, uint64_t seed)
-    : devices_(devices), seed_(seed), copies_(size_t(devices)) {}
+State::~State() {
+  for (size_t d = 0; d < copies_.size(); ++d)
+    for (void* memory : copies_[d]) placements_[d]->release(memory);
+}
 
 int State::find(const std::string& key) const {
   auto found = by_key_.find(key);
@@ -39,21 +39,30 @@ int State::add(const StateVar& var) {
           " and " + to_string(var.type));
     return known;
   }
+  // A variable that finds no memory on one device is on none: State stays as it was.
+  auto bytes = var.type.bytes(0);
+  std::vector<std::byte> first(size_t(std::max<int64_t>(bytes, 1)));
+  auto elements = size_t(var.type.elements(0));
+  if (var.type.dtype == DType::f32)
+    fill(var.init, seed_, var.key, std::span(reinterpret_cast<float*>(first.data()), elements));
+  else if (var.type.dtype == DType::f64)
+    fill(var.init, seed_, var.key, std::span(reinterpret_cast<double*>(first.data()), elements));
+  std::vector<void*> taken;
+  try {
+    for (auto& placement : placements_) {
+      taken.push_back(placement->allocate(bytes));
+      placement->write(taken.back(), first.data(), bytes);
+    }
+  } catch (const Error& e) {
+    for (size_t d = 0; d < taken.size(); ++d) placements_[d]->release(taken[d]);
+    auto d = e.diagnostics().front();
+    d.message += ", for variable '" + var.key + "'";
+    throw Error(e.fault(), {std::move(d)});
+  }
   int id = int(vars_.size());
   vars_.push_back(var);
   by_key_[var.key] = id;
-  auto elements = size_t(var.type.elements(0));
-  size_t bytes = std::max<size_t>(64, (size_t(var.type.bytes(0)) + 63) / 64 * 64);
-  for (auto& copy : copies_) {
-    void* memory = std::aligned_alloc(64, bytes);
-    if (!memory) throw Error(Fault::run, "E0401", "out of memory for variable '" + var.key + "'");
-    std::memset(memory, 0, bytes);
-    copy.emplace_back(memory);
-    if (var.type.dtype == DType::f32)
-      fill(var.init, seed_, var.key, std::span(static_cast<float*>(memory), elements));
-    else if (var.type.dtype == DType::f64)
-      fill(var.init, seed_, var.key, std::span(static_cast<double*>(memory), elements));
-  }
+  for (size_t d = 0; d < taken.size(); ++d) copies_[d].push_back(taken[d]);
   return id;
 }
 
@@ -61,12 +70,14 @@ Array State::array_of(int i) const {
   auto& var = vars_[size_t(i)];
   bool wide = var.type.dtype == DType::f64;
   Array array = Array::zeros(wide ? DType::f32 : var.type.dtype, var.type.dims(0));
+  auto& from = *placements_[0];
   if (!wide) {
-    std::memcpy(array.bytes.data(), data(0, i), array.bytes.size());
+    from.read(array.bytes.data(), data(0, i), int64_t(array.bytes.size()));
   } else {
-    auto from = static_cast<const double*>(data(0, i));
     auto to = array.as<float>();
-    for (size_t k = 0; k < to.size(); ++k) to[k] = float(from[k]);
+    std::vector<double> values(to.size());
+    from.read(values.data(), data(0, i), var.type.bytes(0));
+    for (size_t k = 0; k < to.size(); ++k) to[k] = float(values[k]);
   }
   return array;
 }
@@ -84,16 +95,16 @@ std::map<std::string, Array> State::all() const {
   return out;
 }
 
+void State::write(int i, const void* from) {
+  for (size_t d = 0; d < placements_.size(); ++d)
+    placements_[d]->write(copies_[d][size_t(i)], from, vars_[size_t(i)].type.bytes(0));
+}
+
 void State::assign(int i, const Array& array) {
-  auto& var = vars_[size_t(i)];
-  for (int d = 0; d < devices_; ++d) {
-    if (var.type.dtype == DType::f64) {
-      auto from = array.as<float>();
-      for (size_t k = 0; k < from.size(); ++k) at<double>(d, i)[k] = double(from[k]);
-    } else {
-      std::memcpy(data(d, i), array.bytes.data(), array.bytes.size());
-    }
-  }
+  if (vars_[size_t(i)].type.dtype != DType::f64) return write(i, array.bytes.data());
+  auto from = array.as<float>();
+  std::vector<double> wide(from.begin(), from.end());
+  write(i, wide.data());
 }
 
 void State::load(const std::map<std::string, Array>& tensors, const std::string& from,
@@ -133,8 +144,12 @@ int64_t State::bytes() const {
 
 uint64_t State::digest(int device) const {
   uint64_t h = 0;
-  for (auto& [key, i] : by_key_)
-    h = XXH64(data(device, i), size_t(vars_[size_t(i)].type.bytes(0)), h);
+  std::vector<std::byte> bytes;
+  for (auto& [key, i] : by_key_) {
+    bytes.resize(size_t(vars_[size_t(i)].type.bytes(0)));
+    placements_[size_t(device)]->read(bytes.data(), data(device, i), int64_t(bytes.size()));
+    h = XXH64(bytes.data(), bytes.size(), h);
+  }
   return h;
 }
 

@@ -76,7 +76,8 @@ TEST(Usage, ExitCodesSayWhoseFaultItIs) {
            {{"train", digits(), "--devices", "cpu,cpu,cpu", "--out", out("e")},
             6,
             "3 devices for 2 replicas"},
-           {{"plan", digits(), "--devices", "cuda:0"}, 6, "E0502"},
+           {{"plan", digits(), "--devices", "tpu:0"}, 6, "E0502"},
+           {{"plan", digits(), "--devices", "cpu,cuda:0"}, 6, "E0510"},
            {{"train", digits(), "--steps", "1", "--out", out("plain/run")}, 7, "E0602"},
            {{"draw", digits(), "-o", out("plain/net.dot")}, 7, "E0601"},
        }) {

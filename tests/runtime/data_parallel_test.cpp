@@ -347,7 +347,7 @@ TEST(DataParallel, BadInputsAreNamed) {
   };
   has(message([&] { DataParallel(tree, {}); }), "E0438");
   has(message([&] { DataParallel(tree, {0, -1}); }), "the device id -1 is negative");
-  has(message([&] { DataParallel(tree, {0}, {.device = "cuda"}); }), "device 'cuda:0'");
+  has(message([&] { DataParallel(tree, {0}, {.device = "tpu"}); }), "device 'tpu:0'");
   has(message([&] { DataParallel(nullptr, {0}); }), "E0430");
   has(message([&] { patch_replication_callback(*tree); }), "this is a Tree");
   has(message([] { execute_replication_callbacks({}); }), "E0435");

@@ -77,6 +77,16 @@ inline std::string difference(const Outcome& a, const Outcome& b, double toleran
   return {};
 }
 
+/// "" when all numbers are the same, NaNs being equal to NaNs.
+inline std::string same_bits(const Outcome& a, const Outcome& b) {
+  for (auto& [what, numbers] : b)
+    for (size_t i = 0; i < numbers.size(); ++i)
+      if (std::memcmp(&a.at(what)[i], &numbers[i], sizeof(double)) != 0)
+        return what + "[" + std::to_string(i) + "] is " + shortest(a.at(what)[i]) + " and " +
+               shortest(numbers[i]);
+  return {};
+}
+
 /// A layer with inputs drawn for it.
 struct Experiment {
   Case c;
@@ -325,12 +335,12 @@ struct UpdateGraph {
 };
 
 /// The weight and its optimizer state after three steps, each with a gradient of its own.
-inline Outcome updated(const Case& c, const std::string& device) {
+inline Outcome updated(const Case& c, InterpreterOptions options) {
   UpdateGraph u(c);
   std::map<int, Numbers> state;
   for (int step = 0; step < 3; ++step) {
-    Scalars scalars{.lr = get_double(u.params, "lr"), .step = step, .seed = 11};
-    Interpreter run(u.graph, *c.registry, {.device = device, .scalars = scalars});
+    options.scalars = {.lr = get_double(u.params, "lr"), .step = step, .seed = 11};
+    Interpreter run(u.graph, *c.registry, options);
     run.start();
     for (auto& [v, numbers] : state) run.set(v, numbers);
     run.set(u.gradient, draw(c.sample().inputs[0], 0, 0, uint64_t(step) + 1));
@@ -347,7 +357,7 @@ inline Outcome updated(const Case& c, const std::string& device) {
 }
 
 inline std::string check_update(const Case& c) {
-  return difference(updated(c, "cpu"), updated(c, "reference"), 2e-6);
+  return difference(updated(c, {}), updated(c, {.device = "reference"}), 2e-6);
 }
 
 }  // namespace braid::testing

@@ -10,6 +10,7 @@
 #pragma once
 #include <bit>
 #include <map>
+#include <span>
 
 #include <braid/core/init.h>
 #include <braid/core/registry.h>
@@ -18,13 +19,24 @@
 
 namespace braid::testing {
 
+/// An operation on one slice.
+struct SliceCall {
+  std::vector<TensorPtr> in = {}, out = {};
+  int64_t samples = 0, first_sample = 0;
+};
+
+/// Runs an operation on the slices of several replicas, in plain formats.
+using OperationRunner =
+    std::function<void(const Node& node, std::span<SliceCall> calls, const Scalars& scalars)>;
+
 struct InterpreterOptions {
   std::string device = "cpu";
   int64_t batch = 5;
   int replicas = 1;
   Scalars scalars = {.lr = 0.1, .step = 3, .seed = 11};
   bool in_place = false;  ///< results take over the memory of inputs wherever the offer allows it
-  std::string channels = {};  ///< memory format that inputs [N, C, H, W] come in; "" = plain
+  std::string channels = {};    ///< memory format that inputs [N, C, H, W] come in; "" = plain
+  OperationRunner runner = {};  ///< instead of the kernels of `device`
 };
 
 class Interpreter {
@@ -123,13 +135,19 @@ class Interpreter {
     for (int v : node.out) values_[size_t(v)].assign(slices_.size(), nullptr);
     const bool common =
         std::ranges::all_of(node.wants, [](const Layout& l) { return l == Layout::copy(); });
+    std::vector<size_t> replicas;
+    std::vector<SliceCall> calls;
     for (size_t r = 0; r < (common ? 1 : slices_.size()); ++r) {
-      std::vector<TensorPtr> mine;
-      for (auto& parts : in) mine.push_back(parts[r]);
-      if (std::ranges::count(mine, nullptr)) continue;
-      auto made = call(node, {id, int(r)}, std::move(mine), slices_[r]);
-      for (size_t k = 0; k < made.size(); ++k) values_[size_t(node.out[k])][r] = made[k];
+      SliceCall c{.samples = slices_[r].samples, .first_sample = slices_[r].first};
+      for (auto& parts : in) c.in.push_back(parts[r]);
+      if (std::ranges::count(c.in, nullptr)) continue;
+      replicas.push_back(r);
+      calls.push_back(std::move(c));
     }
+    call(node, id, replicas, calls);
+    for (size_t i = 0; i < calls.size(); ++i)
+      for (size_t k = 0; k < node.out.size(); ++k)
+        values_[size_t(node.out[k])][replicas[i]] = calls[i].out[k];
     if (common)
       for (int v : node.out) values_[size_t(v)].assign(slices_.size(), values_[size_t(v)][0]);
   }
@@ -161,21 +179,54 @@ class Interpreter {
     if (!left || !right) return left ? left : right;
     Node merge{.op = registry_.op("merge_" + graph_.values[size_t(v)].layout.merge), .out = {v}};
     if (!merge.op) throw std::runtime_error("a merge has no operation");
-    return call(merge, {-1 - v, lo * 1000 + hi}, {left, right}, {})[0];
+    std::vector<SliceCall> calls(1);
+    calls[0].in = {left, right};
+    call(merge, -1 - v, {size_t(lo * 1000 + hi)}, calls);
+    return calls[0].out[0];
   }
 
-  std::vector<TensorPtr> call(const Node& node, std::pair<int, int> key, std::vector<TensorPtr> in,
-                              Slice slice) {
+  /// `keys` tell the calls of a node apart.
+  void call(const Node& node, int id, const std::vector<size_t>& keys,
+            std::vector<SliceCall>& calls) {
+    if (options_.runner) return run_elsewhere(node, calls);
+    for (size_t i = 0; i < calls.size(); ++i) call(node, {id, int(keys[i])}, calls[i]);
+  }
+
+  void run_elsewhere(const Node& node, std::vector<SliceCall>& calls) {
+    for (auto& c : calls) {
+      for (int v : node.out) c.out.push_back(make(graph_.values[size_t(v)].type, c.samples));
+      if (options_.in_place) share(node, c);
+    }
+    if (!calls.empty()) options_.runner(node, calls, options_.scalars);
+    for (auto& c : calls)
+      for (auto* tensors : {&c.in, &c.out})
+        for (auto& t : *tensors)
+          if (!t->intact()) throw std::runtime_error(node.op->name + " wrote outside its operands");
+  }
+
+  /// Lets the output have the memory of the input that the offer names.
+  void share(const Node& node, SliceCall& c) const {
+    Signature s{.op = node.op->name, .attrs = node.attrs};
+    for (auto& t : c.in) s.in.push_back(t->operand);
+    for (auto& t : c.out) s.out.push_back(t->operand);
+    auto offer = registry_.offer(s, {.kind = options_.device});
+    if (!offer || offer->alias < 0) return;
+    c.out[0]->copy_from(*c.in[size_t(offer->alias)]);
+    c.in[size_t(offer->alias)] = c.out[0];
+  }
+
+  void call(const Node& node, std::pair<int, int> key, SliceCall& c) {
     auto entry = bound_.find(key);
-    if (entry == bound_.end()) entry = bound_.emplace(key, bind(node, in, slice.samples)).first;
+    if (entry == bound_.end()) entry = bound_.emplace(key, bind(node, c.in, c.samples)).first;
     const Bound& b = entry->second;
+    auto& in = c.in;
     for (size_t i = 0; i < in.size(); ++i) {
       if (in[i]->operand.format == b.offer.in_formats.at(i)) continue;
       if (std::ranges::count(node.op->writes, int(i)))
         throw std::runtime_error(node.op->name + " writes State in another format than plain");
       in[i] = in_format(in[i], b.offer.in_formats[i]);
     }
-    std::vector<TensorPtr> out;
+    auto& out = c.out;
     for (size_t k = 0; k < node.out.size(); ++k) {
       Operand o = b.signature.out[k];
       o.format = b.offer.out_formats.at(k);
@@ -185,10 +236,9 @@ class Interpreter {
       out[0]->copy_from(*in[size_t(b.offer.alias)]);
       in[size_t(b.offer.alias)] = out[0];
     }
-    invoke(b, in, out, slice.first);
+    invoke(b, in, out, c.first_sample);
     for (auto& t : out)
       if (!padding_is_zero(t)) throw std::runtime_error(node.op->name + " fills the padding");
-    return out;
   }
 
   void invoke(const Bound& b, const std::vector<TensorPtr>& in, const std::vector<TensorPtr>& out,

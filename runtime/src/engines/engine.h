@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <braid/core/plan.h>
 
@@ -12,6 +13,16 @@ namespace braid {
 /// Runs one strand; `worker` is below Engine::workers() and no two strands run at the same time
 /// with the same worker. Never throws.
 using RunStrand = std::function<void(int strand, int worker)>;
+
+/// Strands that end elsewhere: `start` returns at once, and whoever it has told calls `done` once.
+struct External {
+  std::vector<char> strands = {};  ///< which; empty = none
+  std::function<void(int strand, int worker, std::function<void()> done)> start = {};
+  bool has(int strand) const { return !strands.empty() && strands[size_t(strand)]; }
+};
+
+/// For engines whose threads may wait: runs the strand, or starts it and waits for its end.
+void run_or_wait(const RunStrand& run, const External& external, int strand, int worker);
 
 class Engine {
  public:
@@ -22,15 +33,16 @@ class Engine {
 };
 
 /// One thread, in the order of the plan.
-std::unique_ptr<Engine> make_serial_engine(const Plan& plan, RunStrand run);
+std::unique_ptr<Engine> make_serial_engine(const Plan& plan, RunStrand run, External external = {});
 /// A TBB flow graph, built once. `threads` 0 = all cores.
-std::unique_ptr<Engine> make_tbb_engine(const Plan& plan, RunStrand run, int threads);
+std::unique_ptr<Engine> make_tbb_engine(const Plan& plan, RunStrand run, int threads,
+                                        External external = {});
 /// Plain threads that wait a random while before each strand (seeded): for finding races.
 std::unique_ptr<Engine> make_threads_engine(const Plan& plan, RunStrand run, int threads,
-                                            unsigned seed);
+                                            unsigned seed, External external = {});
 
 /// By name: "serial", "tbb", "threads", "reference". Throws Error(usage) for another one.
 std::unique_ptr<Engine> make_engine(const std::string& name, const Plan& plan, RunStrand run,
-                                    int threads);
+                                    int threads, External external = {});
 
 }  // namespace braid

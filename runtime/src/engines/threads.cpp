@@ -13,8 +13,12 @@ namespace {
 
 class ThreadsEngine : public Engine {
  public:
-  ThreadsEngine(const Plan& plan, RunStrand run, int threads, unsigned seed)
-      : plan_(plan), run_(std::move(run)), threads_(threads > 0 ? threads : 2), random_(seed) {
+  ThreadsEngine(const Plan& plan, RunStrand run, int threads, unsigned seed, External external)
+      : plan_(plan),
+        run_(std::move(run)),
+        external_(std::move(external)),
+        threads_(threads > 0 ? threads : 2),
+        random_(seed) {
     successors_.resize(plan.strands.size());
     for (size_t s = 0; s < plan.strands.size(); ++s)
       for (int q : plan.strands[s].preds) successors_[size_t(q)].push_back(int(s));
@@ -46,7 +50,7 @@ class ThreadsEngine : public Engine {
       auto pause = std::chrono::microseconds(random_() % 8 ? 0 : random_() % 50);
       lock.unlock();
       if (pause.count()) std::this_thread::sleep_for(pause);
-      run_(strand, worker);
+      run_or_wait(run_, external_, strand, worker);
       lock.lock();
       for (int s : successors_[size_t(strand)])
         if (!--waiting_[size_t(s)]) ready_.push_back(s);
@@ -57,6 +61,7 @@ class ThreadsEngine : public Engine {
 
   const Plan& plan_;
   RunStrand run_;
+  External external_;
   int threads_;
   std::mt19937 random_;
   std::mutex mutex_;
@@ -69,8 +74,8 @@ class ThreadsEngine : public Engine {
 }  // namespace
 
 std::unique_ptr<Engine> make_threads_engine(const Plan& plan, RunStrand run, int threads,
-                                            unsigned seed) {
-  return std::make_unique<ThreadsEngine>(plan, std::move(run), threads, seed);
+                                            unsigned seed, External external) {
+  return std::make_unique<ThreadsEngine>(plan, std::move(run), threads, seed, std::move(external));
 }
 
 }  // namespace braid

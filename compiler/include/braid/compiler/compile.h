@@ -69,8 +69,12 @@ Graph build(const Model& model, const Registry& registry, const CompileOptions& 
 /// devices than replicas or unknown ones.
 Plan compile(const Model& model, const Registry& registry, const CompileOptions& options);
 
-/// Throws Error(device, "E0502") for a device that no build of this kind offers.
+/// Throws Error(device, "E0502") for what is no device's name: cpu, cpu:1, cuda:0.
 void check_device(const std::string& device, const Mark& mark = {});
+/// "cuda:0" -> "cuda".
+std::string kind_of(const std::string& device);
+/// The kind of all of them; throws Error(device, "E0510") where there are two.
+std::string kind_of(const std::vector<std::string>& devices, const Mark& mark = {});
 
 /// Names of the passes that may be disabled without changing a result.
 const std::vector<std::string>& optional_passes();

@@ -57,7 +57,7 @@ struct Step {
 /// What a ganged step does for one replica, or one merge of its tree. Its operands are the next
 /// `inputs` and `outputs` of the step's: parts share them out in their order. Merges may read what
 /// an earlier part of the step has made.
-struct Part {
+struct GangPart {
   int kernel = -1;
   int replica = -1;
   int lo = 0, hi = 0;
@@ -123,7 +123,7 @@ struct Plan {
   std::vector<KernelUse> kernels = {};
   std::vector<Slot> slots = {};
   std::vector<Step> steps = {};
-  std::vector<Part> parts = {};
+  std::vector<GangPart> parts = {};
   std::vector<int> operands = {};  ///< slots
   std::vector<Strand> strands = {};
   std::vector<PlanResult> results = {};

@@ -31,10 +31,17 @@ class DeviceMemory {
   /// Blocking copies from and to the host.
   virtual void write(void* to, const void* from, int64_t bytes);
   virtual void read(void* to, const void* from, int64_t bytes) const;
+  /// Fills with what is no number.
+  virtual void poison(void* memory, int64_t bytes);
   /// Memory of the host that this device copies without a detour.
   virtual void* allocate_staging(int64_t bytes) { return allocate(bytes); }
   virtual void release_staging(void* memory) noexcept { release(memory); }
 };
+
+/// The devices of a session, in the order in which it names them.
+using Placements = std::vector<std::shared_ptr<DeviceMemory>>;
+/// So many placements in the host's memory.
+Placements host_placements(int count);
 
 struct Event;
 struct Recording;
@@ -57,7 +64,13 @@ class Device : public DeviceMemory {
   virtual void fill(Queue* queue, void* to, int byte, int64_t bytes) = 0;
   /// Brings pieces from another device, which has them ready: `queue` is one of this device's.
   virtual void receive(Queue* queue, Device& source, std::span<const CopyPiece> pieces) = 0;
+  /// A copy between any two devices, on a queue of this one: for a few bytes.
+  virtual void copy(Queue* queue, Device& target, Device& source, const CopyPiece& piece) = 0;
 
+  /// After a fault or a missed deadline: nothing is released any more, since that might wait.
+  virtual void abandon() noexcept = 0;
+
+  using DeviceMemory::release;
   virtual Event* make_event() = 0;
   virtual void release(Event* event) noexcept = 0;
   virtual void record(Queue* queue, Event* event) = 0;
@@ -96,14 +109,11 @@ class Backend {
   virtual std::vector<DeviceInfo> devices() const = 0;
   virtual void register_kernels(Registry& registry) const = 0;
   /// Throws Error(device, "E0502") for a device that is not there.
-  virtual std::unique_ptr<Device> open(const std::string& name) = 0;
+  virtual std::shared_ptr<Device> open(const std::string& name) = 0;
 };
 
 /// The plug-in of a kind of device; it stays loaded. `BRAID_CUDA_LIBRARY` names another file for
 /// "cuda". Throws Error(device, "E0507") with the places where it was sought.
 std::shared_ptr<Backend> load_backend(const std::string& kind);
-
-/// "cuda:0" -> "cuda".
-std::string kind_of(const std::string& device);
 
 }  // namespace braid

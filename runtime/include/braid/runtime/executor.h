@@ -27,19 +27,31 @@ struct HookTable;
 /// The arenas of a session, one for each device; its executors share them, one runs at a time.
 class Memory {
  public:
-  explicit Memory(int devices);
+  explicit Memory(int devices) : Memory(host_placements(devices)) {}
+  explicit Memory(Placements placements);
   ~Memory();
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
   /// At least `bytes` on `device`. Growing moves the arena: see generation().
   void reserve(int device, int64_t bytes);
   std::byte* arena(int device) const;
   int64_t bytes(int device) const;
+  DeviceMemory& placement(int device) const;
+  /// After a fault of a device that it does not recover from: nothing runs here any more.
+  void give_up(std::string why) { broken_ = std::move(why); }
+  const std::string& broken() const { return broken_; }
   /// Changes when an arena moved.
   int generation() const { return generation_; }
 
  private:
-  struct Arena;
-  std::vector<std::unique_ptr<Arena>> arenas_;
+  struct Arena {
+    std::byte* data = nullptr;
+    int64_t bytes = 0;
+  };
+  Placements placements_;
+  std::vector<Arena> arenas_;
   int generation_ = 0;
+  std::string broken_;
 };
 
 struct ExecutorOptions {
@@ -52,6 +64,10 @@ struct ExecutorOptions {
   /// made, and fail the step with the first one by node order: the same one on every engine and
   /// device list. Finite values keep their bits. Off, nothing is looked at.
   bool check_finite = false;
+  /// Of devices with queues: record the step once and replay it; the bits are the same.
+  bool replay = true;
+  /// Seconds after which a step of a device that has not answered is given up (E0523).
+  double deadline = 600;
 };
 
 struct StepArgs {

@@ -34,7 +34,10 @@ struct SessionOptions {
   bool digest = false;                    ///< keep digests of all merged values
   bool check_finite = false;              ///< NaN and infinities fail a step: see ExecutorOptions
   Mutant mutant = {};
-  Hooks hooks = {};           ///< see hooks.h
+  Hooks hooks = {};       ///< see hooks.h
+  double deadline = 600;  ///< seconds after which a device that does not answer is given up
+  /// Of the devices' kind; none = loaded when a device asks for it.
+  std::shared_ptr<Backend> backend = {};
   bool replicate = true;      ///< call on_replicate hooks when the session opens
   Chunk chunk = Chunk::even;  ///< how the batch is cut into slices
 };

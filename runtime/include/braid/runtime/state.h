@@ -14,13 +14,18 @@
 #include <vector>
 
 #include <braid/core/graph.h>
+#include <braid/runtime/backend.h>
 #include <braid/runtime/safetensors.h>
 
 namespace braid {
 
 class State {
  public:
-  State(int devices, uint64_t seed);
+  State(int devices, uint64_t seed) : State(host_placements(devices), seed) {}
+  State(Placements placements, uint64_t seed);
+  ~State();
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
 
   /// The index of the variable with this key, made and initialised on every device when it is new.
   /// Throws Error(bug) when the key is known with another type.
@@ -28,10 +33,11 @@ class State {
   int find(const std::string& key) const;  ///< -1 = unknown
   size_t size() const { return vars_.size(); }
   const StateVar& var(int i) const { return vars_[size_t(i)]; }
-  int devices() const { return devices_; }
+  int devices() const { return int(placements_.size()); }
 
-  void* data(int device, int var) { return copies_[size_t(device)][size_t(var)].get(); }
-  const void* data(int device, int var) const { return copies_[size_t(device)][size_t(var)].get(); }
+  /// In the memory of the device.
+  void* data(int device, int var) { return copies_[size_t(device)][size_t(var)]; }
+  const void* data(int device, int var) const { return copies_[size_t(device)][size_t(var)]; }
   template <class T>
   T* at(int device, int var) {
     return static_cast<T*>(data(device, var));
@@ -51,18 +57,15 @@ class State {
   uint64_t digest(int device) const;
 
  private:
-  struct Free {
-    void operator()(void* p) const;
-  };
-  using Memory = std::unique_ptr<void, Free>;
   Array array_of(int var) const;
   void assign(int var, const Array& array);
+  void write(int var, const void* from);
 
-  int devices_;
+  Placements placements_;
   uint64_t seed_;
   std::vector<StateVar> vars_;
   std::map<std::string, int> by_key_;
-  std::vector<std::vector<Memory>> copies_;  // device, variable
+  std::vector<std::vector<void*>> copies_;  // device, variable
 };
 
 }  // namespace braid

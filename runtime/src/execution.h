@@ -1,0 +1,36 @@
+// What stands behind an Executor: a plan whose bodies run on the host, or one whose work is
+// enqueued on devices.
+#pragma once
+#include <braid/runtime/executor.h>
+
+namespace braid {
+
+class Execution {
+ public:
+  virtual ~Execution() = default;
+  virtual void run(const StepArgs& args) = 0;
+  virtual std::span<const double> totals(size_t result) const = 0;
+  virtual void read(size_t result, void* out) const = 0;
+
+  bool check_finite = false;
+  std::function<void(int)> on_step;
+  std::vector<SyncDigest> digests;
+};
+
+std::unique_ptr<Execution> make_host_execution(const Plan& plan, const Registry& registry,
+                                               State& state, Memory& memory,
+                                               const ExecutorOptions& options);
+/// For plans with streams.
+std::unique_ptr<Execution> make_stream_execution(const Plan& plan, const Registry& registry,
+                                                 State& state, Memory& memory,
+                                                 const ExecutorOptions& options);
+
+/// Throws Error(device, "E0504") unless the offer is the one that the plan was made for.
+void require_same(const KernelUse& use, const std::optional<Offer>& offer);
+
+/// A slice of what the host gave, where the host put it. Throws Error(data, "E0350") for an input
+/// that was not given.
+const std::byte* slice_of(const Plan& plan, const Slot& slot,
+                          const std::vector<const void*>& inputs);
+
+}  // namespace braid

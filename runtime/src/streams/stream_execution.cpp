@@ -1,0 +1,427 @@
+#include "streams/stream_execution.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "finite_inputs.h"
+
+namespace braid {
+
+StreamExecution::StreamExecution(const Plan& plan, const Registry& registry, State& state,
+                                 Memory& memory, const ExecutorOptions& options)
+    : plan_(plan),
+      registry_(registry),
+      state_(state),
+      memory_(memory),
+      options_(options),
+      offsets_(plan),
+      hooks_(plan, options.hooks, options.mode) {
+  check_finite = options.check_finite;
+  for (auto& var : plan_.states) state_index_.push_back(state_.add(var));
+  make_sides();
+  bind_launches(registry);
+  find_segments();
+  find_results();
+  skipped_.assign(plan_.strands.size(), 0);
+  External external;
+  if (segments_.size() > 1 || (!segments_.empty() && segments_[0].hook)) {
+    watcher_ = std::make_unique<Watcher>();
+    external.strands.assign(plan_.strands.size(), 0);
+    for (auto& segment : segments_)
+      if (segment.hook) external.strands[size_t(segment.strands[0])] = 1;
+    external.start = [this](int strand, int, std::function<void()> done) {
+      start_hook(strand, std::move(done));
+    };
+  }
+  engine_ = make_engine(
+      options.engine, plan, [this](int strand, int) { run_strand(strand); }, options.threads,
+      std::move(external));
+}
+
+StreamExecution::~StreamExecution() {
+  engine_.reset();
+  watcher_.reset();
+  for (auto& binding : bindings_) drop_recordings(binding);
+  for (size_t s = 0; s < events_.size(); ++s)
+    if (events_[s]) sides_[size_t(plan_.strands[s].device)].device->release(events_[s]);
+  for (auto& [step, shown] : shown_)
+    sides_[size_t(plan_.steps[size_t(step)].device)].device->release(shown.event);
+  for (auto& side : sides_)
+    for (auto* event : side.tails) side.device->release(event);
+  if (start_) sides_[0].device->release(start_);
+  if (end_) sides_[0].device->release(end_);
+}
+
+// Everything that is made on demand is made here: bodies run on several threads.
+void StreamExecution::make_sides() {
+  for (size_t d = 0; d < plan_.devices.size(); ++d) {
+    auto* device = dynamic_cast<Device*>(&memory_.placement(int(d)));
+    if (!device) bug("a plan with streams runs on a device without queues");
+    Side side{.device = device,
+              .control = DeviceBlock(*device, offsets_.control_bytes),
+              .back = StagingBlock(*device, offsets_.all_words * 8)};
+    for (int s = 0; s < plan_.streams; ++s) {
+      side.queues.push_back(device->queue(s));
+      side.tails.push_back(device->make_event());
+    }
+    sides_.push_back(std::move(side));
+  }
+  for (auto& strand : plan_.strands)
+    events_.push_back(strand.event ? sides_[size_t(strand.device)].device->make_event() : nullptr);
+  start_ = sides_[0].device->make_event();
+  end_ = sides_[0].device->make_event();
+  if (sides_.size() > 1)
+    gathered_ = std::make_unique<DeviceBlock>(*sides_[0].device,
+                                              offsets_.all_words * 8 * int64_t(sides_.size()));
+}
+
+void StreamExecution::bind_launches(const Registry& registry) {
+  launches_.resize(plan_.steps.size());
+  std::map<std::vector<int>, Launch> known;  // the kernels of the parts
+  std::vector<std::vector<int64_t>> room(sides_.size(), std::vector<int64_t>(plan_.streams, 0));
+  for (size_t i = 0; i < plan_.steps.size(); ++i) {
+    auto& step = plan_.steps[i];
+    if (step.kind != StepKind::kernel) continue;
+    std::vector<int> kernels = {step.device};
+    for (int p = 0; p < parts_of(step); ++p) kernels.push_back(part_of(plan_, step, p).step.kernel);
+    auto [entry, fresh] = known.try_emplace(kernels);
+    if (fresh) {
+      std::vector<Signature> parts;
+      for (size_t k = 1; k < kernels.size(); ++k)
+        parts.push_back(plan_.kernels[size_t(kernels[k])].signature);
+      auto offer = registry.offer(parts[0], plan_.traits);
+      require_same(plan_.kernels[size_t(kernels[1])], offer);
+      if (!offer->launch) bug("the kernel '" + offer->impl + "' cannot be enqueued");
+      sides_[size_t(step.device)].device->activate();
+      entry->second = offer->launch(parts);
+    }
+    launches_[i] = entry->second;
+    auto& strand = plan_.strands[size_t(step.strand)];
+    auto& most = room[size_t(strand.device)][size_t(strand.stream)];
+    most = std::max(most, launches_[i].workspace);
+  }
+  for (size_t d = 0; d < sides_.size(); ++d)
+    for (int64_t bytes : room[d]) sides_[d].workspaces.emplace_back(*sides_[d].device, bytes);
+}
+
+void StreamExecution::find_segments() {
+  segment_of_.resize(plan_.strands.size());
+  for (size_t s = 0; s < plan_.strands.size(); ++s) {
+    auto& steps = plan_.strands[s].steps;
+    bool hook = plan_.steps[size_t(steps[0])].kind == StepKind::hook;
+    ensure(!hook || steps.size() == 1, "a hook shares its strand with other steps");
+    if (hook || segments_.empty() || segments_.back().hook) segments_.push_back({.hook = hook});
+    segments_.back().strands.push_back(int(s));
+    segment_of_[s] = int(segments_.size()) - 1;
+  }
+}
+
+void StreamExecution::find_results() {
+  int64_t bytes = 0;
+  for (auto& result : plan_.results) {
+    bool total = result.kind == Result::Kind::loss || result.kind == Result::Kind::metric;
+    bool here = total && !result.slots.empty();
+    total_offset_.push_back(here ? bytes : -1);
+    if (here) bytes += (plan_.slots[size_t(result.slots[0])].bytes + 63) / 64 * 64;
+  }
+  for (auto& segment : segments_) {
+    if (!segment.hook) continue;
+    const int id = plan_.strands[size_t(segment.strands[0])].steps[0];
+    auto& step = plan_.steps[size_t(id)];
+    auto& device = *sides_[size_t(step.device)].device;
+    std::vector<int64_t> at = {0};
+    for (int k = 0; k < step.inputs + step.outputs; ++k) {
+      int64_t size = plan_.slots[size_t(plan_.operands[size_t(step.first + k)])].bytes;
+      at.push_back(at.back() + (size + 63) / 64 * 64);
+    }
+    Shown shown{.memory = StagingBlock(device, at.back()), .event = device.make_event()};
+    for (int k = 0; k < step.inputs + step.outputs; ++k)
+      shown.pointers.push_back(shown.memory.at(at[size_t(k)]));
+    shown_.emplace(id, std::move(shown));
+  }
+  if (bytes > 0) totals_.emplace_back(*sides_[0].device, bytes);
+  for (size_t i = 0; options_.digest && i < plan_.steps.size(); ++i) {
+    auto& step = plan_.steps[i];
+    if (step.kind != StepKind::kernel) continue;
+    for (int p = 0; p < parts_of(step); ++p) {
+      auto part = part_of(plan_, step, p);
+      if (part.step.hi <= part.step.lo) continue;
+      for (size_t k = 0; k < part.out.size(); ++k) {
+        int64_t size = plan_.slots[size_t(part.out[k])].bytes;
+        digest_of_[int(i)].push_back(
+            {.index = digests.size(),
+             .operand = int(&part.out[k] - plan_.operands.data()),
+             .bytes = size,
+             .memory = StagingBlock(*sides_[size_t(step.device)].device, size)});
+        digests.push_back({step.node, int(k), part.step.lo, part.step.hi, 0});
+      }
+    }
+  }
+}
+
+void StreamExecution::drop_recordings(Binding& binding) {
+  for (auto* recording : binding.recordings)
+    if (recording) sides_[0].device->release(recording);
+  binding.recordings.clear();
+  binding.runs = 0;
+}
+
+void StreamExecution::bind(Binding& binding) {
+  drop_recordings(binding);
+  if (binding.feeds.empty())
+    for (size_t d = 0; d < sides_.size(); ++d) {
+      binding.feeds.emplace_back(*sides_[d].device, offsets_.feed_bytes[d]);
+      binding.staging.emplace_back(*sides_[d].device, staged_scalars + offsets_.feed_bytes[d]);
+    }
+  binding.pointers.assign(plan_.operands.size(), nullptr);
+  for (size_t i = 0; i < plan_.operands.size(); ++i) {
+    int s = plan_.operands[i];
+    auto& slot = plan_.slots[size_t(s)];
+    if (slot.state >= 0)
+      binding.pointers[i] = state_.data(slot.device, state_index_[size_t(slot.state)]);
+    else if (slot.input >= 0)
+      binding.pointers[i] = binding.feeds[size_t(slot.device)].at(offsets_.feed[size_t(s)]);
+    else
+      binding.pointers[i] = memory_.arena(slot.device) + slot.offset;
+  }
+  binding.arguments.assign(plan_.steps.size(), {});
+  for (size_t i = 0; i < plan_.steps.size(); ++i) {
+    auto& step = plan_.steps[i];
+    if (step.kind != StepKind::kernel) continue;
+    auto scalars =
+        reinterpret_cast<const Scalars*>(sides_[size_t(step.device)].control.at(offsets_.scalars));
+    for (int p = 0; p < parts_of(step); ++p) {
+      auto part = part_of(plan_, step, p);
+      auto first = [&](std::span<const int> operands) {
+        return binding.pointers.data() + (operands.data() - plan_.operands.data());
+      };
+      binding.arguments[i].push_back({.inputs = first(part.in),
+                                      .outputs = first(part.out),
+                                      .scalars = scalars,
+                                      .first_sample = part.step.first_sample});
+    }
+  }
+}
+
+// Recording spans all queues that are forked from the first one, which asks for one GPU.
+bool StreamExecution::can_replay() const {
+  return options_.replay && !options_.digest && !check_finite && !on_step &&
+         std::ranges::all_of(plan_.devices, [&](auto& d) { return d == plan_.devices[0]; });
+}
+
+void StreamExecution::run(const StepArgs& args) {
+  if (!memory_.broken().empty())
+    throw Error(Fault::device, "E0524", "the device has failed before: " + memory_.broken())
+        .help("start the program again; --resume goes on from the last checkpoint");
+  for (size_t d = 0; d < plan_.arena.size(); ++d) memory_.reserve(int(d), plan_.arena[d]);
+  if (bindings_.empty()) bindings_.emplace_back();
+  if (generation_ != memory_.generation()) {
+    for (auto& binding : bindings_) bind(binding);
+    generation_ = memory_.generation();
+  }
+  scalars_ = args.scalars;
+  given_ = args.inputs;
+  std::ranges::fill(skipped_, 0);
+  failures_.clear();
+  for (size_t s = 0; s < plan_.slots.size(); ++s)
+    if (plan_.slots[s].input >= 0) slice_of(plan_, plan_.slots[s], given_);
+  if (check_finite) check_inputs(plan_, given_, scalars_.step + 1);
+  current_ = &bindings_[0];
+  execute(*current_);
+  if (!failures_.empty()) failures_.raise(plan_, scalars_.step + 1);
+}
+
+void StreamExecution::execute(Binding& binding) {
+  try {
+    sides_[0].device->activate();
+    prologue(binding);
+    if (can_replay() && binding.runs > 0)
+      replay(binding);
+    else
+      run_plain();
+    epilogue();
+    wait_for_end();
+  } catch (...) {
+    give_up(std::current_exception());
+  }
+  ++binding.runs;
+  collect_faults();
+  finish_digests();
+}
+
+void StreamExecution::prologue(Binding& binding) {
+  for (size_t s = 0; s < plan_.slots.size(); ++s) {
+    auto& slot = plan_.slots[s];
+    if (slot.input < 0) continue;
+    std::memcpy(binding.staging[size_t(slot.device)].at(staged_scalars + offsets_.feed[s]),
+                slice_of(plan_, slot, given_), size_t(slot.bytes));
+  }
+  for (size_t d = 0; d < sides_.size(); ++d) {
+    auto& side = sides_[d];
+    auto& staging = binding.staging[d];
+    std::memcpy(staging.at(), &scalars_, sizeof scalars_);
+    side.device->fill(origin(), side.control.at(), 0,
+                      8 * (check_finite ? offsets_.all_words : offsets_.words));
+    side.device->upload(
+        origin(), {side.control.at(offsets_.scalars), staging.at(), int64_t(sizeof scalars_)});
+    if (offsets_.feed_bytes[d])
+      side.device->upload(
+          origin(), {binding.feeds[d].at(), staging.at(staged_scalars), offsets_.feed_bytes[d]});
+  }
+}
+
+// All queues go on from where the first one is ...
+void StreamExecution::fork() {
+  sides_[0].device->record(origin(), start_);
+  for (auto& side : sides_) {
+    side.device->activate();
+    for (auto* queue : side.queues)
+      if (queue != origin()) side.device->wait(queue, start_);
+  }
+}
+
+// ... and the first one when all are done.
+void StreamExecution::join() {
+  for (auto& side : sides_) {
+    side.device->activate();
+    for (size_t q = 0; q < side.queues.size(); ++q)
+      if (side.queues[q] != origin()) side.device->record(side.queues[q], side.tails[q]);
+  }
+  sides_[0].device->activate();
+  for (auto& side : sides_)
+    for (size_t q = 0; q < side.queues.size(); ++q)
+      if (side.queues[q] != origin()) sides_[0].device->wait(origin(), side.tails[q]);
+}
+
+void StreamExecution::run_plain() {
+  fork();
+  fired_ = 0;
+  engine_->run();
+  if (fired_ != int(plan_.strands.size()))
+    bug("the scheduler fired " + std::to_string(fired_) + " of " +
+        std::to_string(plan_.strands.size()) + " strands");
+  join();
+}
+
+// One thread, in the order of the plan; a hook stands between two recordings.
+void StreamExecution::record(Binding& binding) {
+  binding.recordings.assign(segments_.size(), nullptr);
+  auto& device = *sides_[0].device;
+  for (size_t g = 0; g < segments_.size(); ++g) {
+    if (segments_[g].hook) continue;
+    device.activate();
+    device.begin_recording(origin());
+    recording_ = int(g);
+    try {
+      fork();
+      for (int strand : segments_[g].strands) {
+        int step = -1;
+        enqueue(strand, step);
+      }
+      join();
+    } catch (...) {
+      recording_ = -1;
+      device.abandon_recording(origin());
+      throw;
+    }
+    recording_ = -1;
+    binding.recordings[g] = device.end_recording(origin());
+  }
+}
+
+void StreamExecution::replay(Binding& binding) {
+  if (binding.recordings.empty()) record(binding);
+  for (size_t g = 0; g < segments_.size(); ++g) {
+    if (!segments_[g].hook) {
+      sides_[0].device->replay(origin(), binding.recordings[g]);
+      continue;
+    }
+    const int strand = segments_[g].strands[0];
+    show(strand);
+    auto& shown = shown_.at(plan_.strands[size_t(strand)].steps[0]);
+    if (!wait_for(*sides_[0].device, shown.event, options_.deadline))
+      throw Error(Fault::device, "E0523", "the device has not answered in time, before a hook");
+    call_hook(strand, nullptr);
+    if (!failures_.empty()) return;  // what comes after waits for it, or for the gate
+  }
+}
+
+void StreamExecution::epilogue() {
+  auto& first = sides_[0];
+  first.device->activate();
+  for (auto& side : sides_)
+    side.device->download(origin(), {side.back.at(), side.control.at(),
+                                     8 * (check_finite ? offsets_.all_words : offsets_.words)});
+  for (size_t i = 0; i < plan_.results.size(); ++i) {
+    if (total_offset_[i] < 0) continue;
+    auto& slot = plan_.slots[size_t(plan_.results[i].slots[0])];
+    first.device->download(origin(), {totals_[0].at(total_offset_[i]),
+                                      memory_.arena(slot.device) + slot.offset, slot.bytes});
+  }
+  first.device->record(origin(), end_);
+}
+
+void StreamExecution::wait_for_end() {
+  if (wait_for(*sides_[0].device, end_, options_.deadline)) return;
+  // Which strand hangs: the first whose end has not come, where the queues were filled one by one.
+  std::string where;
+  for (size_t s = 0; s < plan_.strands.size() && where.empty(); ++s) {
+    if (!events_[s] || current_->runs > 0) continue;
+    auto& strand = plan_.strands[s];
+    if (!sides_[size_t(strand.device)].device->done(events_[s]))
+      where = "; it waits for " + describe(plan_, plan_.steps[size_t(strand.steps.back())]) +
+              " on " + plan_.devices[size_t(strand.device)];
+  }
+  throw Error(Fault::device, "E0523",
+              "step " + std::to_string(scalars_.step + 1) +
+                  ": the device has not answered within " +
+                  std::to_string(int64_t(options_.deadline)) + " s" + where)
+      .help("the last checkpoint is intact: start again with --resume");
+}
+
+// The device's memory is lost, or nobody knows what still writes to it.
+void StreamExecution::give_up(std::exception_ptr why) {
+  std::string text;
+  try {
+    std::rethrow_exception(why);
+  } catch (const Error& e) {
+    text = e.diagnostics().front().message;
+  } catch (const std::exception& e) {
+    text = e.what();
+  } catch (...) {
+    text = "an unknown exception";
+  }
+  memory_.give_up(text);
+  for (auto& side : sides_) side.device->abandon();
+  if (!failures_.empty()) failures_.raise(plan_, scalars_.step + 1);
+  std::rethrow_exception(why);
+}
+
+std::span<const double> StreamExecution::totals(size_t result) const {
+  if (total_offset_.at(result) < 0) return {};
+  return {reinterpret_cast<const double*>(totals_[0].at(total_offset_[result])),
+          size_t(plan_.results[result].type.elements(plan_.batch))};
+}
+
+void StreamExecution::read(size_t result, void* out) const {
+  auto& r = plan_.results.at(result);
+  for (size_t k = 0; k < r.slots.size(); ++k) {
+    auto& slot = plan_.slots[size_t(r.slots[k])];
+    auto to = static_cast<std::byte*>(out) + (r.type.batched() ? r.type.bytes(1) * r.rows[k] : 0);
+    if (slot.input >= 0) {
+      std::memcpy(to, slice_of(plan_, slot, given_), size_t(slot.bytes));
+      continue;
+    }
+    const void* from = memory_.arena(slot.device) + slot.offset;
+    if (slot.state >= 0) from = state_.data(slot.device, state_index_[size_t(slot.state)]);
+    sides_[size_t(slot.device)].device->read(to, from, slot.bytes);
+  }
+}
+
+std::unique_ptr<Execution> make_stream_execution(const Plan& plan, const Registry& registry,
+                                                 State& state, Memory& memory,
+                                                 const ExecutorOptions& options) {
+  return std::make_unique<StreamExecution>(plan, registry, state, memory, options);
+}
+
+}  // namespace braid
