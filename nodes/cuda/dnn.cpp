@@ -19,7 +19,7 @@ void check(cudnnStatus_t status, const char* what) {
   if (status == CUDNN_STATUS_SUCCESS) return;
   char more[512] = "";
   cudnnGetLastErrorString(more, sizeof more);
-  throw Error(Fault::device, "E0442",
+  throw Error(Fault::device, "E0521",
               std::string(what) + ": cuDNN says '" + cudnnGetErrorString(status) + "'" +
                   (*more ? std::string(" (") + more + ")" : ""));
 }

@@ -17,7 +17,7 @@ constexpr uint64_t kWorkspace = 4 << 20;  // bytes, at most
 
 void check(cublasStatus_t status, const char* what) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
-  throw Error(Fault::device, "E0442",
+  throw Error(Fault::device, "E0521",
               std::string(what) + ": cublasLt says '" + cublasLtGetStatusString(status) + "' (" +
                   cublasLtGetStatusName(status) + ")");
 }
