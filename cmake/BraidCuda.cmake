@@ -1,10 +1,11 @@
 # Finds CUDA, cuDNN and NCCL, and enables the language. Sets BRAID_HAS_CUDA.
 # CMake 3.25.1 (Debian 12) knows no C++20 for nvcc, and `native` fails where there is no GPU.
 set(BRAID_HAS_CUDA OFF)
-if(NOT CMAKE_CUDA_COMPILER)
-  find_program(BRAID_NVCC nvcc HINTS ENV CUDACXX ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES bin)
+if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
+  find_program(BRAID_NVCC nvcc HINTS ENV CUDA_PATH ENV CUDA_HOME PATHS /usr/local/cuda
+    PATH_SUFFIXES bin)
   if(BRAID_NVCC)
-    set(CMAKE_CUDA_COMPILER ${BRAID_NVCC})
+    set(ENV{CUDACXX} ${BRAID_NVCC})  # check_language tries it
   endif()
 endif()
 if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
@@ -22,7 +23,7 @@ endmacro()
 include(CheckLanguage)
 check_language(CUDA)
 if(NOT CMAKE_CUDA_COMPILER)
-  braid_no_cuda("there is no nvcc")
+  braid_no_cuda("there is no nvcc that works")
 endif()
 enable_language(CUDA)
 foreach(kind STANDARD EXTENSION)
@@ -50,7 +51,7 @@ add_library(braid_cuda_flags INTERFACE)
 target_compile_features(braid_cuda_flags INTERFACE cxx_std_20)
 target_compile_options(braid_cuda_flags INTERFACE
   $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr --Werror=all-warnings
-    "SHELL:-Xcompiler -Wall,-Wextra,-Wno-missing-field-initializers,-Werror,-fvisibility=hidden">
+    -Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers,-Werror,-fvisibility=hidden>
   $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wno-missing-field-initializers -Werror -ffp-contract=off
     -fvisibility=hidden>)
 set(BRAID_HAS_CUDA ON)

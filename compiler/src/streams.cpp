@@ -23,6 +23,7 @@ class Streams {
     std::vector<int> last(size_t(devices_ * p_.streams), -1);
     for (size_t i = 0; i < p_.strands.size(); ++i) {
       auto& strand = p_.strands[i];
+      std::ranges::sort(strand.preds);
       strand.stream = stream_of(strand);
       int& before = last[at(strand)];
       before_.push_back(before);

@@ -1,6 +1,7 @@
 #include <braid/core/registry.h>
 
 #include <algorithm>
+#include <array>
 
 namespace braid {
 namespace {
@@ -15,6 +16,34 @@ Signature pair_of(const Signature& s, size_t i) {
   return {.op = s.op, .attrs = s.attrs, .in = {s.in[i], s.in[k + i]}, .out = {s.out[i]}};
 }
 
+// The same for devices with queues: one launch for each pair, with all parts of the step.
+Launch join_launches(const std::vector<Offer>& pairs, std::span<const Signature> parts) {
+  const size_t k = pairs.size();
+  std::vector<Launch> launches;
+  Launch all;
+  for (size_t i = 0; i < k; ++i) {
+    std::vector<Signature> of_pair;
+    for (auto& part : parts) of_pair.push_back(pair_of(part, i));
+    launches.push_back(pairs[i].launch(of_pair));
+    all.workspace = std::max(all.workspace, launches.back().workspace);
+  }
+  all.enqueue = [launches, k](const LaunchArgs& a) {
+    std::vector<KernelArgs> parts(a.parts.begin(), a.parts.end());
+    std::vector<std::array<void*, 2>> sides(parts.size());
+    for (size_t i = 0; i < k; ++i) {
+      for (size_t p = 0; p < parts.size(); ++p) {
+        sides[p] = {a.parts[p].inputs[i], a.parts[p].inputs[k + i]};
+        parts[p].inputs = sides[p].data();
+        parts[p].outputs = a.parts[p].outputs + i;
+      }
+      LaunchArgs one = a;
+      one.parts = parts;
+      launches[i].enqueue(one);
+    }
+  };
+  return all;
+}
+
 // A binary merge, applied to one pair after the other: [l1 .. lk, r1 .. rk] -> [o1 .. ok].
 Offer join_pairs(const std::vector<Offer>& pairs) {
   size_t k = pairs.size();
@@ -25,6 +54,11 @@ Offer join_pairs(const std::vector<Offer>& pairs) {
     all.out_formats.push_back(pair.out_formats[0]);
     all.workspace = std::max(all.workspace, pair.workspace);
     if (all.impl.find(pair.impl) == std::string::npos) all.impl += "+" + pair.impl;
+  }
+  if (pairs[0].launch) {
+    all.gang = std::ranges::all_of(pairs, &Offer::gang);
+    all.launch = [pairs](std::span<const Signature> parts) { return join_launches(pairs, parts); };
+    return all;
   }
   all.bind = [pairs, k]() -> KernelBody {
     std::vector<KernelBody> bodies;

@@ -6,13 +6,6 @@
 namespace braid {
 namespace {
 
-/// Among equal scores the first class is ahead; a NaN is ahead of everything, and nothing is ahead
-/// of a class less than a NaN that it has itself.
-template <class T>
-bool ahead(T other, T own, bool stands_first) {
-  return stands_first ? !(other < own) : !(other <= own);
-}
-
 /// How many classes are ahead of the target's; the target is among the first k when it is below k.
 template <class T>
 int64_t rank_of(const T* x, const std::vector<int64_t>& offsets, int64_t label) {

@@ -12,7 +12,7 @@ void register_adam_kernels(Registry&);
 void register_adam_references(Registry&);
 
 /// base^n by squaring: the same bits on every machine, which std::pow does not promise.
-inline double whole_power(double base, int64_t n) {
+constexpr double whole_power(double base, int64_t n) {
   double result = 1;
   for (; n > 0; n /= 2, base *= base)
     if (n % 2 == 1) result *= base;
@@ -40,7 +40,8 @@ struct AdamStep {
   T rate;  ///< lr, corrected for an m that began at 0
   T root;  ///< corrects sqrt(v) in the same way
 
-  AdamStep(const AdamRule& r, const Scalars& s)
+  AdamStep() = default;
+  constexpr AdamStep(const AdamRule& r, const Scalars& s)
       : beta1(T(r.beta1)),
         keep1(T(1 - r.beta1)),
         beta2(T(r.beta2)),

@@ -7,12 +7,13 @@
 
 namespace braid {
 
-/// The cells [begin, end) of `size` that output cell i of `count` sees.
+/// The cells [begin, end) of `size` that output cell i of `count` sees. The output cells that see
+/// cell i are adaptive_span(i, count, size).
 struct Span {
   int64_t begin, end;
-  int64_t size() const { return end - begin; }
+  constexpr int64_t size() const { return end - begin; }
 };
-inline Span adaptive_span(int64_t i, int64_t size, int64_t count) {
+constexpr Span adaptive_span(int64_t i, int64_t size, int64_t count) {
   return {i * size / count, ((i + 1) * size + count - 1) / count};
 }
 

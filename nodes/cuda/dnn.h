@@ -1,7 +1,12 @@
-// Convolution and pooling by cuDNN: plain NCHW, f32 without TF32, algorithms pinned and
-// deterministic. dnn.cpp talks to cuDNN; tests bring another one for machines without a GPU.
+// Convolutions by cuDNN: plain NCHW, f32 without TF32, algorithms pinned and deterministic. dnn.cpp
+// talks to cuDNN; tests bring another one for machines without a GPU.
+//
+//   auto plan = plan_conv(shape, ConvPass::forward);       // once, the device being active
+//   void* workspace = ... workspace_of(*plan) bytes ...
+//   conv_forward(queue, *plan, x, w, y, workspace);        // in every step
 #pragma once
 #include <cstdint>
+#include <memory>
 
 #include "cuda/queue.h"
 
@@ -17,25 +22,17 @@ struct ConvShape {
 
 enum class ConvPass { forward, grad_input, grad_weight };
 
-/// Bytes of workspace. Needs the device of `queue`.
-int64_t conv_workspace(Queue* queue, const ConvShape& shape, ConvPass pass);
-/// y = conv(x, w) [+ bias]; `bias` may be null.
-void conv_forward(Queue*, const ConvShape&, const float* x, const float* w, const float* bias,
-                  float* y, void* workspace);
-void conv_grad_input(Queue*, const ConvShape&, const float* g, const float* w, float* dx,
-                     void* workspace);
-/// `dbias` may be null.
-void conv_grad_weight(Queue*, const ConvShape&, const float* x, const float* g, float* dw,
-                      float* dbias, void* workspace);
+/// A pass over one shape on one device: descriptors and the algorithm.
+struct ConvPlan;
+std::shared_ptr<const ConvPlan> plan_conv(const ConvShape& shape, ConvPass pass);
+int64_t workspace_of(const ConvPlan& plan);  ///< bytes
 
-struct PoolShape {
-  int64_t samples, channels, in_height, in_width, out_height, out_width;
-  int64_t kernel[2], stride[2], padding[2];
-  bool max;
-  bool count_padding;  ///< averages only
-};
-void pool_forward(Queue*, const PoolShape&, const float* x, float* y);
-void pool_backward(Queue*, const PoolShape&, const float* x, const float* y, const float* g,
-                   float* dx);
+/// y = conv(x, w)
+void conv_forward(Queue* queue, const ConvPlan& plan, const float* x, const float* w, float* y,
+                  void* workspace);
+void conv_grad_input(Queue* queue, const ConvPlan& plan, const float* g, const float* w, float* dx,
+                     void* workspace);
+void conv_grad_weight(Queue* queue, const ConvPlan& plan, const float* x, const float* g, float* dw,
+                      void* workspace);
 
 }  // namespace braid::cuda

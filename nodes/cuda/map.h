@@ -3,6 +3,13 @@
 //
 //   struct Relu { __device__ float operator()(float x) const { return x > 0 ? x : 0; } };
 //   registry.add(map_kernel<float, float>("relu", Relu{}));
+//
+// A functor that needs attributes is made from the signature of the launch's first part; all parts
+// have the same attributes.
+//
+//   registry.add(map_kernel_of<float, float>("leaky_relu", [](const Signature& s) {
+//     return Leaky{float(get_double(s.attrs, "negative_slope"))};
+//   }));
 #pragma once
 #include <array>
 #include <utility>
@@ -66,10 +73,18 @@ Launch map_launch(std::span<const Signature> signatures, F f) {
   }};
 }
 
+template <class Y, class... X, class Make>
+Kernel map_kernel_of(std::string op, Make functor_of, int alias = 0) {
+  auto make = [functor_of](std::span<const Signature> s) {
+    return map_launch<Y, X...>(s, functor_of(s[0]));
+  };
+  return kernel(std::move(op), make, {.alias = alias});
+}
+
 template <class Y, class... X, class F>
 Kernel map_kernel(std::string op, F f, int alias = 0) {
-  auto make = [f](std::span<const Signature> s) { return map_launch<Y, X...>(s, f); };
-  return kernel(std::move(op), make, {.alias = alias});
+  return map_kernel_of<Y, X...>(
+      std::move(op), [f](const Signature&) { return f; }, alias);
 }
 
 }  // namespace braid::cuda

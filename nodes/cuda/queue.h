@@ -1,4 +1,4 @@
-// A queue of the CUDA backend: a stream, and the library handles that belong to it.
+// A queue of the CUDA backend: a stream, and the library handle that belongs to it.
 #pragma once
 #include <cuda_runtime.h>
 
@@ -9,8 +9,7 @@ namespace braid {
 struct Queue {
   int ordinal = 0;  ///< of the GPU
   cudaStream_t stream = nullptr;
-  void* dnn = nullptr;   ///< cudnnHandle_t, made by the first that needs it (dnn.cpp)
-  void* gemm = nullptr;  ///< cublasLtHandle_t (gemm.cpp)
+  void* dnn = nullptr;  ///< cudnnHandle_t, made by the first that needs it (dnn.cpp)
 };
 
 namespace cuda {

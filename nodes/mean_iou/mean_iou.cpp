@@ -8,14 +8,14 @@
 namespace braid {
 namespace {
 
-/// The highest of a point's scores; the first of equal ones, and a NaN is above all.
+/// The highest of a point's scores.
 template <class T>
 int64_t argmax(const T* x, const std::vector<int64_t>& offsets) {
   int64_t best = 0;
   T most = x[0];
   for (size_t c = 1; c < offsets.size(); ++c) {
     const T own = x[offsets[c]];
-    if (own > most || (own != own && most == most)) best = int64_t(c), most = own;
+    if (leads(own, most)) best = int64_t(c), most = own;
   }
   return best;
 }

@@ -50,15 +50,15 @@ HWY_EXPORT(sgd);
 HWY_EXPORT(sgd_momentum);
 
 static KernelBody make_sgd(const Signature& s) {
-  return [attrs = s.attrs, n = s.in[0].elements()](const KernelArgs& a) {
-    const SgdStep<float> step(attrs, *a.scalars);
+  return [rule = SgdRule(s.attrs), n = s.in[0].elements()](const KernelArgs& a) {
+    const SgdStep<float> step(rule, *a.scalars);
     HWY_DYNAMIC_DISPATCH(sgd)(step, a.in<float>(0), a.in<float>(1), n);
   };
 }
 
 static KernelBody make_sgd_momentum(const Signature& s) {
-  return [attrs = s.attrs, n = s.in[0].elements()](const KernelArgs& a) {
-    const SgdStep<float> step(attrs, *a.scalars);
+  return [rule = SgdRule(s.attrs), n = s.in[0].elements()](const KernelArgs& a) {
+    const SgdStep<float> step(rule, *a.scalars);
     HWY_DYNAMIC_DISPATCH(sgd_momentum)
     (step, a.in<float>(0), a.in<float>(1), a.in<float>(2), n);
   };

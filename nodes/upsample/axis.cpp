@@ -1,22 +1,8 @@
 #include "upsample/axis.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include <braid/core/error.h>
 
 namespace braid {
-
-Origin Axis::origin(int64_t i) const {
-  if (!bilinear) {
-    auto cell = std::min(int64_t(std::floor(double(i) * from / to)), image - 1);
-    return {cell, cell, 0};
-  }
-  double at = std::max(0.0, (double(i) + 0.5) * from / to - 0.5);
-  if (align_corners) at = result > 1 ? double(i) * double(image - 1) / double(result - 1) : 0;
-  auto low = std::min(int64_t(at), image - 1), high = std::min(low + 1, image - 1);
-  return {low, high, high > low ? at - double(low) : 0};
-}
 
 Taps Axis::taps() const {
   Taps taps;

@@ -5,6 +5,7 @@
 //   Taps taps = rows.taps();      // of every result cell
 //   Taps back = transposed(taps, rows.image);    // of every image cell
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -33,7 +34,16 @@ struct Axis {
   int64_t image, result;  ///< cells
   double from, to;        ///< `to` cells of the result lie over `from` of the image
 
-  Origin origin(int64_t i) const;
+  constexpr Origin origin(int64_t i) const {
+    if (!bilinear) {
+      const auto cell = std::min(int64_t(double(i) * from / to), image - 1);
+      return {cell, cell, 0};
+    }
+    double at = std::max(0.0, (double(i) + 0.5) * from / to - 0.5);
+    if (align_corners) at = result > 1 ? double(i) * double(image - 1) / double(result - 1) : 0;
+    const auto low = std::min(int64_t(at), image - 1), high = std::min(low + 1, image - 1);
+    return {low, high, high > low ? at - double(low) : 0};
+  }
   Taps taps() const;
 };
 /// `dim` 0 = height, 1 = width.

@@ -29,7 +29,6 @@ CudaDevice::~CudaDevice() {
   cudaSetDevice(ordinal_);
   for (auto& [index, queue] : queues_) {
     release_dnn(queue.get());
-    release_gemm(queue.get());
     cudaStreamDestroy(queue->stream);
   }
 }

@@ -61,7 +61,6 @@ void launch_count_not_finite(Queue* queue, DType dtype, const void* values, int6
 
 /// Of the libraries' wrappers: dnn.cpp and gemm.cpp.
 void release_dnn(Queue* queue) noexcept;
-void release_gemm(Queue* queue) noexcept;
 std::string dnn_version();
 std::string gemm_version();
 

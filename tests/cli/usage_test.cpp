@@ -72,7 +72,6 @@ TEST(Usage, ExitCodesSayWhoseFaultItIs) {
            {{"eval", digits(), "--weights", out("absent")}, 4, "absent"},
            {{"eval", digits(), "--weights", out("pickle.pt")}, 4, "E0310"},
            {{"weights", out("pickle.pt")}, 4, "E0310"},
-           {{"train", digits(), "--devices", "cuda:0", "--out", out("d")}, 6, "cuda:0"},
            {{"train", digits(), "--devices", "cpu,cpu,cpu", "--out", out("e")},
             6,
             "3 devices for 2 replicas"},
@@ -86,6 +85,21 @@ TEST(Usage, ExitCodesSayWhoseFaultItIs) {
     EXPECT_TRUE(contains(outcome.err, c.says)) << c.says << "\n" << outcome.err;
     EXPECT_EQ(outcome.out, "");
   }
+}
+
+TEST(Usage, ABackendThatIsNotThereIsNamedWithThePlacesWhereItWasSought) {
+  Folder folder;
+  const Environment nowhere = {{"BRAID_CUDA_LIBRARY", folder / "libbraid_cuda.so"}};
+  for (std::string command : {"train", "plan"}) {
+    auto outcome = braid_command({command, digits(), "--devices", "cuda:0"}, nowhere);
+    EXPECT_EQ(outcome.code, 6) << outcome.err;
+    EXPECT_TRUE(contains(outcome.err, "E0507")) << outcome.err;
+    EXPECT_TRUE(contains(outcome.err, folder / "libbraid_cuda.so")) << outcome.err;
+  }
+  write_text(folder / "libbraid_cuda.so", "no library");
+  auto outcome = braid_command({"devices"}, nowhere);
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(contains(outcome.out, "cuda   none")) << outcome.out;
 }
 
 TEST(Usage, AMissingWeightsFileIsFoundBeforeTraining) {

@@ -6,11 +6,19 @@
 
 namespace braid::cuda {
 
-int64_t product_workspace(Queue*, const Product&) { return 0; }
+struct ProductPlan {
+  Product product;
+  bool bias;
+};
+std::shared_ptr<const ProductPlan> plan_product(const Product& product, bool bias) {
+  return std::make_shared<ProductPlan>(ProductPlan{product, bias});
+}
+int64_t workspace_of(const ProductPlan&) { return 0; }
 
-void multiply(Queue* queue, const Product& p, const float* a, const float* b, const float* bias,
-              float* y, void*) {
-  auto work = [=] {
+void multiply(Queue* queue, const ProductPlan& plan, const float* a, const float* b,
+              const float* given, float* y, void*) {
+  const float* bias = plan.bias ? given : nullptr;
+  auto work = [=, p = plan.product] {
     for (int64_t i = 0; i < p.m; ++i)
       for (int64_t j = 0; j < p.n; ++j) {
         double sum = 0;
@@ -23,7 +31,6 @@ void multiply(Queue* queue, const Product& p, const float* a, const float* b, co
   check(emulator::enqueue(queue->stream, "a matrix product", work), "a matrix product");
 }
 
-void release_gemm(Queue*) noexcept {}
 std::string gemm_version() { return "no cublasLt"; }
 
 }  // namespace braid::cuda

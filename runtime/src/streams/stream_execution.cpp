@@ -114,6 +114,50 @@ void StreamExecution::find_segments() {
     segments_.back().strands.push_back(int(s));
     segment_of_[s] = int(segments_.size()) - 1;
   }
+  std::vector<int> all;
+  for (auto& segment : segments_) {
+    segment.ends = find_ends(segment.strands);
+    all.insert(all.end(), segment.strands.begin(), segment.strands.end());
+  }
+  ends_ = find_ends(all);
+}
+
+// Which strand of each queue is done when a strand is, as far as waits among these strands say.
+StreamExecution::Ends StreamExecution::find_ends(const std::vector<int>& strands) const {
+  const size_t streams = size_t(plan_.streams), queues = sides_.size() * streams;
+  std::map<int, std::vector<int>> done;
+  std::vector<int> last(queues, -1);
+  Ends ends;
+  auto join = [](std::vector<int>& into, const std::vector<int>& from) {
+    for (size_t q = 0; q < into.size(); ++q) into[q] = std::max(into[q], from[q]);
+  };
+  for (int s : strands) {
+    auto& strand = plan_.strands[size_t(s)];
+    const size_t queue = size_t(strand.device) * streams + size_t(strand.stream);
+    std::vector<int> mine(queues, -1);
+    bool waits = queue == 0 || last[queue] >= 0;
+    if (last[queue] >= 0) join(mine, done.at(last[queue]));
+    for (int w : strand.waits)
+      if (auto found = done.find(w); found != done.end()) {
+        join(mine, found->second);
+        waits = true;
+      }
+    if (!waits) ends.fork.push_back({queue / streams, queue % streams});
+    mine[queue] = last[queue] = s;
+    done.emplace(s, std::move(mine));
+  }
+  std::vector<int> known(queues, -1);
+  if (last[0] >= 0) known = done.at(last[0]);
+  std::vector<size_t> order;
+  for (size_t q = 1; q < queues; ++q)
+    if (last[q] >= 0) order.push_back(q);
+  std::ranges::sort(order, std::greater<>{}, [&](size_t q) { return last[q]; });
+  for (size_t q : order) {
+    if (known[q] >= last[q]) continue;
+    ends.join.push_back({q / streams, q % streams});
+    join(known, done.at(last[q]));
+  }
+  return ends;
 }
 
 void StreamExecution::find_results() {
@@ -270,37 +314,34 @@ void StreamExecution::prologue(Binding& binding) {
   }
 }
 
-// All queues go on from where the first one is ...
-void StreamExecution::fork() {
+// The queues go on from where the first one is ...
+void StreamExecution::fork(const Ends& ends) {
   sides_[0].device->record(origin(), start_);
-  for (auto& side : sides_) {
-    side.device->activate();
-    for (auto* queue : side.queues)
-      if (queue != origin()) side.device->wait(queue, start_);
+  for (auto [side, queue] : ends.fork) {
+    sides_[side].device->activate();
+    sides_[side].device->wait(sides_[side].queues[queue], start_);
   }
 }
 
 // ... and the first one when all are done.
-void StreamExecution::join() {
-  for (auto& side : sides_) {
-    side.device->activate();
-    for (size_t q = 0; q < side.queues.size(); ++q)
-      if (side.queues[q] != origin()) side.device->record(side.queues[q], side.tails[q]);
+void StreamExecution::join(const Ends& ends) {
+  for (auto [side, queue] : ends.join) {
+    auto& s = sides_[side];
+    s.device->activate();
+    s.device->record(s.queues[queue], s.tails[queue]);
+    sides_[0].device->activate();
+    sides_[0].device->wait(origin(), s.tails[queue]);
   }
-  sides_[0].device->activate();
-  for (auto& side : sides_)
-    for (size_t q = 0; q < side.queues.size(); ++q)
-      if (side.queues[q] != origin()) sides_[0].device->wait(origin(), side.tails[q]);
 }
 
 void StreamExecution::run_plain() {
-  fork();
+  fork(ends_);
   fired_ = 0;
   engine_->run();
   if (fired_ != int(plan_.strands.size()))
     bug("the scheduler fired " + std::to_string(fired_) + " of " +
         std::to_string(plan_.strands.size()) + " strands");
-  join();
+  join(ends_);
 }
 
 // One thread, in the order of the plan; a hook stands between two recordings.
@@ -313,12 +354,12 @@ void StreamExecution::record(Binding& binding) {
     device.begin_recording(origin());
     recording_ = int(g);
     try {
-      fork();
+      fork(segments_[g].ends);
       for (int strand : segments_[g].strands) {
         int step = -1;
         enqueue(strand, step);
       }
-      join();
+      join(segments_[g].ends);
     } catch (...) {
       recording_ = -1;
       device.abandon_recording(origin());

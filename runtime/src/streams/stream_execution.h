@@ -44,10 +44,19 @@ class StreamExecution : public Execution {
     std::vector<void*> pointers;  // by operand of the step
     Event* event;
   };
+  struct QueueAt {
+    size_t side, queue;
+  };
+  // The queues of a run of strands that do not wait for the first one by themselves, and those that
+  // it does not wait for.
+  struct Ends {
+    std::vector<QueueAt> fork, join;
+  };
   // A stretch of the plan without a hook, or a strand that is one.
   struct Segment {
     std::vector<int> strands;
     bool hook = false;
+    Ends ends = {};
   };
 
   // stream_execution.cpp
@@ -67,8 +76,9 @@ class StreamExecution : public Execution {
   void run_plain();
   void replay(Binding& binding);
   void record(Binding& binding);
-  void fork();
-  void join();
+  Ends find_ends(const std::vector<int>& strands) const;
+  void fork(const Ends& ends);
+  void join(const Ends& ends);
   void epilogue();
   void wait_for_end();
   [[noreturn]] void give_up(std::exception_ptr why);
@@ -111,6 +121,7 @@ class StreamExecution : public Execution {
   Binding* current_ = nullptr;
   int generation_ = -1;
   std::vector<Segment> segments_;
+  Ends ends_;                    // of the whole plan
   std::vector<int> segment_of_;  // by strand
   int recording_ = -1;           // the segment that is being recorded
 

@@ -1,0 +1,74 @@
+// add, merge_sum, pair, and copies between formats, all of which are plain here.
+#include <braid/core/error.h>
+
+#include "cuda/copy.h"
+#include "cuda/merge.h"
+
+namespace braid {
+namespace {
+
+using namespace cuda;
+
+struct Sum {
+  template <class T>
+  __device__ T operator()(T a, T b) const {
+    return a + b;
+  }
+};
+
+bool is_f64(std::span<const Signature> signatures) {
+  const DType dtype = signatures[0].in[0].dtype;
+  ensure(dtype == DType::f32 || dtype == DType::f64, "sums are of f32 or f64");
+  return dtype == DType::f64;
+}
+
+Launch add(std::span<const Signature> s) {
+  return is_f64(s) ? map_launch<double, double, double>(s, Sum{})
+                   : map_launch<float, float, float>(s, Sum{});
+}
+
+Launch merge_sum(std::span<const Signature> s) {
+  return is_f64(s) ? merge_launch<double>(s, Sum{}) : merge_launch<float>(s, Sum{});
+}
+
+struct PairPart {
+  const double* of[2];
+  double* out;
+};
+
+__global__ void pair_up(const __grid_constant__ Parts<PairPart> parts) {
+  const PairPart& p = parts.at[blockIdx.z];
+  p.out[threadIdx.x] = p.of[threadIdx.x][0];
+}
+
+Launch pair(std::span<const Signature>) {
+  return {[](const LaunchArgs& args) {
+    auto part = [](const KernelArgs& a, size_t) {
+      return PairPart{{a.in<double>(0), a.in<double>(1)}, a.out<double>(0)};
+    };
+    for_parts(args.parts, part, [&](const Parts<PairPart>& parts) {
+      launch(args.queue, pair_up, {1, 1, parts.size()}, 2, parts);
+    });
+  }};
+}
+
+/// The format is the same on both sides: no kernel of this kind of device asks for another.
+std::optional<Offer> reorder(const Signature& s, const DeviceTraits&) {
+  if (!s.in[0].format.empty() || !s.out[0].format.empty()) return {};
+  return Offer{.impl = "cuda:reorder",
+               .in_formats = {{}},
+               .out_formats = {{}},
+               .launch = copy_launch,
+               .gang = true};
+}
+
+}  // namespace
+
+void register_ops_cuda(Registry& registry) {
+  registry.add(cuda::kernel("add", add, {.alias = 0}));
+  registry.add(cuda::kernel("merge_sum", merge_sum, {.alias = 0}));
+  registry.add(cuda::kernel("pair", pair));
+  registry.add(Kernel{"reorder", "cuda", reorder});
+}
+
+}  // namespace braid
