@@ -33,29 +33,16 @@ struct Line {
   float scale, offset;
 };
 
-/// Calls f(index, pack) for the packs of a group, or its single elements where groups are not whole
-/// packs.
+/// Calls f(index, pack) for all of a group: packs of 4 where `of` elements are whole packs, those
+/// of a group or, where all of a pack have to be of one channel, those of a plane.
 template <class F>
-__device__ void for_packs(const Shape& s, F f) {
+__device__ void for_packs(const Shape& s, int64_t of, F f) {
   const int64_t count = s.count();
-  if (count % 4 == 0)
+  if (of % 4 == 0)
     for (int64_t i = threadIdx.x; i < count / 4; i += kThreads)
       f(i * 4, std::integral_constant<int, 4>());
   else
     for (int64_t i = threadIdx.x; i < count; i += kThreads) f(i, std::integral_constant<int, 1>());
-}
-
-/// Calls f(k, line) for elements i + k, with the line of the channel that each of them is of.
-template <int kWidth, class LineOf, class F>
-__device__ void for_lines(const Shape& s, int64_t i, LineOf line_of, F f) {
-  int64_t channel = quotient(i, s.points), point = i - channel * s.points;
-  auto line = line_of(channel);
-  for (int k = 0; k < kWidth; ++k) {
-    f(k, line);
-    if (k + 1 == kWidth || ++point < s.points) continue;
-    point = 0;
-    line = line_of(++channel);
-  }
 }
 
 struct ForwardPart {
@@ -67,7 +54,7 @@ struct ForwardPart {
 
 __device__ double sum_of(const Shape& s, const float* x) {
   double sum = 0;
-  for_packs(s, [&](int64_t i, auto width) {
+  for_packs(s, s.count(), [&](int64_t i, auto width) {
     const auto pack = load<width>(x + i);
     for (float v : pack.at) sum += double(v);
   });
@@ -75,7 +62,7 @@ __device__ double sum_of(const Shape& s, const float* x) {
 }
 __device__ double squares_of(const Shape& s, const float* x, double mean) {
   double sum = 0;
-  for_packs(s, [&](int64_t i, auto width) {
+  for_packs(s, s.count(), [&](int64_t i, auto width) {
     const auto pack = load<width>(x + i);
     for (float v : pack.at) sum += (double(v) - mean) * (double(v) - mean);
   });
@@ -105,11 +92,10 @@ __global__ void forward(const __grid_constant__ Parts<ForwardPart> parts, const 
       const double by = inverse * (p.weight ? double(p.weight[c]) : 1);
       return Line{float(by), float((p.bias ? double(p.bias[c]) : 0) + rest * by)};
     };
-    for_packs(s, [&](int64_t i, auto width) {
+    for_packs(s, s.points, [&](int64_t i, auto width) {
       auto pack = load<width>(x + i);
-      for_lines<width>(s, i, line, [&](int k, Line l) {
-        pack.at[k] = (pack.at[k] - shift) * l.scale + l.offset;
-      });
+      const Line l = line(quotient(i, s.points));
+      for (int k = 0; k < width; ++k) pack.at[k] = (pack.at[k] - shift) * l.scale + l.offset;
       store(y + i, pack);
     });
   }
@@ -192,12 +178,12 @@ __global__ void gradient(const __grid_constant__ Parts<GradientPart> parts, cons
     const auto slope = float(by_x);
     const auto bias = float(-inverse * all / count + by_x * (double(shift) - mean));
     auto line = [&](int64_t m) { return Line{float(inverse * p.weight_of(first + m)), bias}; };
-    for_packs(s, [&](int64_t i, auto width) {
+    for_packs(s, s.points, [&](int64_t i, auto width) {
       auto pack = load<width>(g + i);
       const auto at = load<width>(x + i);
-      for_lines<width>(s, i, line, [&](int k, Line l) {
+      const Line l = line(quotient(i, s.points));
+      for (int k = 0; k < width; ++k)
         pack.at[k] = pack.at[k] * l.scale + (at.at[k] - shift) * slope + l.offset;
-      });
       store(p.dx + unit * s.count() + i, pack);
     });
   }
