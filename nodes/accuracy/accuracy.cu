@@ -4,7 +4,7 @@
 #include "cuda/index.h"
 #include "cuda/kernel.h"
 #include "cuda/softmax.h"
-#include "cuda/sums.h"
+#include "cuda/totals.h"
 
 namespace braid {
 namespace {
@@ -53,16 +53,16 @@ template <bool kBlocks>
 Launch make(std::span<const Signature> signatures, const Rows& rows) {
   std::vector<int64_t> targets;
   for (auto& s : signatures) targets.push_back(s.in[1].elements());
-  const Sums<Correct, kBlocks> sums(std::move(targets));
+  const Totals<Correct, kBlocks> totals(std::move(targets));
   const auto& attrs = signatures[0].attrs;
   const int64_t k = get_int(attrs, "k", 1), ignored = get_int(attrs, "ignore_index", -100);
   auto enqueue = [=](const LaunchArgs& args) {
-    sums.enqueue(args, 0, [&](const KernelArgs& a, size_t i) {
+    totals.enqueue(args, 0, [&](const KernelArgs& a, size_t i) {
       return Correct{a.in<float>(0), a.in<int64_t>(1), rows.count, rows.inner, k,
                      ignored,        args.status + i};
     });
   };
-  return {enqueue, sums.workspace()};
+  return {enqueue, totals.workspace()};
 }
 
 }  // namespace

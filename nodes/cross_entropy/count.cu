@@ -1,6 +1,6 @@
 // Targets that are not ignored, each by the weight of its class.
 #include "cross_entropy/parts.h"
-#include "cuda/sums.h"
+#include "cuda/totals.h"
 
 namespace braid {
 namespace {
@@ -24,21 +24,21 @@ struct Count {
 Launch make(std::span<const Signature> signatures) {
   std::vector<int64_t> targets;
   for (auto& s : signatures) targets.push_back(s.in[0].elements());
-  const Sums<Count> sums(std::move(targets));
+  const Totals<Count> totals(std::move(targets));
   const auto weights = get_doubles(signatures[0].attrs, "weight");
   const int64_t ignored = get_int(signatures[0].attrs, "ignore_index", -100);
   const auto classes = int64_t(weights.size());
   auto enqueue = [=](const LaunchArgs& args) {
     double* table = nullptr;
     if (classes > 0) {
-      table = reinterpret_cast<double*>(static_cast<char*>(args.workspace) + sums.workspace());
+      table = reinterpret_cast<double*>(static_cast<char*>(args.workspace) + totals.workspace());
       enqueue_table(args.queue, weights, table);
     }
-    sums.enqueue(args, 0, [&](const KernelArgs& a, size_t) {
+    totals.enqueue(args, 0, [&](const KernelArgs& a, size_t) {
       return Count{a.in<int64_t>(0), table, classes, ignored};
     });
   };
-  return {enqueue, sums.workspace() + classes * int64_t(sizeof(double))};
+  return {enqueue, totals.workspace() + classes * int64_t(sizeof(double))};
 }
 
 }  // namespace

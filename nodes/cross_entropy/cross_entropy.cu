@@ -2,7 +2,7 @@
 #include "cross_entropy/parts.h"
 #include "cuda/index.h"
 #include "cuda/softmax.h"
-#include "cuda/sums.h"
+#include "cuda/totals.h"
 
 namespace braid {
 namespace {
@@ -62,18 +62,18 @@ template <bool kBlocks>
 Launch make(std::span<const Signature> signatures, const Rows& rows) {
   std::vector<int64_t> targets;
   for (auto& s : signatures) targets.push_back(s.in[1].elements());
-  const Sums<Xent, kBlocks> sums(std::move(targets));
+  const Totals<Xent, kBlocks> totals(std::move(targets));
   const Shares shares(signatures[0].attrs, rows.count);
   const int64_t ignored = get_int(signatures[0].attrs, "ignore_index", -100);
   auto enqueue = [=](const LaunchArgs& args) {
-    const ShareRule rule = enqueue_shares(args, shares, sums.workspace());
-    sums.enqueue(args, 1, [&](const KernelArgs& a, size_t i) {
+    const ShareRule rule = enqueue_shares(args, shares, totals.workspace());
+    totals.enqueue(args, 1, [&](const KernelArgs& a, size_t i) {
       return Xent{a.in<float>(0), a.in<int64_t>(1), a.out<float>(0),
                   rows.count,     rows.inner,       ignored,
                   rule,           args.status + i};
     });
   };
-  return {enqueue, sums.workspace() + shares_bytes(shares)};
+  return {enqueue, totals.workspace() + shares_bytes(shares)};
 }
 
 }  // namespace

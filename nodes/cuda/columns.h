@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "cuda/launch.h"
-#include "cuda/sums.h"
+#include "cuda/totals.h"
 
 namespace braid::cuda {
 

@@ -6,7 +6,7 @@
 #include "cuda/block.h"
 #include "cuda/index.h"
 #include "cuda/kernel.h"
-#include "cuda/sums.h"
+#include "cuda/totals.h"
 #include "ops/rows.h"
 
 namespace braid {

@@ -87,6 +87,26 @@ TEST(CudaLabels, Metrics) {
     }
 }
 
+// Tiles of more than the fewest targets, and more parts than one launch takes.
+TEST(CudaLabels, ManyTargetsAndManyParts) {
+  const Type labels{DType::i64, {N}}, one{DType::f64, {1}};
+  Trial count{.op = "xent_count", .attrs = {{"ignore_index", 3}}, .in = {labels}, .out = {one}};
+  count.check({1200007, 5});
+  count.check(std::vector<int64_t>(150, 3));
+  Trial overlap{.op = "overlap",
+                .in = {{DType::f32, {N, 2}}, labels},
+                .out = {{DType::f64, {3, 2}}},
+                .classes = 2,
+                .tolerance = 0};
+  overlap.check({600011, 5});
+  overlap.check(std::vector<int64_t>(70, 3));
+  Trial{.op = "xent",
+        .in = {{DType::f32, {N, 2}}, labels},
+        .out = {{DType::f32, {N, 2}}, one},
+        .classes = 2}
+      .check({1100003, 300});
+}
+
 // Equal scores and NaNs, as the reference takes them.
 TEST(CudaLabels, MetricsOfEqualScores) {
   for (const char* op : {"correct", "overlap"}) {

@@ -19,6 +19,8 @@ TEST(CudaOps, AddsAndMaps) {
     Trial{.op = std::string(op) + "_grad", .in = {f32(shape), f32(shape)}, .out = {f32(shape)}}
         .check({1, 40});
   }
+  // More packs than a launch has threads.
+  Trial{.op = "add", .in = {f32({N, 3}), f32({N, 3})}, .out = {f32({N, 3})}}.check({1500001});
   Trial{.op = "pair", .in = {f64({1}), f64({1})}, .out = {f64({2})}}.check({1, 1, 1});
   Trial{.op = "reshape",
         .attrs = {{"shape", Attr::List{"N", 15}}},
@@ -45,6 +47,20 @@ TEST(CudaOps, MergesInTheOrderOfParts) {
     const Numbers sums = all->numbers();
     for (int64_t i = 0; i < n; ++i) ASSERT_EQ(sums[size_t(i)], double(4 * (i % 13) + 600));
   }
+}
+
+// More parts than travel in the arguments of one launch.
+TEST(CudaOps, MergesAcrossLaunches) {
+  std::vector<CudaPart> chain;
+  auto sum = tensor(DType::f64, {3}, {0, 1, 2});
+  for (int k = 1; k <= 150; ++k) {
+    CudaPart part{.in = {sum, tensor(DType::f64, {3}, Numbers(3, double(k)))},
+                  .out = {tensor(DType::f64, {3})}};
+    sum = part.out[0];
+    chain.push_back(part);
+  }
+  EXPECT_TRUE(rig().run("merge_sum", chain).ganged);
+  EXPECT_EQ(sum->numbers(), (Numbers{11325, 11326, 11327}));
 }
 
 TEST(CudaOps, SoftmaxOfShortAndLongRows) {
@@ -105,6 +121,7 @@ TEST(CudaOps, SumsColumns) {
   for (int64_t columns : {1, 10, 33, 1000})
     Trial{.op = "column_sum", .in = {f32({N, columns})}, .out = {f32({columns})}}.check(
         {1, 64, 65, 700});
+  Trial{.op = "column_sum", .in = {f32({N, 3})}, .out = {f32({3})}}.check({20011, 7});
   Trial{.op = "group_norm_sums", .in = {f64({N, 2, 7})}, .out = {f64({2, 7})}}.check({1, 300});
 }
 

@@ -13,6 +13,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <string>
 
 #include <cuda_runtime.h>
 
@@ -27,11 +28,11 @@ void seed(uint64_t);
 /// Whether host code that touches device memory dies; it does at first.
 void protect(bool);
 
-/// Of the kernels that are run from now on, the nth one hits an illegal address: from then on all
-/// calls on its device fail.
-void fail_launch(int nth = 1);
+/// Of the kernels run from now on whose name contains `name`, the nth one hits an illegal address:
+/// from then on all calls on its device fail.
+void fail_launch(int nth = 1, const std::string& name = {});
 /// The nth one never ends.
-void hang_launch(int nth = 1);
+void hang_launch(int nth = 1, const std::string& name = {});
 
 int64_t launches();   ///< kernels run so far, since the process began
 int64_t allocated();  ///< bytes of device memory that are not released, of all devices

@@ -7,6 +7,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "emulator.h"
 
@@ -92,7 +93,7 @@ void Machine::reset() {
   memory.protect(true);
   random.seed(1);
   preference_ = 0;
-  fail_at = hang_at = -1;
+  failure = hang = {};
   this_thread() = {};
 }
 
@@ -176,15 +177,20 @@ bool Machine::advance(Op& op) {
   return false;
 }
 
+bool Machine::Fault::is_due(const char* kernel) {
+  if (countdown == 0 || !std::strstr(kernel, name.c_str())) return false;
+  return --countdown == 0;
+}
+
 /// False when it hangs, or its device has failed.
 bool Machine::execute(const Work& work, Op& op) {
   if (work.kernel) {
     ++launches;
-    if (launches == hang_at) {
+    if (hang.is_due(work.name)) {
       op.hung = true;
       return false;
     }
-    if (launches == fail_at) {
+    if (failure.is_due(work.name)) {
       for (int d = 0; d < 16; ++d)
         if (work.devices >> d & 1) failed.insert(d);
       return false;
@@ -233,14 +239,8 @@ void set_devices(int count) { Call().m.devices = count; }
 void set_memory(int64_t bytes) { Call().m.memory.limit = size_t(bytes); }
 void seed(uint64_t seed) { Call().m.random.seed(seed); }
 void protect(bool on) { Call().m.memory.protect(on); }
-void fail_launch(int nth) {
-  Call call;
-  call.m.fail_at = call.m.launches + nth;
-}
-void hang_launch(int nth) {
-  Call call;
-  call.m.hang_at = call.m.launches + nth;
-}
+void fail_launch(int nth, const std::string& name) { Call().m.failure = {nth, name}; }
+void hang_launch(int nth, const std::string& name) { Call().m.hang = {nth, name}; }
 int64_t launches() { return Call().m.launches; }
 int64_t allocated() { return int64_t(Call().m.memory.used(-1)); }
 

@@ -80,7 +80,13 @@ class Machine {
   Random random{1};
   int devices = 1;
   std::set<int> failed;  ///< devices that an illegal address was hit on
-  int64_t launches = 0, fail_at = -1, hang_at = -1;
+  int64_t launches = 0;
+  struct Fault {
+    int64_t countdown = 0;  ///< matching kernels until it happens; 0: never
+    std::string name = {};
+    bool is_due(const char* kernel);
+  };
+  Fault failure, hang;
   const char* running = nullptr;  ///< the kernel that runs
 
   std::map<cudaStream_t, std::shared_ptr<Stream>> streams;

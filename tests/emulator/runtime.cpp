@@ -4,6 +4,7 @@
 
 #include "emulator.h"
 #include "machine.h"
+#include "symbols.h"
 
 using namespace emulator;
 
@@ -373,13 +374,15 @@ cudaError_t enqueue_kernel(cudaStream_t handle, const char* name,
 
 }  // namespace
 
-cudaError_t launch(const char* name, dim3 grid, dim3 block, size_t argument_bytes,
+cudaError_t launch(const void* kernel, dim3 grid, dim3 block, size_t argument_bytes,
                    std::function<void()> thread, cudaStream_t stream) {
   const auto threads = uint64_t(block.x) * block.y * block.z;
   const bool legal = grid.x && grid.x < 1u << 31 && grid.y && grid.y < 1u << 16 && grid.z &&
                      grid.z < 1u << 16 && threads && threads <= 1024 && block.z <= 64;
   if (!legal || argument_bytes > 4096)
     return Call()(legal ? cudaErrorInvalidValue : cudaErrorInvalidConfiguration);
+  Call call;  // the names are found under its lock
+  const char* name = name_of(kernel).c_str();
   return enqueue_kernel(stream, name, [=, thread = std::move(thread)](Random& random) {
     run_grid(grid, block, thread, random);
   });

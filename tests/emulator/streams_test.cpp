@@ -206,6 +206,19 @@ TEST_F(Emulator, AFaultStaysAndIsOfOneDevice) {
   good(cudaStreamSynchronize(other));
 }
 
+TEST_F(Emulator, AFaultMayBeOfOneKernel) {
+  float *x = on_device<float>(4), *y = on_device<float>(4);
+  auto stream = make_stream();
+  fail_launch(2, "twice(");
+  for (int i = 0; i < 2; ++i) {
+    good(run(stream, fill, 1, 4, x, 4, 1.f));
+    good(run(stream, fill, 1, 4, x, 4, 1.f));
+    EXPECT_EQ(cudaStreamSynchronize(stream), cudaSuccess);
+    good(run(stream, twice, 1, 4, x, y, 4));
+    EXPECT_EQ(cudaStreamSynchronize(stream), i == 0 ? cudaSuccess : cudaErrorIllegalAddress);
+  }
+}
+
 TEST_F(Emulator, AKernelThatNeverEndsHoldsUpItsStreamOnly) {
   float *x = on_device<float>(4), *y = on_device<float>(4);
   auto a = make_stream(), b = make_stream();

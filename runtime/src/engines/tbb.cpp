@@ -1,6 +1,7 @@
-// The plainest parts of the flow graph: one continue_node per strand, and behind it an async_node
-// where the strand ends outside. Bodies never throw and never block; a collective is a join in the
-// graph.
+// The plainest parts of the flow graph: one continue_node per strand, and another behind it that
+// fires when the strand has ended, where that is outside. (An async_node would do, but an edge from
+// it is not counted by a continue_node, which then fires too early.) Bodies never throw and never
+// block; a collective is a join in the graph.
 #include <oneapi/tbb/flow_graph.h>
 #include <oneapi/tbb/task_arena.h>
 
@@ -13,7 +14,6 @@ namespace {
 
 namespace flow = oneapi::tbb::flow;
 using Node = flow::continue_node<flow::continue_msg>;
-using Async = flow::async_node<flow::continue_msg, flow::continue_msg>;
 
 class TbbEngine : public Engine {
  public:
@@ -25,11 +25,16 @@ class TbbEngine : public Engine {
       graph_ = std::make_unique<flow::graph>();
       for (size_t s = 0; s < plan.strands.size(); ++s) {
         nodes_.emplace_back(*graph_, [this, s](const flow::continue_msg&) {
-          if (!external_.has(int(s))) run_(int(s), worker());
+          if (external_.has(int(s)))
+            start(int(s));
+          else
+            run_(int(s), worker());
           return flow::continue_msg{};
         });
         sources_.push_back(&nodes_.back());
-        if (external_.has(int(s))) sources_.back() = end_elsewhere(int(s));
+        if (external_.has(int(s)))
+          sources_.back() =
+              &ends_.emplace_back(*graph_, 1, [](const flow::continue_msg& m) { return m; });
         for (int q : plan.strands[s].preds) flow::make_edge(*sources_[size_t(q)], nodes_[s]);
         if (plan.strands[s].preds.empty()) roots_.push_back(&nodes_.back());
       }
@@ -56,17 +61,12 @@ class TbbEngine : public Engine {
   static int worker() { return oneapi::tbb::this_task_arena::current_thread_index(); }
 
   // The graph waits for what it has reserved; whoever has the strand must end it, in time.
-  flow::sender<flow::continue_msg>* end_elsewhere(int s) {
-    asyncs_.emplace_back(*graph_, flow::unlimited,
-                         [this, s](const flow::continue_msg&, Async::gateway_type& gateway) {
-                           gateway.reserve_wait();
-                           external_.start(s, worker(), [&gateway] {
-                             gateway.try_put(flow::continue_msg{});
-                             gateway.release_wait();
-                           });
-                         });
-    flow::make_edge(nodes_.back(), asyncs_.back());
-    return &asyncs_.back();
+  void start(int s) {
+    graph_->reserve_wait();
+    external_.start(s, worker(), [this, s] {
+      sources_[size_t(s)]->try_put(flow::continue_msg{});
+      graph_->release_wait();
+    });
   }
 
   oneapi::tbb::task_arena arena_;
@@ -74,8 +74,8 @@ class TbbEngine : public Engine {
   External external_;
   std::unique_ptr<flow::graph> graph_;
   std::deque<Node> nodes_;
-  std::deque<Async> asyncs_;
-  std::vector<flow::sender<flow::continue_msg>*> sources_;  // of a strand's end
+  std::deque<Node> ends_;       // of strands that end outside
+  std::vector<Node*> sources_;  // where a strand's end comes from
   std::vector<Node*> roots_;
 };
 

@@ -2,6 +2,9 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <algorithm>
+#include <tuple>
+
 #include <braid/nodes/isa.h>
 
 #include "streams/stream_execution.h"
@@ -83,10 +86,17 @@ std::exception_ptr StreamExecution::not_finite(int id, int output, const int64_t
   return std::make_exception_ptr(Error(Fault::run, "E0413", text));
 }
 
+// Ganged or not, on however many devices: merges are listed in one order.
 void StreamExecution::finish_digests() {
+  digests.clear();
   for (auto& [step, list] : digest_of_)
-    for (auto& digest : list)
-      digests[digest.index].bits = XXH64(digest.memory.at(), size_t(digest.bytes), 0);
+    for (auto& digest : list) {
+      digests.push_back(digest.what);
+      digests.back().bits = XXH64(digest.memory.at(), size_t(digest.bytes), 0);
+    }
+  std::ranges::sort(digests, {}, [](const SyncDigest& d) {
+    return std::tuple(d.node, d.hi - d.lo, d.lo, d.part);
+  });
 }
 
 }  // namespace braid

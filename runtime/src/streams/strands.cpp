@@ -135,10 +135,11 @@ void StreamExecution::start_hook(int strand, std::function<void()> done) {
     side.device->activate();
     for (int q : plan_.strands[size_t(strand)].waits)
       side.device->wait(queue_of(plan_.strands[size_t(strand)]), events_[size_t(q)]);
-    show(strand);
+    auto* queue = queue_of(plan_.strands[size_t(strand)]);
+    show(strand, queue);
     watcher_->watch(*side.device, shown_.at(step).event, options_.deadline,
-                    [this, strand, done](std::exception_ptr failed) {
-                      call_hook(strand, failed);
+                    [this, strand, queue, done](std::exception_ptr failed) {
+                      call_hook(strand, queue, failed);
                       done();
                     });
   } catch (...) {
@@ -148,11 +149,10 @@ void StreamExecution::start_hook(int strand, std::function<void()> done) {
   }
 }
 
-void StreamExecution::show(int strand) {
+void StreamExecution::show(int strand, Queue* queue) {
   const int id = plan_.strands[size_t(strand)].steps[0];
   auto& step = plan_.steps[size_t(id)];
   auto& side = sides_[size_t(step.device)];
-  auto* queue = queue_of(plan_.strands[size_t(strand)]);
   auto& shown = shown_.at(id);
   auto* from = &current_->pointers[size_t(step.first)];
   for (int k = 0; k < step.inputs; ++k)
@@ -161,13 +161,12 @@ void StreamExecution::show(int strand) {
   side.device->record(queue, shown.event);
 }
 
-void StreamExecution::call_hook(int strand, std::exception_ptr failed) noexcept {
+void StreamExecution::call_hook(int strand, Queue* queue, std::exception_ptr failed) noexcept {
   const int id = plan_.strands[size_t(strand)].steps[0];
   auto& step = plan_.steps[size_t(id)];
   try {
     if (failed) std::rethrow_exception(failed);
     auto& side = sides_[size_t(step.device)];
-    auto* queue = queue_of(plan_.strands[size_t(strand)]);
     auto& shown = shown_.at(id);
     if (on_step) on_step(id);
     hooks_.run(step, shown.pointers.data(), shown.pointers.data() + step.inputs, scalars_);

@@ -193,11 +193,10 @@ void StreamExecution::find_results() {
       for (size_t k = 0; k < part.out.size(); ++k) {
         int64_t size = plan_.slots[size_t(part.out[k])].bytes;
         digest_of_[int(i)].push_back(
-            {.index = digests.size(),
+            {.what = {step.node, int(k), part.step.lo, part.step.hi, 0},
              .operand = int(&part.out[k] - plan_.operands.data()),
              .bytes = size,
              .memory = StagingBlock(*sides_[size_t(step.device)].device, size)});
-        digests.push_back({step.node, int(k), part.step.lo, part.step.hi, 0});
       }
     }
   }
@@ -378,11 +377,11 @@ void StreamExecution::replay(Binding& binding) {
       continue;
     }
     const int strand = segments_[g].strands[0];
-    show(strand);
+    show(strand, origin());
     auto& shown = shown_.at(plan_.strands[size_t(strand)].steps[0]);
     if (!wait_for(*sides_[0].device, shown.event, options_.deadline))
       throw Error(Fault::device, "E0523", "the device has not answered in time, before a hook");
-    call_hook(strand, nullptr);
+    call_hook(strand, origin(), nullptr);
     if (!failures_.empty()) return;  // what comes after waits for it, or for the gate
   }
 }

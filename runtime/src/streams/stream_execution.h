@@ -92,8 +92,8 @@ class StreamExecution : public Execution {
   void enqueue_gate();
   void keep_digests(int id, Side& side, Queue* queue);
   void start_hook(int strand, std::function<void()> done);
-  void show(int strand);
-  void call_hook(int strand, std::exception_ptr failed) noexcept;
+  void show(int strand, Queue* queue);
+  void call_hook(int strand, Queue* queue, std::exception_ptr failed) noexcept;
   bool skip(int strand);
 
   // faults.cpp: what the words say that came back
@@ -131,7 +131,7 @@ class StreamExecution : public Execution {
   std::vector<StagingBlock> totals_;   // one, or none
   std::vector<int64_t> total_offset_;  // by result, -1 = none
   struct Digest {
-    size_t index;  // into digests
+    SyncDigest what;
     int operand;
     int64_t bytes;
     StagingBlock memory;

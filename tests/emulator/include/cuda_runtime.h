@@ -216,8 +216,8 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t);
 cudaError_t cudaGraphLaunch(cudaGraphExec_t, cudaStream_t);
 
 namespace emulator {
-/// What a kernel does in one thread; `name` stays.
-cudaError_t launch(const char* name, dim3 grid, dim3 block, size_t argument_bytes,
+/// `thread` is what the kernel does in one thread.
+cudaError_t launch(const void* kernel, dim3 grid, dim3 block, size_t argument_bytes,
                    std::function<void()> thread, cudaStream_t);
 }  // namespace emulator
 
@@ -232,5 +232,6 @@ cudaError_t cudaLaunchKernel(void (*kernel)(Formal...), dim3 grid, dim3 block, v
   (std::index_sequence_for<Formal...>{});
   const size_t bytes = (size_t(0) + ... + sizeof(Formal));
   auto thread = [kernel, copy] { std::apply(kernel, copy); };
-  return emulator::launch(__PRETTY_FUNCTION__, grid, block, bytes, std::move(thread), stream);
+  return emulator::launch(reinterpret_cast<const void*>(kernel), grid, block, bytes,
+                          std::move(thread), stream);
 }

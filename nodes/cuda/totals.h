@@ -5,10 +5,10 @@
 //     const float* x;
 //     __device__ double operator()(int64_t i) const { return double(x[i]) * x[i]; }
 //   };
-//   Sums<Squares> sums(items);             // of each part
+//   Totals<Squares> totals(items);         // of each part
 //   return {[=](const LaunchArgs& args) {
-//     sums.enqueue(args, 0, [](const KernelArgs& a, size_t) { return Squares{a.in<float>(0)}; });
-//   }, sums.workspace()};
+//     totals.enqueue(args, 0, [](const KernelArgs& a, size_t) { return Squares{a.in<float>(0)}; });
+//   }, totals.workspace()};
 //
 // With `kRows` an item is the work of a whole block: `double block(int64_t i, Scratch&)` is called
 // by all threads of it, and what thread 0 gets counts.
@@ -34,7 +34,7 @@ template <class F>
 struct SumPart {
   F f;
   int64_t n, tile;
-  double* partial;  ///< of each tile
+  double* partial;  ///< of each tile; where there is only one, the result
 };
 
 template <class F>
@@ -72,6 +72,7 @@ __global__ void sum_tiles(const __grid_constant__ Parts<TileSums<T>> parts) {
   using Reduce = cub::BlockReduce<double, kSumThreads>;
   __shared__ typename Reduce::TempStorage storage;
   const TileSums<T>& p = parts.at[blockIdx.z];
+  if (p.count == 1) return;  // it is the result
   double sum = 0;
   for (int64_t i = threadIdx.x; i < p.count; i += kSumThreads) sum += p.partial[i];
   sum = Reduce(storage).Sum(sum);
@@ -79,10 +80,10 @@ __global__ void sum_tiles(const __grid_constant__ Parts<TileSums<T>> parts) {
 }
 
 template <class F, bool kRows = false>
-class Sums {
+class Totals {
  public:
   /// The number of each part's items.
-  explicit Sums(std::vector<int64_t> items) : items_(std::move(items)) {
+  explicit Totals(std::vector<int64_t> items) : items_(std::move(items)) {
     for (int64_t n : items_) most_tiles_ = std::max(most_tiles_, tiles_of(n, tile(n)));
   }
 
@@ -97,7 +98,8 @@ class Sums {
       return static_cast<double*>(args.workspace) + int64_t(i) * most_tiles_;
     };
     auto part = [&](const KernelArgs& a, size_t i) {
-      return SumPart<F>{make(a, i), items_[i], tile(items_[i]), partial(i)};
+      return SumPart<F>{make(a, i), items_[i], tile(items_[i]),
+                        tiles(i) == 1 ? a.out<double>(out) : partial(i)};
     };
     for_parts(args.parts, part, [&](const Parts<SumPart<F>>& parts) {
       const dim3 grid(unsigned(most_tiles_), 1, parts.size());
@@ -106,8 +108,9 @@ class Sums {
       else
         launch(args.queue, sum_items<F>, grid, kSumThreads, parts);
     });
+    if (most_tiles_ == 1) return;
     auto total = [&](const KernelArgs& a, size_t i) {
-      return TileSums<double>{partial(i), tiles_of(items_[i], tile(items_[i])), a.out<double>(out)};
+      return TileSums<double>{partial(i), tiles(i), a.out<double>(out)};
     };
     for_parts(args.parts, total, [&](const Parts<TileSums<double>>& parts) {
       launch(args.queue, sum_tiles<double>, {1, 1, parts.size()}, kSumThreads, parts);
@@ -115,6 +118,7 @@ class Sums {
   }
 
  private:
+  int64_t tiles(size_t i) const { return tiles_of(items_[i], tile(items_[i])); }
   static int64_t tile(int64_t n) { return tile_of(n, kRows ? 1 : kSumThreads, 4096); }
 
   std::vector<int64_t> items_;
