@@ -55,40 +55,72 @@ ncclResult_t cuda(cudaError_t result) {
                                : refuse(cudaGetErrorString(result), ncclUnhandledCudaError);
 }
 
-/// Work between streams: begins when all have come, and all wait for its end. It stands on the
-/// first one.
-ncclResult_t enqueue(const std::vector<const Request*>& parts, const char* name,
-                     std::function<void()> run) {
-  auto after = [](cudaStream_t first, cudaStream_t then) {
-    if (first == then) return cudaSuccess;
-    cudaEvent_t event = nullptr;
-    auto result = cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
-    if (result == cudaSuccess) result = cudaEventRecord(event, first);
-    if (result == cudaSuccess) result = cudaStreamWaitEvent(then, event);
-    cudaEventDestroy(event);
-    return result;
+/// What is enqueued on `then` from now on waits for what is on `first`.
+cudaError_t order(cudaStream_t first, cudaStream_t then) {
+  if (first == then) return cudaSuccess;
+  cudaEvent_t event = nullptr;
+  auto result = cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
+  if (result == cudaSuccess) result = cudaEventRecord(event, first);
+  if (result == cudaSuccess) result = cudaStreamWaitEvent(then, event);
+  cudaEventDestroy(event);
+  return result;
+}
+
+class OnDevice {
+ public:
+  explicit OnDevice(int device) {
+    cudaGetDevice(&before_);
+    cudaSetDevice(device);
+  }
+  ~OnDevice() { cudaSetDevice(before_); }
+
+ private:
+  int before_ = 0;
+};
+
+cudaError_t put(const Request& part, unsigned devices, const char* name,
+                std::function<void()> run) {
+  emulator::Call call;
+  return call.m.enqueue(
+      *call.m.stream(part.stream),
+      {.name = name, .devices = devices, .kernel = true, .run = [=](emulator::Random&) { run(); }});
+}
+
+/// The sender reads, the receiver writes what was read; the sender is done only some time after
+/// that, and what it sends may not change until then.
+ncclResult_t pass(const Request& s, const Request& r) {
+  OnDevice here(s.comm->device());
+  auto sent = std::make_shared<std::vector<char>>(s.bytes);
+  const unsigned from = 1u << s.comm->device(), to = 1u << r.comm->device();
+  auto read = [=] { std::memcpy(sent->data(), s.from, s.bytes); };
+  auto write = [=] { std::memcpy(r.to, sent->data(), s.bytes); };
+  auto look = [=] {
+    if (std::memcmp(sent->data(), s.from, s.bytes) == 0) return;
+    emulator::die("what ncclSend sends was overwritten before it was done");
   };
-  int before = 0;
-  cudaGetDevice(&before);
+  auto result = put(s, from, "ncclSend", read);
+  if (result == cudaSuccess) result = order(s.stream, r.stream);
+  if (result == cudaSuccess) result = put(r, to, "ncclRecv", write);
+  cudaSetDevice(r.comm->device());
+  if (result == cudaSuccess) result = order(r.stream, s.stream);
+  if (result == cudaSuccess) result = put(s, from, "the end of ncclSend", look);
+  return cuda(result);
+}
+
+/// Begins when all ranks have come; all wait for its end. It stands on the first one's stream.
+ncclResult_t enqueue_sum(const std::vector<const Request*>& parts,
+                         const std::function<void()>& run) {
   unsigned devices = 0;
   auto result = cudaSuccess;
-  const cudaStream_t place = parts[0]->stream;
   for (auto* part : parts) {
     devices |= 1u << part->comm->device();
-    cudaSetDevice(part->comm->device());
-    if (result == cudaSuccess) result = after(part->stream, place);
+    OnDevice here(part->comm->device());
+    if (result == cudaSuccess) result = order(part->stream, parts[0]->stream);
   }
-  if (result == cudaSuccess) {
-    emulator::Call call;
-    result = call.m.enqueue(*call.m.stream(place), {.name = name,
-                                                    .devices = devices,
-                                                    .kernel = true,
-                                                    .run = [=](emulator::Random&) { run(); }});
-  }
-  cudaSetDevice(parts[0]->comm->device());
+  OnDevice here(parts[0]->comm->device());
+  if (result == cudaSuccess) result = put(*parts[0], devices, "ncclAllReduce", run);
   for (auto* part : parts)
-    if (result == cudaSuccess) result = after(place, part->stream);
-  cudaSetDevice(before);
+    if (result == cudaSuccess) result = order(parts[0]->stream, part->stream);
   return cuda(result);
 }
 
@@ -114,9 +146,7 @@ ncclResult_t pass_messages(const Clique& clique, int from, int to) {
     if (s.bytes != r.bytes || s.type != r.type)
       return refuse(pair + "message " + std::to_string(i) + " has " + std::to_string(s.bytes) +
                     " bytes, and " + std::to_string(r.bytes) + " are received");
-    auto result =
-        enqueue({&r, &s}, "ncclSend and ncclRecv", [s, r] { std::memcpy(r.to, s.from, r.bytes); });
-    if (result != ncclSuccess) return result;
+    if (auto result = pass(s, r); result != ncclSuccess) return result;
     ++messages;
   }
   return ncclSuccess;
@@ -153,7 +183,7 @@ ncclResult_t make_sums(const Clique& clique) {
     auto run = [copies] {
       copies[0].type == ncclFloat32 ? add<float>(copies) : add<double>(copies);
     };
-    if (auto result = enqueue(parts, "ncclAllReduce", run); result != ncclSuccess) return result;
+    if (auto result = enqueue_sum(parts, run); result != ncclSuccess) return result;
   }
   for (auto& calls : of_rank)
     if (calls.size() != of_rank[0].size()) return refuse("rank 0 takes part in fewer sums");
