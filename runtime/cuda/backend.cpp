@@ -32,7 +32,7 @@ class CudaBackend : public Backend {
     int runtime = 0;
     cudaRuntimeGetVersion(&runtime);
     return "CUDA " + std::to_string(runtime / 1000) + "." + std::to_string(runtime % 1000 / 10) +
-           ", " + dnn_version() + ", " + gemm_version();
+           ", " + dnn_version() + ", " + gemm_version() + ", " + nccl_version();
   }
 
   std::vector<DeviceInfo> devices() const override {
@@ -59,8 +59,11 @@ class CudaBackend : public Backend {
                   "device '" + name + "' does not exist: this machine has " +
                       (count == 1 ? "cuda:0" : "cuda:0 to cuda:" + std::to_string(count - 1)))
           .help("`braid devices` lists them; one GPU may be named several times");
-    return std::make_shared<CudaDevice>(ordinal);
+    return std::make_shared<CudaDevice>(ordinal, world_);
   }
+
+ private:
+  std::shared_ptr<World> world_ = std::make_shared<World>();
 };
 
 }  // namespace

@@ -21,12 +21,23 @@ void check(cudaError_t result, const char* what) {
                   cudaGetErrorName(result) + ")");
 }
 
-CudaDevice::CudaDevice(int ordinal) : ordinal_(ordinal) { activate(); }
+CudaDevice::CudaDevice(int ordinal, std::shared_ptr<World> world)
+    : ordinal_(ordinal), world_(std::move(world)) {
+  activate();
+  world_->join(ordinal_);
+}
 
 // A device that has failed or hangs is left alone: nothing here waits.
 CudaDevice::~CudaDevice() {
+  world_->leave(ordinal_);
   if (abandoned_) return;
+  for (auto& [ends, link] : links_) {
+    cudaSetDevice(ends.second);
+    cudaStreamDestroy(link.sender.stream);
+    cudaEventDestroy(link.sent);
+  }
   cudaSetDevice(ordinal_);
+  for (auto& [ends, link] : links_) cudaEventDestroy(link.ready);
   for (auto& [index, queue] : queues_) {
     release_dnn(queue.get());
     cudaStreamDestroy(queue->stream);
@@ -60,8 +71,8 @@ void CudaDevice::release(void* memory) noexcept {
 void CudaDevice::write(void* to, const void* from, int64_t bytes) {
   activate();
   check(cudaMemcpy(to, from, size_t(bytes), cudaMemcpyHostToDevice), "a copy to the device");
-  // What comes from pageable memory may still be on its way when that returns, and our queues do not
-  // wait for the default stream.
+  // What comes from pageable memory may still be on its way when that returns, and our queues do
+  // not wait for the default stream.
   check(cudaStreamSynchronize(nullptr), "a copy to the device");
 }
 
@@ -122,13 +133,70 @@ void CudaDevice::copy(Queue* queue, Device& target, Device& source, const CopyPi
 }
 
 void CudaDevice::receive(Queue* queue, Device& source, std::span<const CopyPiece> pieces) {
-  auto& from = dynamic_cast<CudaDevice&>(source);
+  const int from = dynamic_cast<CudaDevice&>(source).ordinal_;
+  if (from != ordinal_ || transport_ == Transport::nccl) return exchange(queue, from, pieces);
   for (auto& p : pieces)
-    check(from.ordinal_ == ordinal_ ? cudaMemcpyAsync(p.to, p.from, size_t(p.bytes),
-                                                      cudaMemcpyDeviceToDevice, queue->stream)
-                                    : cudaMemcpyPeerAsync(p.to, ordinal_, p.from, from.ordinal_,
-                                                          size_t(p.bytes), queue->stream),
-          "a copy between devices");
+    check(cudaMemcpyAsync(p.to, p.from, size_t(p.bytes), cudaMemcpyDeviceToDevice, queue->stream),
+          "a copy between placements");
+}
+
+// NCCL sends on a queue of the source's GPU. It begins when ours has come here, and so when the
+// source's data are there; ours goes on when all is sent, too.
+void CudaDevice::exchange(Queue* queue, int source, std::span<const CopyPiece> pieces) {
+  const char* what = "a transfer between devices";
+  Link& link = link_from(queue, source);
+  check(cudaEventRecord(link.ready, queue->stream), what);
+  check(cudaStreamWaitEvent(link.sender.stream, link.ready, 0), what);
+  std::vector<Message> messages;
+  for (auto& p : pieces)
+    messages.push_back({p.to, p.from, p.bytes, /*receiver=*/queue, /*sender=*/&link.sender});
+  communicator_to(source)->exchange(messages);
+  check(cudaSetDevice(source), what);
+  check(cudaEventRecord(link.sent, link.sender.stream), what);
+  activate();
+  check(cudaStreamWaitEvent(queue->stream, link.sent, 0), what);
+}
+
+// Each of our queues has its own on the other side: queues of a step that is recorded must not meet
+// those of one that runs.
+CudaDevice::Link& CudaDevice::link_from(Queue* queue, int source) {
+  std::lock_guard lock(links_mutex_);
+  auto& link = links_[{queue, source}];
+  if (link.sent) return link;
+  const char* what = "making a link between devices";
+  activate();
+  check(cudaEventCreateWithFlags(&link.ready, cudaEventDisableTiming), what);
+  check(cudaSetDevice(source), what);
+  link.sender.ordinal = source;
+  check(cudaStreamCreateWithFlags(&link.sender.stream, cudaStreamNonBlocking), what);
+  check(cudaEventCreateWithFlags(&link.sent, cudaEventDisableTiming), what);
+  activate();
+  return link;
+}
+
+// Recordings hold on to the communicator that they were made with, so those stay.
+std::shared_ptr<Communicator> CudaDevice::communicator_to(int source) {
+  std::lock_guard lock(links_mutex_);
+  if (communicators_.empty() || !communicators_.back()->covers(source)) {
+    communicators_.push_back(world_->communicator());
+    activate();
+  }
+  return communicators_.back();
+}
+
+std::shared_ptr<Communicator> CudaDevice::communicator() const {
+  std::lock_guard lock(links_mutex_);
+  return communicators_.empty() ? nullptr : communicators_.back();
+}
+
+void CudaDevice::abandon() noexcept {
+  abandoned_ = true;
+  std::vector<std::shared_ptr<Communicator>> used;
+  {
+    std::lock_guard lock(links_mutex_);
+    used = communicators_;
+  }
+  for (auto& c : used) c->abort();
 }
 
 Event* CudaDevice::make_event() {
@@ -150,7 +218,10 @@ void CudaDevice::wait(Queue* queue, Event* event) {
 
 bool CudaDevice::done(Event* event) {
   auto result = cudaEventQuery(event_of(event));
-  if (result == cudaErrorNotReady) return false;
+  if (result == cudaErrorNotReady) {
+    if (auto c = communicator()) c->poll();
+    return false;
+  }
   check(result, "a kernel or copy of this step, or of one before it");
   return true;
 }

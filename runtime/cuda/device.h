@@ -4,14 +4,16 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 
+#include "communicator.h"
 #include "cuda/queue.h"
 
 namespace braid::cuda {
 
 class CudaDevice : public Device {
  public:
-  explicit CudaDevice(int ordinal);
+  CudaDevice(int ordinal, std::shared_ptr<World> world);
   ~CudaDevice() override;
 
   void* allocate(int64_t bytes) override;
@@ -30,7 +32,8 @@ class CudaDevice : public Device {
   void receive(Queue* queue, Device& source, std::span<const CopyPiece> pieces) override;
 
   void copy(Queue* queue, Device& target, Device& source, const CopyPiece& piece) override;
-  void abandon() noexcept override { abandoned_ = true; }
+  void set_transport(Transport transport) override { transport_ = transport; }
+  void abandon() noexcept override;
 
   Event* make_event() override;
   void release(Event* event) noexcept override;
@@ -49,9 +52,25 @@ class CudaDevice : public Device {
                         int64_t* counts) override;
 
  private:
+  /// The other end of what one of this device's queues receives: a queue of the source's GPU.
+  struct Link {
+    Queue sender;
+    cudaEvent_t ready = nullptr, sent = nullptr;
+  };
+  Link& link_from(Queue* queue, int source);
+  std::shared_ptr<Communicator> communicator_to(int source);
+  void exchange(Queue* queue, int source, std::span<const CopyPiece> pieces);
+  std::shared_ptr<Communicator> communicator() const;
+
   int ordinal_;
-  bool abandoned_ = false;
+  std::atomic<bool> abandoned_ = false;
+  Transport transport_ = Transport::copies;
   std::map<int, std::unique_ptr<Queue>> queues_;
+
+  std::shared_ptr<World> world_;
+  mutable std::mutex links_mutex_;  ///< of the rest, which several threads see
+  std::map<std::pair<Queue*, int>, Link> links_;
+  std::vector<std::shared_ptr<Communicator>> communicators_;  ///< that were used; the last one is
 };
 
 /// In nodes/cuda/status.cu.

@@ -58,8 +58,12 @@ Deployment deploy(const DeployOptions& options) {
     d.traits.isa = options.isa;
     return d;
   }
-  for (auto& name : options.devices)
-    if (!options.plan_only) d.placements.push_back(d.backend->open(name));
+  for (auto& name : options.devices) {
+    if (options.plan_only) break;
+    auto device = d.backend->open(name);
+    device->set_transport(options.transport);
+    d.placements.push_back(device);
+  }
   take_traits(options, d);
   return d;
 }

@@ -68,6 +68,7 @@ struct Session::Impl {
                            .engine = options.engine,
                            .isa = options.isa,
                            .backend = options.backend,
+                           .transport = options.transport,
                            .mark = model.devices_mark})),
         traits(deployment.traits),
         hooks(replicated(model, options)),

@@ -53,6 +53,12 @@ struct CopyPiece {
   int64_t bytes;
 };
 
+/// How tensors go from one placement to another.
+enum class Transport {
+  copies,  ///< within one piece of hardware; between two as the backend does it (CUDA: NCCL)
+  nccl,    ///< by NCCL also within one GPU, as between several
+};
+
 class Device : public DeviceMemory {
  public:
   /// Makes this thread's calls go to this device: before launches on its queues.
@@ -64,6 +70,8 @@ class Device : public DeviceMemory {
   virtual void fill(Queue* queue, void* to, int byte, int64_t bytes) = 0;
   /// Brings pieces from another device, which has them ready: `queue` is one of this device's.
   virtual void receive(Queue* queue, Device& source, std::span<const CopyPiece> pieces) = 0;
+  /// Of receive(), to be set before it is first called.
+  virtual void set_transport(Transport) {}
   /// A copy between any two devices, on a queue of this one: for a few bytes.
   virtual void copy(Queue* queue, Device& target, Device& source, const CopyPiece& piece) = 0;
 

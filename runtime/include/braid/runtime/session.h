@@ -38,6 +38,7 @@ struct SessionOptions {
   double deadline = 600;  ///< seconds after which a device that does not answer is given up
   /// Of the devices' kind; none = loaded when a device asks for it.
   std::shared_ptr<Backend> backend = {};
+  Transport transport = Transport::copies;  ///< between placements on one GPU
   bool replicate = true;      ///< call on_replicate hooks when the session opens
   Chunk chunk = Chunk::even;  ///< how the batch is cut into slices
 };
