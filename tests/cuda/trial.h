@@ -16,9 +16,6 @@
 
 namespace braid::testing {
 
-/// A fresh one: other tests reset the emulated machine, and with it the devices that are open.
-inline Rig rig() { return Rig(); }
-
 inline TensorPtr tensor(DType dtype, std::vector<int64_t> dims, const Numbers& numbers = {}) {
   auto t = std::make_shared<Tensor>(Operand{dtype, std::move(dims)});
   if (!numbers.empty()) t->assign(numbers);
@@ -39,11 +36,10 @@ struct Trial {
 
   void check(const std::vector<int64_t>& sizes) const {
     auto ganged = parts(sizes), single = parts(sizes);
-    Rig rig;
-    auto done = rig.run(op, ganged, attrs);
+    auto done = rig().run(op, ganged, attrs);
     EXPECT_TRUE(done.ganged) << op;
     EXPECT_EQ(done.status, std::vector<int64_t>(sizes.size())) << op;
-    rig.run(op, single, attrs, false);
+    rig().run(op, single, attrs, false);
     for (size_t i = 0; i < sizes.size(); ++i) {
       auto judge = reference(ganged[i]);
       for (size_t k = 0; k < out.size(); ++k) {
