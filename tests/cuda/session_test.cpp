@@ -181,8 +181,8 @@ TEST_P(OnCudaSession, InputsThatAreBroughtAheadGiveTheSameBits) {
 }
 
 TEST_P(OnCudaSession, OutputsAreTheReferencesInEvaluation) {
-  Session judge(model(3), {.engine = "reference"});
-  Session session(model(3), on(gpus(2)));
+  Session judge(model(4), {.engine = "reference"});
+  Session session(model(4), on(gpus(2)));
   RandomBatch batch(session.model(), 7, 5);
   Array image = Array::zeros(DType::f32, session.model().inputs[0].type.dims(7));
   std::copy(batch.bytes[0].begin(), batch.bytes[0].end(), image.bytes.begin());
@@ -243,6 +243,17 @@ TEST_F(CudaFaults, ABadLabelIsNamedAsOnTheCpuAndChangesNothing) {
     session.step(good.pointers, 20, 0.1);
     EXPECT_NE(session.state().digest(0), before);
   }
+}
+
+// Values that are long overwritten when the step has ended: it is run once more.
+TEST_F(CudaFaults, ASingleValueForAChannelIsNamedAsOnTheCpu) {
+  Session session(mlp(4, 2), on(gpus(2))), host(mlp(4, 2), {});
+  RandomBatch batch(session.model(), 3, 3);
+  auto expected = message([&] { host.step(batch.pointers, 3, 0.1); });
+  auto found = message([&] { session.step(batch.pointers, 3, 0.1); });
+  EXPECT_NE(found.find("E0410"), found.npos) << found;
+  expected.replace(expected.find("cpu"), 3, "cuda:0");
+  EXPECT_EQ(found, expected);
 }
 
 TEST_F(CudaFaults, ADeviceThatDoesNotExistIsNamed) {
