@@ -374,7 +374,7 @@ constexpr CodeEntry table[] = {
      "Write sync on the layers."},
     {"E0814", "Initialisation by pattern is not supported by this version.",
      "Write init on the layers."},
-    {"E0815", "`reduce: fast` needs NCCL, which this version does not have.",
+    {"E0815", "`reduce: fast` is not there yet.",
      "reduce: exact, the default."},
     {"E0820", "`minutes` is not supported by this version.", "Use steps or epochs."},
     {"E0821", "Gradient clipping is not supported by this version.", "Leave `clip` out."},

@@ -111,6 +111,7 @@ void DataParallel::Impl::prepare(const std::vector<Array>& x) {
                                                                          .threads = options.threads,
                                                                          .engine = options.engine,
                                                                          .hooks = std::move(hooks),
+                                                                         .backend = options.backend,
                                                                          .replicate = false,
                                                                          .chunk = options.chunk});
   Diagnostics found;

@@ -23,6 +23,8 @@ struct DataParallelOptions {
   uint64_t seed = 0;           ///< of initial weights and of dropout
   std::string engine = "tbb";
   int threads = 0;
+  /// Of the device's kind; none = loaded when the device asks for it.
+  std::shared_ptr<Backend> backend = {};
   Hooks hooks = {};  ///< by the paths "module", "module.conv1", ..., or by type; see hooks.h
 };
 
@@ -33,8 +35,8 @@ struct DataParallelOptions {
 class DataParallel : public Module {
  public:
   /// One replica for each id, in this order, whatever the order of the ids; an id may stand twice.
-  /// Throws Error(device, "E0438") for no ids or a negative one, Error(device, "E0502") for a
-  /// device that this build or machine lacks.
+  /// Throws Error(device, "E0438") for no ids or a negative one, Error(device, "E0502") for
+  /// what is no device; one that this build or machine lacks is found by the first forward.
   DataParallel(std::shared_ptr<Module> module, std::vector<int> device_ids,
                DataParallelOptions options = {});
   ~DataParallel() override;
