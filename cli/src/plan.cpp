@@ -101,6 +101,9 @@ Json as_json(const Model& model, const Plan& plan, const PlanSummary& s) {
           {"plan_hash", hex(plan.plan_hash)},
           {"steps", plan.steps.size()},
           {"strands", s.strands},
+          {"ganged", s.ganged},
+          {"streams", s.streams},
+          {"events", s.events},
           {"lanes", plan.lanes},
           {"nodes_per_replica", s.nodes},
           {"common_nodes", s.common},
@@ -135,6 +138,11 @@ std::string head(const Model& model, const Plan& plan, const PlanSummary& s) {
       "steps      {}: {} for each replica, {} common, {} merges, {} transfers, in {} strands\n",
       model.name, plan.replicas, plan.batch, slices_text(plan), plan.steps.size(),
       most == s.nodes.end() ? 0 : *most, s.common, s.merges, s.transfers, s.strands);
+  if (s.streams)
+    out += fmt::format(
+        "launches   {} steps serve several replicas or merges at once; {} streams a device, {} "
+        "events between them\n",
+        s.ganged, s.streams, s.events);
   return out +
          fmt::format("program    {}   (arithmetic: equal on every device list; isa {})\n",
                      hex(plan.program_hash), plan.traits.isa) +

@@ -1,17 +1,11 @@
 #include "batch_norm/coefficients.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace braid::batch_norm {
 
 EpsRule eps_rule(const Dict& attrs) {
   return {get_double(attrs, "eps", 1e-5), get_text(attrs, "eps_mode", "plus") == "clamp"};
-}
-
-double inverse_deviation(const EpsRule& rule, double variance) {
-  return 1 /
-         std::sqrt(rule.clamp ? (variance < rule.eps ? rule.eps : variance) : variance + rule.eps);
 }
 
 Coefficients::Coefficients(void* workspace, int64_t padded)
@@ -21,20 +15,12 @@ Coefficients::Coefficients(void* workspace, int64_t padded)
       slope(offset + room(padded)),
       bias(slope + room(padded)) {}
 
-ChannelStatistics statistics_of(const Statistics& s, int64_t channels, int64_t c) {
-  if (!s.moments) return {0, s.mean[c], s.variance[c]};
-  double count = s.moments[c];
-  return {count, s.moments[channels + c], count > 0 ? s.moments[2 * channels + c] / count : 0};
-}
-
 void forward_coefficients(const Statistics& s, const Affine& a, const EpsRule& rule,
                           int64_t channels, int64_t padded, const Coefficients& out) {
   for (int64_t c = 0; c < channels; ++c) {
-    auto [count, mean, variance] = statistics_of(s, channels, c);
-    double scale = inverse_deviation(rule, variance) * (a.weight ? a.weight[c] : 1.0);
-    out.shift[c] = float(mean);
-    out.scale[c] = float(scale);
-    out.offset[c] = float((a.bias ? a.bias[c] : 0.0) + (out.shift[c] - mean) * scale);
+    auto k = forward_of(statistics_of(s, channels, c), a.weight ? a.weight[c] : 1.0,
+                        a.bias ? a.bias[c] : 0.0, rule);
+    out.shift[c] = k.shift, out.scale[c] = k.scale, out.offset[c] = k.offset;
   }
   for (float* row : {out.shift, out.scale, out.offset}) std::fill(row + channels, row + padded, 0);
 }
@@ -47,23 +33,16 @@ void backward_coefficients(const Statistics& s, const double* sums, const Affine
   std::fill(out.bias, out.bias + padded, 0);
   if (!sums) return;
   for (int64_t c = 0; c < channels; ++c) {
-    auto [count, mean, variance] = statistics_of(s, channels, c);
-    if (!(count > 0)) continue;
-    double inv = inverse_deviation(rule, variance);
-    bool flat = rule.clamp && variance <= rule.eps;  // the clamp cuts the path through variance
-    // Without the scale, which would make it 1/variance: too small for f32 from values of 1e19 on.
-    double slope = flat ? 0 : -inv * sums[channels + c] / count;
-    out.slope[c] = float(slope);
-    out.bias[c] = float(-sums[c] / count + slope * (out.shift[c] - mean));
+    auto k =
+        backward_of(statistics_of(s, channels, c), sums[c], sums[channels + c], out.shift[c], rule);
+    out.slope[c] = k.slope, out.bias[c] = k.bias;
   }
 }
 
 void finish_sums(const Statistics& s, const EpsRule& rule, int64_t channels, double* sums) {
   for (int64_t c = 0; c < channels; ++c) {
-    auto [count, mean, variance] = statistics_of(s, channels, c);
-    double rest = float(mean) - mean;  // (x - mean) = (x - k) + (k - mean)
     double& with_x = sums[channels + c];
-    with_x = (with_x + rest * sums[c]) * inverse_deviation(rule, variance);
+    with_x = finish_sum(statistics_of(s, channels, c), sums[c], with_x, rule);
   }
 }
 

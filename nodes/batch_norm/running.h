@@ -21,6 +21,16 @@ inline RunningRule running_rule(const Dict& attrs) {
   return rule;
 }
 
+/// One channel; `batches` counts this one, too.
+template <class T>
+constexpr void update_channel(const RunningRule& rule, const double* moments, int64_t channels,
+                              int64_t c, int64_t batches, T* mean, T* variance) {
+  const double weight = rule.cumulative ? 1 / double(batches) : rule.momentum;
+  const double count = moments[c], divisor = rule.unbiased ? count - 1 : count;
+  mean[c] = T((1 - weight) * mean[c] + weight * moments[channels + c]);
+  variance[c] = T((1 - weight) * variance[c] + weight * (moments[2 * channels + c] / divisor));
+}
+
 /// `moments` [3, C] of the whole batch; the count may be a sum of weights, which says how often
 /// each value occurs. A batch without a variance changes nothing.
 template <class T>
@@ -28,12 +38,8 @@ void update_running(const RunningRule& rule, const double* moments, int64_t chan
                     T* variance, int64_t& batches) {
   if (channels == 0 || moments[0] <= 1) return;
   ++batches;
-  const double weight = rule.cumulative ? 1 / double(batches) : rule.momentum;
-  for (int64_t c = 0; c < channels; ++c) {
-    const double count = moments[c], divisor = rule.unbiased ? count - 1 : count;
-    mean[c] = T((1 - weight) * mean[c] + weight * moments[channels + c]);
-    variance[c] = T((1 - weight) * variance[c] + weight * (moments[2 * channels + c] / divisor));
-  }
+  for (int64_t c = 0; c < channels; ++c)
+    update_channel(rule, moments, channels, c, batches, mean, variance);
 }
 
 }  // namespace braid::batch_norm

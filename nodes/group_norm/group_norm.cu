@@ -16,8 +16,10 @@ namespace {
 
 using namespace cuda;
 
-constexpr int kThreads = 256;
-using AllSums = BlockAll<double, kThreads>;
+/// Threads of a block: few for small groups, of which there are many; large groups may be so few
+/// that each has to keep a multiprocessor busy.
+constexpr int kFew = 128, kMany = 512;
+constexpr int64_t kLargeGroup = 4096;
 
 struct Shape {
   int64_t channels, points, groups, members;
@@ -33,29 +35,17 @@ struct Line {
   float scale, offset;
 };
 
-/// Calls f(index, pack) for the packs of a group, or its single elements where groups are not whole
-/// packs.
+/// Calls f(index, pack) for all of a group: packs of 4 where `of` elements are whole packs, those
+/// of a group or, where all of a pack have to be of one channel, those of a plane.
 template <class F>
-__device__ void for_packs(const Shape& s, F f) {
+__device__ void for_packs(const Shape& s, int64_t of, F f) {
   const int64_t count = s.count();
-  if (count % 4 == 0)
-    for (int64_t i = threadIdx.x; i < count / 4; i += kThreads)
+  if (of % 4 == 0)
+    for (int64_t i = threadIdx.x; i < count / 4; i += blockDim.x)
       f(i * 4, std::integral_constant<int, 4>());
   else
-    for (int64_t i = threadIdx.x; i < count; i += kThreads) f(i, std::integral_constant<int, 1>());
-}
-
-/// Calls f(k, line) for elements i + k, with the line of the channel that each of them is of.
-template <int kWidth, class LineOf, class F>
-__device__ void for_lines(const Shape& s, int64_t i, LineOf line_of, F f) {
-  int64_t channel = quotient(i, s.points), point = i - channel * s.points;
-  auto line = line_of(channel);
-  for (int k = 0; k < kWidth; ++k) {
-    f(k, line);
-    if (k + 1 == kWidth || ++point < s.points) continue;
-    point = 0;
-    line = line_of(++channel);
-  }
+    for (int64_t i = threadIdx.x; i < count; i += blockDim.x)
+      f(i, std::integral_constant<int, 1>());
 }
 
 struct ForwardPart {
@@ -67,7 +57,7 @@ struct ForwardPart {
 
 __device__ double sum_of(const Shape& s, const float* x) {
   double sum = 0;
-  for_packs(s, [&](int64_t i, auto width) {
+  for_packs(s, s.count(), [&](int64_t i, auto width) {
     const auto pack = load<width>(x + i);
     for (float v : pack.at) sum += double(v);
   });
@@ -75,7 +65,7 @@ __device__ double sum_of(const Shape& s, const float* x) {
 }
 __device__ double squares_of(const Shape& s, const float* x, double mean) {
   double sum = 0;
-  for_packs(s, [&](int64_t i, auto width) {
+  for_packs(s, s.count(), [&](int64_t i, auto width) {
     const auto pack = load<width>(x + i);
     for (float v : pack.at) sum += (double(v) - mean) * (double(v) - mean);
   });
@@ -83,8 +73,10 @@ __device__ double squares_of(const Shape& s, const float* x, double mean) {
 }
 
 /// y = (x - shift)·scale + offset, shift being the mean rounded to f32: x - shift is exact near it.
+template <int kThreads>
 __global__ void forward(const __grid_constant__ Parts<ForwardPart> parts, const Shape s) {
-  __shared__ AllSums::Storage storage;
+  using AllSums = BlockAll<double, kThreads>;
+  __shared__ typename AllSums::Storage storage;
   const ForwardPart& p = parts.at[blockIdx.z];
   const auto count = double(s.count());
   for (int64_t unit = blockIdx.x; unit < p.units; unit += gridDim.x) {
@@ -105,11 +97,10 @@ __global__ void forward(const __grid_constant__ Parts<ForwardPart> parts, const 
       const double by = inverse * (p.weight ? double(p.weight[c]) : 1);
       return Line{float(by), float((p.bias ? double(p.bias[c]) : 0) + rest * by)};
     };
-    for_packs(s, [&](int64_t i, auto width) {
+    for_packs(s, s.points, [&](int64_t i, auto width) {
       auto pack = load<width>(x + i);
-      for_lines<width>(s, i, line, [&](int k, Line l) {
-        pack.at[k] = (pack.at[k] - shift) * l.scale + l.offset;
-      });
+      const Line l = line(quotient(i, s.points));
+      for (int k = 0; k < width; ++k) pack.at[k] = (pack.at[k] - shift) * l.scale + l.offset;
       store(y + i, pack);
     });
   }
@@ -143,7 +134,7 @@ __device__ Two products_of(const Shape& s, const float* g, const float* x, doubl
 
 /// The sums of each channel of a group, to `sums` and, `channels` behind, their products: by all
 /// threads together, or one a channel where planes are small.
-template <class Storage>
+template <int kThreads, class Storage>
 __device__ void channel_sums(const Shape& s, const float* g, const float* x, double mean,
                              double inverse, double* sums, Storage& storage) {
   auto keep = [&](int64_t member, Two two) {
@@ -167,9 +158,11 @@ __device__ void channel_sums(const Shape& s, const float* g, const float* x, dou
 
 /// With m values in a group and sums over it: dx = inverse·(w·g - sum(w·g)/m - x̂·sum(w·g·x̂)/m),
 /// as g·scale + (x - shift)·slope + bias.
+template <int kThreads>
 __global__ void gradient(const __grid_constant__ Parts<GradientPart> parts, const Shape s) {
+  using AllSums = BlockAll<double, kThreads>;
   __shared__ typename cub::BlockReduce<Two, kThreads>::TempStorage two_storage;
-  __shared__ AllSums::Storage storage;
+  __shared__ typename AllSums::Storage storage;
   const GradientPart& p = parts.at[blockIdx.z];
   const auto count = double(s.count());
   for (int64_t unit = blockIdx.x; unit < p.units; unit += gridDim.x) {
@@ -179,7 +172,7 @@ __global__ void gradient(const __grid_constant__ Parts<GradientPart> parts, cons
     const double mean = p.statistics[2 * sample * s.groups + group];
     const double inverse = p.statistics[(2 * sample + 1) * s.groups + group];
     double* sums = p.sums + 2 * sample * s.channels + first;
-    channel_sums(s, g, x, mean, inverse, sums, two_storage);
+    channel_sums<kThreads>(s, g, x, mean, inverse, sums, two_storage);
     double own = 0, own_with_x = 0;
     for (int64_t m = threadIdx.x; m < s.members; m += kThreads) {
       own += p.weight_of(first + m) * sums[m];
@@ -192,12 +185,12 @@ __global__ void gradient(const __grid_constant__ Parts<GradientPart> parts, cons
     const auto slope = float(by_x);
     const auto bias = float(-inverse * all / count + by_x * (double(shift) - mean));
     auto line = [&](int64_t m) { return Line{float(inverse * p.weight_of(first + m)), bias}; };
-    for_packs(s, [&](int64_t i, auto width) {
+    for_packs(s, s.points, [&](int64_t i, auto width) {
       auto pack = load<width>(g + i);
       const auto at = load<width>(x + i);
-      for_lines<width>(s, i, line, [&](int k, Line l) {
+      const Line l = line(quotient(i, s.points));
+      for (int k = 0; k < width; ++k)
         pack.at[k] = pack.at[k] * l.scale + (at.at[k] - shift) * slope + l.offset;
-      });
       store(p.dx + unit * s.count() + i, pack);
     });
   }
@@ -210,14 +203,18 @@ std::vector<int64_t> units_of(std::span<const Signature> signatures, int64_t gro
   return units;
 }
 
+template <class Part>
+using GroupKernel = void (*)(Parts<Part>, Shape);
+
 template <class Part, class Make>
-void enqueue(const LaunchArgs& args, void (*kernel)(Parts<Part>, Shape), const Shape& shape,
-             Make make) {
+void enqueue(const LaunchArgs& args, GroupKernel<Part> few, GroupKernel<Part> many,
+             const Shape& shape, Make make) {
+  const bool large = shape.count() >= kLargeGroup;
   for_parts(args.parts, make, [&](const Parts<Part>& parts) {
     int64_t most = 0;
     for (int k = 0; k < parts.count; ++k) most = std::max(most, parts.at[k].units);
-    launch(args.queue, kernel, {blocks_for(most, 1, 1 << 20), 1, parts.size()}, kThreads, parts,
-           shape);
+    launch(args.queue, large ? many : few, {blocks_for(most, 1, 1 << 20), 1, parts.size()},
+           large ? kMany : kFew, parts, shape);
   });
 }
 
@@ -235,7 +232,7 @@ Launch make_forward(std::span<const Signature> signatures) {
                          a.out<double>(1),
                          units[i]};
     };
-    enqueue<ForwardPart>(args, forward, shape, part);
+    enqueue<ForwardPart>(args, forward<kFew>, forward<kMany>, shape, part);
   }};
 }
 
@@ -250,7 +247,7 @@ Launch make_gradient(std::span<const Signature> signatures) {
                           a.in<double>(2), a.out<float>(0), a.out<double>(1),
                           units[i]};
     };
-    enqueue<GradientPart>(args, gradient, shape, part);
+    enqueue<GradientPart>(args, gradient<kFew>, gradient<kMany>, shape, part);
   }};
 }
 

@@ -11,11 +11,6 @@ namespace {
 
 constexpr double tolerance = 1e-4;
 
-Rig& rig() {
-  static Rig rig;
-  return rig;
-}
-
 /// For the tests' names: no device is asked for anything.
 const Registry& registry() {
   static const Registry registry = [] {

@@ -5,8 +5,11 @@
 //   auto done = rig.run("relu", {{.in = {x}, .out = {y}}});     // one launch for all parts
 //   done.status[0] == 0; y now holds the result
 #pragma once
+#include <gtest/gtest.h>
+
 #include <memory>
 #include <thread>
+#include <utility>
 
 #include <braid/nodes/builtin.h>
 
@@ -34,6 +37,11 @@ class Rig {
     backend_->register_kernels(registry_);
     for (auto& info : backend_->devices())
       if (info.name == device) isa_ = info.isa;
+    open(device);
+  }
+
+  void open(const std::string& device) {
+    device_.reset();
     device_ = backend_->open(device);
   }
 
@@ -184,5 +192,15 @@ class Rig {
   std::string isa_;
   std::shared_ptr<Device> device_;
 };
+
+/// One for all tests. Its device is opened anew for each of them: a test may have reset the
+/// emulator.
+inline Rig& rig() {
+  static Rig rig;
+  static const void* opened_for = nullptr;
+  const void* test = ::testing::UnitTest::GetInstance()->current_test_info();
+  if (std::exchange(opened_for, test) != test) rig.open("cuda:0");
+  return rig;
+}
 
 }  // namespace braid::testing

@@ -16,11 +16,6 @@
 
 namespace braid::testing {
 
-inline Rig& rig() {
-  static Rig rig;
-  return rig;
-}
-
 inline TensorPtr tensor(DType dtype, std::vector<int64_t> dims, const Numbers& numbers = {}) {
   auto t = std::make_shared<Tensor>(Operand{dtype, std::move(dims)});
   if (!numbers.empty()) t->assign(numbers);

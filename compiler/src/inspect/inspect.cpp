@@ -21,6 +21,11 @@ class Inspection {
   PlanSummary run() {
     s_.nodes.assign(size_t(p_.replicas), 0);
     s_.strands = int64_t(p_.strands.size());
+    s_.streams = p_.streams;
+    for (auto& strand : p_.strands) {
+      s_.events += strand.event;
+      s_.waits += int64_t(strand.waits.size());
+    }
     devices();
     for (auto& step : p_.steps) this->step(step);
     for (auto& [key, steps] : kernels_) s_.kernels.push_back({key.first, key.second, steps});
@@ -46,6 +51,7 @@ class Inspection {
     if (step.kind == StepKind::hook) return;
     auto& kernel = p_.kernels[size_t(step.kernel)];
     ++kernels_[{kernel.signature.op, kernel.impl}];
+    s_.ganged += step.parts > 0;
     if (on_gemm(kernel.impl)) s_.gemm.push_back(describe(p_, step) + ": " + kernel.impl);
     if (step.hi > step.lo && p_.nodes[size_t(step.node)].sync)
       ++s_.merges;

@@ -29,6 +29,9 @@ struct PlanSummary {
   std::vector<int64_t> nodes;  ///< steps of each replica
   int64_t common = 0;  ///< steps that belong to no replica: once on each device that needs it
   int64_t merges = 0, strands = 0;
+  /// Of devices with queues: launches that serve several replicas (or merges) at once, streams of
+  /// each device, and the events that strands of other streams wait for.
+  int64_t ganged = 0, streams = 0, events = 0, waits = 0;
   std::vector<KernelRow> kernels;  ///< by operation and implementation
   std::vector<DeviceRow> devices;
   int64_t transfers = 0, transfer_bytes = 0;      ///< messages between devices

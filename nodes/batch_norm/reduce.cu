@@ -1,0 +1,98 @@
+// The first pass of backward: the sums of g and of g·x̂ per channel, in f64, in one sweep over g and
+// x. Where ReLU is fused, g is 0 where y was not positive.
+#include "batch_norm/channel_sums.h"
+#include "batch_norm/normal.h"
+
+namespace braid::batch_norm {
+namespace {
+
+template <class T, bool kRelu, bool kMasked>
+struct Reduce {
+  struct Part {
+    const T *g, *x;
+    CoefficientRows k;
+    Statistics statistics;
+    EpsRule rule;
+    double* out;
+  };
+  using Channel = ForwardCoefficients;
+  struct Sum {
+    double g, gx;
+  };
+  using Own = Sum;
+
+  static __device__ Own start() { return {0, 0}; }
+  static __device__ Channel channel(const Part& p, const Lay&, int64_t c) {
+    return {p.k.shift[c], p.k.scale[c], p.k.offset[c]};
+  }
+  static __device__ void take(const Channel& k, float g, float x, Own& own) {
+    const float passed = passing<kRelu>(k, g, x);
+    own.g += passed;
+    // Where a mask lets no gradient arrive, x may be NaN.
+    if (!kMasked || passed != 0) own.gx += double(passed) * double(x - k.shift);
+  }
+  template <int kWidth>
+  static __device__ void add(const Part& p, const Channel& k, int64_t at, int64_t, Own& own) {
+    const auto g = cuda::load<kWidth>(p.g + at);
+    const auto x = cuda::load<kWidth>(p.x + at);
+    for (int i = 0; i < kWidth; ++i) take(k, cuda::to_float(g.at[i]), cuda::to_float(x.at[i]), own);
+  }
+  template <int kWidth>
+  static __device__ void add_row(const Part& p, const Channel* k, int64_t at, int64_t, Own* own) {
+    const auto g = cuda::load<kWidth>(p.g + at);
+    const auto x = cuda::load<kWidth>(p.x + at);
+    for (int i = 0; i < kWidth; ++i)
+      take(k[i], cuda::to_float(g.at[i]), cuda::to_float(x.at[i]), own[i]);
+  }
+  static __device__ Sum sum(const Own& own) { return own; }
+  static __device__ Sum merge(const Sum& a, const Sum& b) { return {a.g + b.g, a.gx + b.gx}; }
+  static __device__ void finish(const Part& p, const Lay& lay, int64_t c, const Sum& sum) {
+    p.out[c] = sum.g;
+    p.out[lay.channels + c] =
+        finish_sum(statistics_of(p.statistics, lay.channels, c), sum.g, sum.gx, p.rule);
+  }
+};
+
+template <class T, bool kRelu, bool kMasked>
+Launch launch_of(std::span<const Signature> signatures, const Form& form) {
+  using Op = Reduce<T, kRelu, kMasked>;
+  ChannelSums<Op, T> sums(signatures, 1);
+  const int64_t channels = sums.lay(0).channels, each = CoefficientRows::bytes(channels);
+  const int64_t before = each * int64_t(signatures.size());
+  auto enqueue = [=](const LaunchArgs& args) {
+    auto room = static_cast<char*>(args.workspace);
+    std::vector<CoefficientPart> coefficients;
+    for (size_t i = 0; i < args.parts.size(); ++i)
+      coefficients.push_back(form.coefficients(args.parts[i], room + each * int64_t(i)));
+    make_coefficients(args.queue, form.rule, channels, coefficients);
+    sums.enqueue(args, room + before, [&](const KernelArgs& a, size_t i) {
+      return typename Op::Part{a.in<T>(0),
+                               a.in<T>(1),
+                               CoefficientRows::at(room + each * int64_t(i), channels),
+                               coefficients[i].statistics,
+                               form.rule,
+                               a.out<double>(0)};
+    });
+  };
+  return {enqueue, before + sums.workspace()};
+}
+
+template <bool kEval>
+Launch reduce(std::span<const Signature> s) {
+  const Form form(s[0], 1, kEval, kEval ? 4 : 3);
+  return with_activation(s[0].in[1].dtype, [&](auto value) {
+    using T = decltype(value);
+    if (form.relu)
+      return form.masked ? launch_of<T, true, true>(s, form) : launch_of<T, true, false>(s, form);
+    return form.masked ? launch_of<T, false, true>(s, form) : launch_of<T, false, false>(s, form);
+  });
+}
+
+}  // namespace
+
+void register_reduce_cuda(Registry& r) {
+  r.add(activation_kernel("bn_reduce", 1, reduce<false>, -1));
+  r.add(activation_kernel("bn_eval_reduce", 1, reduce<true>, -1));
+}
+
+}  // namespace braid::batch_norm
