@@ -88,7 +88,8 @@ struct Session::Impl {
   }
 
   Program& program(ProgramKey wish);
-  StepReport step(const std::vector<const void*>& inputs, int64_t batch, double lr);
+  StepReport step(const std::vector<const void*>& inputs, int64_t batch, double lr,
+                  const std::vector<const void*>& next = {});
   Scalars scalars(std::optional<int64_t> step) const {
     return {.step = step.value_or(steps), .seed = model.seed};
   }
@@ -200,21 +201,23 @@ void Session::check_finite(bool on) {
 }
 
 // `inputs` as the engine takes them.
-StepReport Session::Impl::step(const std::vector<const void*>& inputs, int64_t batch, double lr) {
+StepReport Session::Impl::step(const std::vector<const void*>& inputs, int64_t batch, double lr,
+                               const std::vector<const void*>& next) {
   DefaultFloatMode float_mode;
   if (model.losses.empty() || !model.optimizer)
     throw Error(Fault::model, "E0216", "training needs a `loss` and an `optimizer`", model.mark);
   auto& program = this->program({.mode = Mode::train, .batch = batch});
   program.executor->run(
-      {.inputs = inputs, .scalars = {.lr = lr, .step = steps, .seed = model.seed}});
+      {.inputs = inputs, .scalars = {.lr = lr, .step = steps, .seed = model.seed}, .next = next});
   ++steps;
   Totals totals(model, registry);
   totals.add(*program.executor);
   return totals.report();
 }
 
-StepReport Session::step(const std::vector<const void*>& inputs, int64_t batch, double lr) {
-  return impl_->step(impl_->feed.widened(impl_->model.inputs, inputs, batch), batch, lr);
+StepReport Session::step(const std::vector<const void*>& inputs, int64_t batch, double lr,
+                         const std::vector<const void*>& next) {
+  return impl_->step(impl_->feed.widened(impl_->model.inputs, inputs, batch), batch, lr, next);
 }
 
 StepReport Session::step(const std::map<std::string, Array>& inputs) {

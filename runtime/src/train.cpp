@@ -122,16 +122,23 @@ class Training {
     return path.starts_with('/') || model_.folder.empty() ? path : model_.folder + "/" + path;
   }
 
+  static std::vector<const void*> pointers(const Batch& batch) {
+    std::vector<const void*> inputs;
+    for (auto& input : batch.inputs) inputs.push_back(input.empty() ? nullptr : input.data());
+    return inputs;
+  }
+
   void loop() {
     int64_t per_epoch = batches_->steps_per_epoch(), first = session_.steps_done();
     Prefetcher prefetcher(*train_, *batches_, first, total_);
     while (const Batch* batch = first < total_ ? prefetcher.next() : nullptr) {
       auto t = Clock::now();
       double lr = schedule_.lr(base_lr_, batch->step);
-      std::vector<const void*> inputs;
-      for (auto& input : batch->inputs) inputs.push_back(input.empty() ? nullptr : input.data());
       auto n = int64_t(batch->samples.size());
-      auto result = session_.step(inputs, n, lr);
+      const Batch* ahead = prefetcher.peek();
+      const bool alike = ahead && ahead->samples.size() == batch->samples.size();
+      auto result = session_.step(pointers(*batch), n, lr,
+                                  alike ? pointers(*ahead) : std::vector<const void*>{});
       step_seconds_ += seconds_since(t);
       samples_ += n;
       report_.loss = result.loss;

@@ -45,6 +45,11 @@ class Ring {
     changed_.notify_all();
   }
 
+  const Batch* peek() {
+    std::lock_guard lock(mutex_);
+    return filled_ > taken_ ? &buffers_[taken_ % buffers_.size()] : nullptr;
+  }
+
   const Batch* take() {
     std::unique_lock lock(mutex_);
     released_ = taken_;
@@ -111,5 +116,6 @@ Prefetcher::Prefetcher(Prefetcher&&) noexcept = default;
 Prefetcher& Prefetcher::operator=(Prefetcher&&) noexcept = default;
 
 const Batch* Prefetcher::next() { return impl_->ring.take(); }
+const Batch* Prefetcher::peek() { return impl_->ring.peek(); }
 
 }  // namespace braid

@@ -22,14 +22,53 @@ std::string counted(const int64_t* counts) {
 
 }  // namespace
 
+// Memory is handed on while a step runs: when it has ended, what a refused operation saw is gone.
+// Nothing was written to State, so the step is run again, one operation after the other, and looked
+// at behind each. Where a hook has written values that is not the same step.
+void StreamExecution::find_refusals() {
+  auto mutates = [&](const Step& s) { return s.kind == StepKind::hook && s.outputs > 0; };
+  const bool again = std::ranges::none_of(plan_.steps, mutates);
+  auto words = [](const Side& side) { return reinterpret_cast<int64_t*>(side.control.at()); };
+  for (auto& side : sides_) side.device->fill(origin(), side.control.at(), 0, 8 * offsets_.words);
+  auto finish = [&](Side& side, Queue* queue) {
+    side.device->record(queue, end_);
+    if (!wait_for(*side.device, end_, options_.deadline))
+      throw Error(Fault::device, "E0523", "the device has not answered in time");
+  };
+  finish(sides_[0], origin());
+  for (auto& strand : plan_.strands)
+    for (int id : strand.steps) {
+      auto& step = plan_.steps[size_t(id)];
+      if (step.gated || step.kind == StepKind::gate || step.kind == StepKind::hook) continue;
+      auto& side = sides_[size_t(step.device)];
+      side.device->activate();
+      if (again) enqueue_step(id, side, queue_of(strand));
+      finish(side, queue_of(strand));
+      const int64_t word = offsets_.status[size_t(id)];
+      if (word < 0) continue;
+      std::vector<int64_t> found(size_t(parts_of(step)));
+      const int64_t* back = reinterpret_cast<const int64_t*>(side.back.at()) + word;
+      if (again)
+        side.device->read(found.data(), words(side) + word, int64_t(8 * found.size()));
+      else
+        found.assign(back, back + found.size());
+      for (size_t p = 0; p < found.size(); ++p)
+        if (found[p]) failures_.record(id, diagnose(id, int(p)), int(p));
+    }
+}
+
 void StreamExecution::collect_faults() {
+  bool refused = false;
+  for (auto& side : sides_) {
+    auto words = reinterpret_cast<const int64_t*>(side.back.at());
+    refused |= std::any_of(words, words + offsets_.words, [](int64_t w) { return w != 0; });
+  }
+  if (refused) find_refusals();
+  if (!check_finite) return;
   for (size_t i = 0; i < plan_.steps.size(); ++i) {
     if (offsets_.status[i] < 0) continue;
     auto& step = plan_.steps[i];
     auto words = reinterpret_cast<const int64_t*>(sides_[size_t(step.device)].back.at());
-    for (int p = 0; p < parts_of(step); ++p)
-      if (words[offsets_.status[i] + p]) failures_.record(int(i), diagnose(int(i), p), p);
-    if (!check_finite) continue;
     const int64_t* counts = words + offsets_.counts[i];
     for (int p = 0; p < parts_of(step); ++p) {
       int outputs = int(part_of(plan_, step, p).out.size());

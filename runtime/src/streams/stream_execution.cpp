@@ -46,8 +46,10 @@ StreamExecution::~StreamExecution() {
     if (events_[s]) sides_[size_t(plan_.strands[s].device)].device->release(events_[s]);
   for (auto& [step, shown] : shown_)
     sides_[size_t(plan_.steps[size_t(step)].device)].device->release(shown.event);
-  for (auto& side : sides_)
+  for (auto& side : sides_) {
     for (auto* event : side.tails) side.device->release(event);
+    side.device->release(side.fed);
+  }
   if (start_) sides_[0].device->release(start_);
   if (end_) sides_[0].device->release(end_);
 }
@@ -59,6 +61,8 @@ void StreamExecution::make_sides() {
     if (!device) bug("a plan with streams runs on a device without queues");
     Side side{.device = device,
               .control = DeviceBlock(*device, offsets_.control_bytes),
+              .feeder = device->queue(plan_.streams),
+              .fed = device->make_event(),
               .back = StagingBlock(*device, offsets_.all_words * 8)};
     for (int s = 0; s < plan_.streams; ++s) {
       side.queues.push_back(device->queue(s));
@@ -257,10 +261,16 @@ void StreamExecution::run(const StepArgs& args) {
     throw Error(Fault::device, "E0524", "the device has failed before: " + memory_.broken())
         .help("start the program again; --resume goes on from the last checkpoint");
   for (size_t d = 0; d < plan_.arena.size(); ++d) memory_.reserve(int(d), plan_.arena[d]);
+  bindings_.reserve(2);
   if (bindings_.empty()) bindings_.emplace_back();
+  if (!args.next.empty() && bindings_.size() < 2) {
+    bindings_.emplace_back();
+    generation_ = -1;
+  }
   if (generation_ != memory_.generation()) {
     for (auto& binding : bindings_) bind(binding);
     generation_ = memory_.generation();
+    brought_.clear();
   }
   scalars_ = args.scalars;
   given_ = args.inputs;
@@ -269,7 +279,13 @@ void StreamExecution::run(const StepArgs& args) {
   for (size_t s = 0; s < plan_.slots.size(); ++s)
     if (plan_.slots[s].input >= 0) slice_of(plan_, plan_.slots[s], given_);
   if (check_finite) check_inputs(plan_, given_, scalars_.step + 1);
-  current_ = &bindings_[0];
+  // What was brought for another step than this one is of no use.
+  if (!brought_.empty() && brought_ == given_)
+    current_ = current_ == &bindings_[0] ? &bindings_[1] : &bindings_[0];
+  else
+    brought_.clear();
+  if (!current_) current_ = &bindings_[0];
+  next_ = args.next;
   execute(*current_);
   if (!failures_.empty()) failures_.raise(plan_, scalars_.step + 1);
 }
@@ -283,22 +299,28 @@ void StreamExecution::execute(Binding& binding) {
     else
       run_plain();
     epilogue();
+    if (!next_.empty()) bring_next(next_);
     wait_for_end();
+    collect_faults();
   } catch (...) {
     give_up(std::current_exception());
   }
   ++binding.runs;
-  collect_faults();
   finish_digests();
 }
 
-void StreamExecution::prologue(Binding& binding) {
+void StreamExecution::stage(Binding& binding, const std::vector<const void*>& inputs) {
   for (size_t s = 0; s < plan_.slots.size(); ++s) {
     auto& slot = plan_.slots[s];
     if (slot.input < 0) continue;
     std::memcpy(binding.staging[size_t(slot.device)].at(staged_scalars + offsets_.feed[s]),
-                slice_of(plan_, slot, given_), size_t(slot.bytes));
+                slice_of(plan_, slot, inputs), size_t(slot.bytes));
   }
+}
+
+void StreamExecution::prologue(Binding& binding) {
+  const bool fed = !brought_.empty();
+  if (!fed) stage(binding, given_);
   for (size_t d = 0; d < sides_.size(); ++d) {
     auto& side = sides_[d];
     auto& staging = binding.staging[d];
@@ -307,10 +329,30 @@ void StreamExecution::prologue(Binding& binding) {
                       8 * (check_finite ? offsets_.all_words : offsets_.words));
     side.device->upload(
         origin(), {side.control.at(offsets_.scalars), staging.at(), int64_t(sizeof scalars_)});
-    if (offsets_.feed_bytes[d])
+    if (fed)
+      side.device->wait(origin(), side.fed);
+    else if (offsets_.feed_bytes[d])
       side.device->upload(
           origin(), {binding.feeds[d].at(), staging.at(staged_scalars), offsets_.feed_bytes[d]});
   }
+  brought_.clear();
+}
+
+// While the device computes, on a queue that nothing else uses: the other binding is free, since
+// the host has waited for the step that used it.
+void StreamExecution::bring_next(const std::vector<const void*>& inputs) {
+  auto& other = current_ == &bindings_[0] ? bindings_[1] : bindings_[0];
+  stage(other, inputs);
+  for (size_t d = 0; d < sides_.size(); ++d) {
+    auto& side = sides_[d];
+    side.device->activate();
+    if (offsets_.feed_bytes[d])
+      side.device->upload(side.feeder, {other.feeds[d].at(), other.staging[d].at(staged_scalars),
+                                        offsets_.feed_bytes[d]});
+    side.device->record(side.feeder, side.fed);
+  }
+  sides_[0].device->activate();
+  brought_ = inputs;
 }
 
 // The queues go on from where the first one is ...

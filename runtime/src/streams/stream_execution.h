@@ -36,7 +36,9 @@ class StreamExecution : public Execution {
     DeviceBlock control;
     std::vector<DeviceBlock> workspaces;  // by queue
     std::vector<Event*> tails;            // by queue
-    StagingBlock back;                    // status words and counts
+    Queue* feeder;                        // brings the inputs of the next step
+    Event* fed;
+    StagingBlock back;  // status words and counts
   };
   // What a hook is shown, on the host.
   struct Shown {
@@ -73,6 +75,8 @@ class StreamExecution : public Execution {
   }
   void execute(Binding& binding);
   void prologue(Binding& binding);
+  void stage(Binding& binding, const std::vector<const void*>& inputs);
+  void bring_next(const std::vector<const void*>& inputs);
   void run_plain();
   void replay(Binding& binding);
   void record(Binding& binding);
@@ -98,6 +102,7 @@ class StreamExecution : public Execution {
 
   // faults.cpp: what the words say that came back
   void collect_faults();
+  void find_refusals();
   std::exception_ptr diagnose(int step, int part) const;
   std::exception_ptr not_finite(int step, int output, const int64_t* counts) const;
   void finish_digests();
@@ -119,13 +124,14 @@ class StreamExecution : public Execution {
 
   std::vector<Binding> bindings_;
   Binding* current_ = nullptr;
+  std::vector<const void*> brought_;  // inputs that the other binding has, or none
   int generation_ = -1;
   std::vector<Segment> segments_;
   Ends ends_;                    // of the whole plan
   std::vector<int> segment_of_;  // by strand
   int recording_ = -1;           // the segment that is being recorded
 
-  std::vector<const void*> given_;
+  std::vector<const void*> given_, next_;
   Scalars scalars_;
   std::map<int, Shown> shown_;         // by step
   std::vector<StagingBlock> totals_;   // one, or none

@@ -120,6 +120,9 @@ class Prefetcher {
   /// The next batch, valid until the next call; null after the last. An exception of the thread
   /// is thrown here, after the batches before it.
   const Batch* next();
+  /// The batch after the one that next() gave, if it is there already, else null. Valid until the
+  /// second next() from here.
+  const Batch* peek();
 
  private:
   struct Impl;

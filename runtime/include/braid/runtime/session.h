@@ -106,7 +106,9 @@ class Session {
 
   /// One optimizer step on `batch` samples: a pointer to [batch, ...] for each input of the model,
   /// null for inputs that nothing needs.
-  StepReport step(const std::vector<const void*>& inputs, int64_t batch, double lr);
+  /// `next` as in StepArgs, of as many samples.
+  StepReport step(const std::vector<const void*>& inputs, int64_t batch, double lr,
+                  const std::vector<const void*>& next = {});
   /// The same from arrays by name, with the optimizer's own rate.
   StepReport step(const std::map<std::string, Array>& inputs);
   /// Means over the whole source in eval mode.
