@@ -42,30 +42,32 @@ constexpr float kOne = 1, kZero = 0;
 // cublasLt thinks in columns: a row-major matrix is the transpose of what it sees. So it computes
 // yᵀ [n, m] = op(b)ᵀ · op(a)ᵀ, with b as its first factor.
 struct ProductPlan {
-  cublasLtMatmulDesc_t product = nullptr;
+  Product product;
   cublasLtMatrixLayout_t a = nullptr, b = nullptr, y = nullptr;
   cublasLtMatmulAlgo_t algorithm = {};
   size_t workspace = 0;
   bool bias = false;
 
-  ProductPlan() = default;
+  explicit ProductPlan(const Product& p) : product(p) {}
   ProductPlan(const ProductPlan&) = delete;
   ~ProductPlan() {
-    if (product) cublasLtMatmulDescDestroy(product);
     for (auto layout : {a, b, y})
       if (layout) cublasLtMatrixLayoutDestroy(layout);
   }
 
-  static cublasLtMatmulDesc_t describe(const Product& p, bool bias) {
+  // One for each launch: it holds the bias, and a plan may be enqueued on several queues at once.
+  cublasLtMatmulDescOpaque_t describe(const float* vector) const {
     const char* what = "describing a matrix product";
-    cublasLtMatmulDesc_t desc = nullptr;
-    check(cublasLtMatmulDescCreate(&desc, CUBLAS_COMPUTE_32F, CUDA_R_32F), what);
+    cublasLtMatmulDescOpaque_t desc;
+    check(cublasLtMatmulDescInit(&desc, CUBLAS_COMPUTE_32F, CUDA_R_32F), what);
     auto set = [&](cublasLtMatmulDescAttributes_t name, auto value) {
-      check(cublasLtMatmulDescSetAttribute(desc, name, &value, sizeof value), what);
+      check(cublasLtMatmulDescSetAttribute(&desc, name, &value, sizeof value), what);
     };
-    set(CUBLASLT_MATMUL_DESC_TRANSA, p.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
-    set(CUBLASLT_MATMUL_DESC_TRANSB, p.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
-    if (bias) set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+    set(CUBLASLT_MATMUL_DESC_TRANSA, product.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
+    set(CUBLASLT_MATMUL_DESC_TRANSB, product.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
+    if (!bias) return desc;
+    set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+    set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, vector);
     return desc;
   }
 
@@ -96,9 +98,10 @@ struct ProductPlan {
          {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
           CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES})
       set(alignment, uint32_t(64));
+    auto desc = describe(nullptr);
     cublasLtMatmulHeuristicResult_t found = {};
     int count = 0;
-    check(cublasLtMatmulAlgoGetHeuristic(handle, product, b, a, y, y, wanted, 1, &found, &count),
+    check(cublasLtMatmulAlgoGetHeuristic(handle, &desc, b, a, y, y, wanted, 1, &found, &count),
           what);
     check(count ? found.state : CUBLAS_STATUS_NOT_SUPPORTED, what);
     algorithm = found.algo;
@@ -109,9 +112,8 @@ struct ProductPlan {
 std::shared_ptr<const ProductPlan> plan_product(const Product& p, bool bias) {
   int device = 0;
   cuda::check(cudaGetDevice(&device), "asking for the device");
-  auto plan = std::make_shared<ProductPlan>();
+  auto plan = std::make_shared<ProductPlan>(p);
   plan->bias = bias;
-  plan->product = ProductPlan::describe(p, bias);
   plan->a = p.transpose_a ? ProductPlan::matrix(p.k, p.m) : ProductPlan::matrix(p.m, p.k);
   plan->b = p.transpose_b ? ProductPlan::matrix(p.n, p.k) : ProductPlan::matrix(p.k, p.n);
   plan->y = ProductPlan::matrix(p.m, p.n);
@@ -123,12 +125,9 @@ int64_t workspace_of(const ProductPlan& plan) { return int64_t(plan.workspace); 
 
 void multiply(Queue* queue, const ProductPlan& p, const float* a, const float* b, const float* bias,
               float* y, void* workspace) {
-  if (p.bias)  // a plan belongs to one launch, which one thread at a time makes
-    check(cublasLtMatmulDescSetAttribute(p.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias,
-                                         sizeof bias),
-          "describing a matrix product");
-  check(cublasLtMatmul(handle_of(queue->ordinal), p.product, &kOne, b, p.b, a, p.a, &kZero, y, p.y,
-                       y, p.y, &p.algorithm, workspace, p.workspace, queue->stream),
+  auto desc = p.describe(bias);
+  check(cublasLtMatmul(handle_of(queue->ordinal), &desc, &kOne, b, p.b, a, p.a, &kZero, y, p.y, y,
+                       p.y, &p.algorithm, workspace, p.workspace, queue->stream),
         "a matrix product");
 }
 

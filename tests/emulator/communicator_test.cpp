@@ -234,6 +234,27 @@ TEST_P(Transfers, StopAfterAnAbort) {
             "E0522 an exchange between devices: NCCL was aborted before");
 }
 
+// A transfer that never ends holds nobody up: the device is given up.
+TEST_P(Transfers, AreGivenUpWhenTheyHang) {
+  emulator::reset();
+  {
+    Machines m(GetParam(), 2);
+    Device &source = *m.devices[0], &target = *m.devices[1];
+    float *from = m.allocate(0, 3), *to = m.allocate(1, -1);
+    const CopyPiece piece{to, from, kBytes};
+    target.activate();
+    emulator::hang_launch();
+    target.receive(target.queue(0), source, {&piece, 1});
+    Event* event = target.make_event();
+    target.record(target.queue(0), event);
+    for (int i = 0; i < 100; ++i) EXPECT_FALSE(target.done(event));
+    for (auto& device : m.devices) device->abandon();
+    EXPECT_EQ(emulator::nccl_communicators(), 0);
+    EXPECT_THROW(target.receive(target.queue(0), source, {&piece, 1}), Error);
+  }
+  emulator::reset();
+}
+
 INSTANTIATE_TEST_SUITE_P(Gpus, Transfers, ::testing::Values(1, 2, 4));
 
 TEST(World, MakesACommunicatorForWhoIsHere) {
