@@ -29,6 +29,8 @@ def commands(build):
         words = [w for w in shlex.split(entry["command"]) if not ONLY_GCC.fullmatch(w)]
         if words[0].endswith("ccache"):
             words = words[1:]
+        if words[0].endswith("nvcc"):  # the same source is there as C++, for the emulated device
+            continue
         kept.append({"directory": entry["directory"], "file": str(path), "arguments": words})
     return kept
 
