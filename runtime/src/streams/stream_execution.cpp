@@ -443,22 +443,42 @@ void StreamExecution::epilogue() {
   first.device->record(origin(), end_);
 }
 
-void StreamExecution::wait_for_end() {
-  if (wait_for(*sides_[0].device, end_, options_.deadline)) return;
-  // Which strand hangs: the first whose end has not come, where the queues were filled one by one.
-  std::string where;
-  for (size_t s = 0; s < plan_.strands.size() && where.empty(); ++s) {
-    if (!events_[s] || current_->runs > 0) continue;
+// Which strand hangs or failed: the first whose end has not come. A step that is replayed has no
+// events of its own.
+std::string StreamExecution::unfinished() const noexcept {
+  if (can_replay() && current_->runs > 0) return "";
+  for (size_t s = 0; s < plan_.strands.size(); ++s) {
+    if (!events_[s]) continue;
     auto& strand = plan_.strands[s];
-    if (!sides_[size_t(strand.device)].device->done(events_[s]))
-      where = "; it waits for " + describe(plan_, plan_.steps[size_t(strand.steps.back())]) +
-              " on " + plan_.devices[size_t(strand.device)];
+    bool done = false;
+    try {
+      done = sides_[size_t(strand.device)].device->done(events_[s]);
+    } catch (...) {  // that is what is being reported
+    }
+    if (!done)
+      return "; the first that has not ended: " +
+             describe(plan_, plan_.steps[size_t(strand.steps.back())]) + ", strand " +
+             std::to_string(s) + ", " + plan_.devices[size_t(strand.device)];
   }
-  throw Error(Fault::device, "E0523",
-              "step " + std::to_string(scalars_.step + 1) +
-                  ": the device has not answered within " +
-                  std::to_string(int64_t(options_.deadline)) + " s" + where)
-      .help("the last checkpoint is intact: start again with --resume");
+  return "";
+}
+
+void StreamExecution::wait_for_end() {
+  const std::string step = "step " + std::to_string(scalars_.step + 1) + ": ";
+  const std::string help = "the last checkpoint is intact: start again with --resume";
+  bool done = false;
+  try {
+    done = wait_for(*sides_[0].device, end_, options_.deadline);
+  } catch (const Error& e) {
+    auto d = e.diagnostics().front();
+    d.message = step + d.message + unfinished();
+    throw Error(e.fault(), {std::move(d.help(help))});
+  }
+  if (!done)
+    throw Error(
+        Fault::device, "E0523",
+        step + "the device has not answered within " + in_seconds(options_.deadline) + unfinished())
+        .help(help);
 }
 
 // The device's memory is lost, or nobody knows what still writes to it.

@@ -85,6 +85,7 @@ class StreamExecution : public Execution {
   void join(const Ends& ends);
   void epilogue();
   void wait_for_end();
+  std::string unfinished() const noexcept;
   [[noreturn]] void give_up(std::exception_ptr why);
 
   // strands.cpp: what a strand enqueues

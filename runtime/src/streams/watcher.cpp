@@ -10,12 +10,12 @@ Watcher::Clock::time_point after(double seconds) {
                                      std::chrono::duration<double>(seconds));
 }
 
+}  // namespace
+
 std::string in_seconds(double seconds) {
   std::string text = std::to_string(seconds);
   return text.substr(0, text.find('.') + 2) + " s";
 }
-
-}  // namespace
 
 Watcher::Watcher() : thread_([this](const std::stop_token& stop) { run(stop); }) {}
 

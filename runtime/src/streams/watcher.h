@@ -40,6 +40,9 @@ class Watcher {
   std::jthread thread_;  // the last: it stops before what it uses goes
 };
 
+/// "0.2 s"
+std::string in_seconds(double seconds);
+
 /// Waits on this thread. Returns false when the deadline has passed; throws what the device throws.
 bool wait_for(Device& device, Event* event, double seconds);
 
