@@ -1,6 +1,6 @@
 #include "conv2d/convolution.h"
-#include "cuda/kernel.h"
 #include "cuda/channel_sums.h"
+#include "cuda/kernel.h"
 
 namespace braid {
 namespace {

@@ -1,7 +1,7 @@
 // The gradient of a convolution's input, of which x is the result and y the input.
 #include "conv2d/convolution.h"
-#include "cuda/kernel.h"
 #include "cuda/channel_sums.h"
+#include "cuda/kernel.h"
 
 namespace braid {
 namespace {
