@@ -2,6 +2,8 @@
 // kernel that leaves out an element is found.
 #pragma once
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <cstring>
 #include <memory>
 #include <stdexcept>
@@ -13,6 +15,17 @@
 namespace braid::testing {
 
 using Numbers = std::vector<double>;
+
+/// The upper half of a float, rounded to nearest even.
+struct Bf16 {
+  uint16_t bits;
+
+  explicit Bf16(double v) {
+    const auto u = std::bit_cast<uint32_t>(float(v));
+    bits = std::isnan(v) ? 0x7fff : uint16_t((u + 0x7fff + (u >> 16 & 1)) >> 16);
+  }
+  operator double() const { return std::bit_cast<float>(uint32_t(bits) << 16); }
+};
 
 class Tensor {
  public:
@@ -48,6 +61,8 @@ class Tensor {
         return read<float>();
       case DType::f64:
         return read<double>();
+      case DType::bf16:
+        return read<Bf16>();
       case DType::i64:
         return read<int64_t>();
       case DType::u8:
@@ -65,6 +80,8 @@ class Tensor {
         return write<float>(numbers, first);
       case DType::f64:
         return write<double>(numbers, first);
+      case DType::bf16:
+        return write<Bf16>(numbers, first);
       case DType::i64:
         return write<int64_t>(numbers, first);
       case DType::u8:
