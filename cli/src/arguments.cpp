@@ -87,12 +87,19 @@ class Grammar {
   }
 
   void deployment(CLI::App& c) {
+    const CLI::Validator gpu(
+        [](const std::string& text) {
+          const bool fits = text.starts_with("sm_") && text.size() > 4 && text.size() < 8 &&
+                            text.find_first_not_of("0123456789", 3) == text.npos;
+          return std::string(fits ? "" : "no GPU architecture");
+        },
+        "sm_90", "gpu");
     c.add_option("--devices", a_.devices, "Where the replicas run, such as cpu:0,cpu:1")
         ->delimiter(',')
         ->option_text("LIST");
     c.add_option("--isa", a_.isa, "Pin the instruction set: same bits on every host that has it")
-        ->check(CLI::IsMember({"sse4", "avx2", "avx512"}))
-        ->option_text("sse4|avx2|avx512");
+        ->check(CLI::IsMember({"sse4", "avx2", "avx512"}) | gpu)
+        ->option_text("sse4|avx2|avx512; plan: also sm_90");
     c.add_option("--disable-pass", a_.disabled, "Leave out a pass; no result changes")
         ->check(CLI::IsMember(optional_passes()))
         ->option_text("PASS ...");

@@ -41,6 +41,10 @@ void take_traits(const DeployOptions& options, Deployment& d) {
       memory[info.name] = info.memory;
     }
   for (auto& [name, bytes] : memory) d.memory += bytes;
+  if (!options.isa.empty() && options.isa != d.traits.isa)
+    throw Error(Fault::device, "E0505",
+                "--isa " + options.isa + ": this machine's GPU is " + d.traits.isa, options.mark)
+        .help("`braid plan` makes plans for GPUs that are not here");
 }
 
 }  // namespace

@@ -1,0 +1,75 @@
+// The command with CUDA devices: here an emulated GPU, loaded in the plug-in's place.
+#include <gtest/gtest.h>
+
+#include "cli/command.h"
+
+namespace braid::test {
+namespace {
+
+const Environment emulated = {
+    {"BRAID_CUDA_LIBRARY", BRAID_BINARY_DIR "/lib/libbraid_cuda_emulated.so"}};
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != text.npos;
+}
+
+std::string sha_of(const std::string& out) {
+  auto at = out.find("sha256");
+  return at == out.npos ? "" : out.substr(out.find_first_not_of(' ', at + 6), 64);
+}
+
+TEST(CudaCommand, ListsTheGpu) {
+  auto outcome = braid_command({"devices", "--json"}, emulated);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  auto gpu = outcome.json().at("devices").at(1);
+  EXPECT_EQ(gpu.at("name"), "cuda:0");
+  EXPECT_EQ(gpu.at("isa"), "sm_90");
+}
+
+TEST(CudaCommand, PlansForAGpuThatIsNotHere) {
+  auto outcome =
+      braid_command({"plan", digits(), "--devices", "cuda:0", "--isa", "sm_80"}, emulated);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(contains(outcome.out, "isa sm_80")) << outcome.out;
+  EXPECT_TRUE(contains(outcome.out, "events between them")) << outcome.out;
+  EXPECT_TRUE(contains(outcome.out, "cuda:moments")) << outcome.out;
+}
+
+TEST(CudaCommand, TrainsWithTheSameBitsOnOneAndTwoPlacements) {
+  Folder folder;
+  std::string first;
+  for (std::string devices : {"cuda:0", "cuda:0,cuda:0"}) {
+    auto outcome = braid_command(
+        {"train", digits(), "--devices", devices, "--steps", "6", "--out", folder / devices},
+        emulated);
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    ASSERT_EQ(sha_of(outcome.out).size(), 64u) << outcome.out;
+    if (first.empty()) first = sha_of(outcome.out);
+    EXPECT_EQ(sha_of(outcome.out), first);
+  }
+  auto more = braid_command({"train", digits(), "--devices", "cuda:0,cuda:0", "--steps", "9",
+                             "--resume", "--out", folder / "cuda:0"},
+                            emulated);
+  EXPECT_EQ(more.code, 0) << more.err;
+  auto eval = braid_command(
+      {"eval", digits(), "--devices", "cuda:0", "--weights", folder / "cuda:0/weights.safetensors"},
+      emulated);
+  EXPECT_EQ(eval.code, 0) << eval.err;
+}
+
+// Errors cross the border of the plug-in with their kind, place and words.
+TEST(CudaCommand, ErrorsOfTheDeviceHaveTheirExitCode) {
+  Folder folder;
+  auto absent = braid_command(
+      {"train", digits(), "--devices", "cuda:7", "--steps", "1", "--out", folder / "a"}, emulated);
+  EXPECT_EQ(absent.code, 6);
+  EXPECT_TRUE(contains(absent.err, "E0509")) << absent.err;
+  auto kinds = braid_command(
+      {"train", digits(), "--devices", "cpu,cuda:0", "--steps", "1", "--out", folder / "b"},
+      emulated);
+  EXPECT_EQ(kinds.code, 6);
+  EXPECT_TRUE(contains(kinds.err, "E0510")) << kinds.err;
+}
+
+}  // namespace
+}  // namespace braid::test
