@@ -38,7 +38,9 @@ std::string format_of(const Arguments& a) {
 Picture picture_of(const Arguments& a) {
   Model model = load_network(a).model;
   if (a.view == "replicas") {
-    auto picture = draw_replicas(make_plan(model, a), a.backward);
+    Arguments each = a;  // a picture shows every replica, though a launch may serve several
+    each.disabled.insert("gang");
+    auto picture = draw_replicas(make_plan(model, each), a.backward);
     picture.title = model.name + ": " + picture.title;
     return picture;
   }

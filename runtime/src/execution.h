@@ -15,6 +15,7 @@ class Execution {
   bool check_finite = false;
   std::function<void(int)> on_step;
   std::vector<SyncDigest> digests;
+  int64_t replayed = 0;  ///< steps
 };
 
 std::unique_ptr<Execution> make_host_execution(const Plan& plan, const Registry& registry,

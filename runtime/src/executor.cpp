@@ -43,6 +43,7 @@ void Executor::on_step(std::function<void(int)> hook) {
   impl_->execution->on_step = std::move(hook);
 }
 const std::vector<SyncDigest>& Executor::digests() const { return impl_->execution->digests; }
+int64_t Executor::replayed() const { return impl_->execution->replayed; }
 const Plan& Executor::plan() const { return impl_->plan; }
 
 }  // namespace braid

@@ -1,6 +1,8 @@
 // The command with CUDA devices: here an emulated GPU, loaded in the plug-in's place.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "cli/command.h"
 
 namespace braid::test {
@@ -33,6 +35,20 @@ TEST(CudaCommand, PlansForAGpuThatIsNotHere) {
   EXPECT_TRUE(contains(outcome.out, "isa sm_80")) << outcome.out;
   EXPECT_TRUE(contains(outcome.out, "events between them")) << outcome.out;
   EXPECT_TRUE(contains(outcome.out, "cuda:moments")) << outcome.out;
+}
+
+TEST(CudaCommand, DrawsEveryReplicaThoughLaunchesServeSeveral) {
+  const std::vector<std::string> words = {"draw",     digits(),  "--view",   "replicas",
+                                          "--format", "mermaid", "--devices"};
+  auto with = [&](const std::string& device) {
+    auto all = words;
+    all.push_back(device);
+    return braid_command(all, emulated);
+  };
+  auto gpu = with("cuda:0"), cpu = with("cpu");
+  ASSERT_EQ(gpu.code, 0) << gpu.err;
+  EXPECT_EQ(std::ranges::count(gpu.out, '\n'), std::ranges::count(cpu.out, '\n'));
+  EXPECT_TRUE(contains(gpu.out, "bn1_moments_r1")) << gpu.out;
 }
 
 TEST(CudaCommand, TrainsWithTheSameBitsOnOneAndTwoPlacements) {

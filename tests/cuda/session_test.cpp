@@ -148,6 +148,7 @@ TEST_P(OnCudaSession, ReplayedStepsHaveTheBitsOfPlainLaunches) {
       RandomBatch batch(session.model(), n, uint64_t(40 + i));
       losses.push_back(session.step(batch.pointers, n, 0.1 * (1 + std::cos(i / 8.0))).loss);
     }
+    EXPECT_EQ(session.executor(Mode::train, quick() ? 20 : 9).replayed() > 0, replay);
     return std::pair(session.state().digest(devices - 1), losses);
   };
   const int64_t before = emulator::launches();

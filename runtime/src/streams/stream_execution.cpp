@@ -411,8 +411,22 @@ void StreamExecution::record(Binding& binding) {
   }
 }
 
+// What cannot be recorded is launched, from now on, too: that is slower and gives the same bits. A
+// device that has failed says so again.
+bool StreamExecution::try_to_record(Binding& binding) {
+  try {
+    record(binding);
+    return true;
+  } catch (const Error&) {
+    drop_recordings(binding);
+    options_.replay = false;
+    return false;
+  }
+}
+
 void StreamExecution::replay(Binding& binding) {
-  if (binding.recordings.empty()) record(binding);
+  if (binding.recordings.empty() && !try_to_record(binding)) return run_plain();
+  ++replayed;
   for (size_t g = 0; g < segments_.size(); ++g) {
     if (!segments_[g].hook) {
       sides_[0].device->replay(origin(), binding.recordings[g]);

@@ -80,6 +80,7 @@ class StreamExecution : public Execution {
   void run_plain();
   void replay(Binding& binding);
   void record(Binding& binding);
+  bool try_to_record(Binding& binding);
   Ends find_ends(const std::vector<int>& strands) const;
   void fork(const Ends& ends);
   void join(const Ends& ends);

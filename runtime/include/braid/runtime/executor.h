@@ -108,6 +108,8 @@ class Executor {
   /// Called before each step that is not gated; may throw to fail the step. For hooks and tests.
   void on_step(std::function<void(int step)> hook);
   const std::vector<SyncDigest>& digests() const;
+  /// How many steps were replayed from a recording so far: see ExecutorOptions::replay.
+  int64_t replayed() const;
   const Plan& plan() const;
 
  private:
