@@ -1,7 +1,7 @@
-// The GPU under the tests of this folder. The same tests run on the emulated one (cuda_tests), where
-// the order of what happens is drawn and faults can be planted, and on a real one (gpu_tests), where
-// they cannot: tests that need them are skipped there and say so. Without a real GPU all of
-// gpu_tests is skipped.
+// The GPU under the tests of this folder. The same tests run on the emulated one (cuda_tests),
+// where the order of what happens is drawn and faults can be planted, and on a real one
+// (gpu_tests), where they cannot: tests that need them are skipped there and say so. Without a real
+// GPU all of gpu_tests is skipped.
 #pragma once
 #include <gtest/gtest.h>
 

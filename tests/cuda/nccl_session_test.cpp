@@ -18,9 +18,7 @@ Model model(int64_t replicas) {
 class NcclSession : public ::testing::Test {
  protected:
   NcclSession() { machine::reset(); }
-  ~NcclSession() override {
-    machine::reset();
-  }
+  ~NcclSession() override { machine::reset(); }
 
   static int64_t messages() { return machine::emulated() ? machine::nccl_messages() : 0; }
 
@@ -41,9 +39,9 @@ TEST_F(NcclSession, GivesTheBitsOfOnePlacement) {
   Session one = open({"cuda:0"});
   const Trace trace = run_steps(one, batches);
   std::vector<std::vector<std::string>> all = {{"cuda:0", "cuda:0"},
-                                                     {"cuda:0", "cuda:1"},
-                                                     {"cuda:0", "cuda:1", "cuda:2", "cuda:3"},
-                                                     {"cuda:1", "cuda:0", "cuda:1", "cuda:0"}};
+                                               {"cuda:0", "cuda:1"},
+                                               {"cuda:0", "cuda:1", "cuda:2", "cuda:3"},
+                                               {"cuda:1", "cuda:0", "cuda:1", "cuda:0"}};
   if (!several) all.resize(1);
   for (auto& devices : all)
     for (uint64_t seed = 1; seed <= 3; ++seed) {
@@ -52,7 +50,9 @@ TEST_F(NcclSession, GivesTheBitsOfOnePlacement) {
       Session session = open(devices);
       EXPECT_EQ(difference(session, trace, run_steps(session, batches)), "")
           << devices.size() << " placements, " << devices[1] << ", seed " << seed;
-      if (machine::emulated()) EXPECT_GT(messages(), before);
+      if (machine::emulated()) {
+        EXPECT_GT(messages(), before);
+      }
     }
 }
 

@@ -152,7 +152,9 @@ TEST_P(OnCudaSession, ReplayedStepsHaveTheBitsOfPlainLaunches) {
   };
   const int64_t before = machine::emulated() ? machine::launches() : 0;
   const auto plainly = run(1, false);
-  if (machine::emulated()) EXPECT_GT(machine::launches(), before);
+  if (machine::emulated()) {
+    EXPECT_GT(machine::launches(), before);
+  }
   EXPECT_EQ(run(1, true), plainly);
   EXPECT_EQ(run(4, true), plainly);
 }
