@@ -34,6 +34,7 @@ endforeach()
 if(BRAID_CCACHE AND NOT CMAKE_CUDA_COMPILER_LAUNCHER)
   set(CMAKE_CUDA_COMPILER_LAUNCHER ${BRAID_CCACHE})
 endif()
+set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL ON)  # tests and benchmarks link them, too
 find_package(CUDAToolkit)
 if(NOT CUDAToolkit_FOUND)
   braid_no_cuda("there is no CUDA toolkit beside nvcc")

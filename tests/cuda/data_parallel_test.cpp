@@ -5,7 +5,7 @@
 #include <braid/runtime/data_parallel.h>
 
 #include "backend.h"
-#include "emulator.h"
+#include "cuda/machine.h"
 
 namespace braid {
 namespace {
@@ -40,7 +40,7 @@ std::shared_ptr<Sequential> network(int& calls) {
 }
 
 TEST(CudaDataParallel, ForwardBackwardAndCallbacksAreThoseOfTheCpu) {
-  emulator::reset();
+  machine::reset();
   int calls = 0, host_calls = 0;
   DataParallelWithCallback host(network(host_calls), {0, 1, 2});
   DataParallelOptions options{.device = "cuda", .backend = {cuda::make_backend()}};
@@ -62,8 +62,8 @@ TEST(CudaDataParallel, ForwardBackwardAndCallbacksAreThoseOfTheCpu) {
 }
 
 TEST(CudaDataParallel, IdsAreNumbersOfGpus) {
-  emulator::reset();
-  emulator::set_devices(2);
+  machine::reset();
+  NEEDS_DEVICES(2);
   DataParallelOptions options{.device = "cuda", .backend = {cuda::make_backend()}};
   int calls = 0;
   const Array x = random({4, 3, 6, 7}, 3);
@@ -72,8 +72,8 @@ TEST(CudaDataParallel, IdsAreNumbersOfGpus) {
   auto y = forwards.forward(x);
   EXPECT_EQ(backwards.forward(x).bytes, y.bytes);
   try {
-    DataParallelWithCallback(network(calls), {0, 7}, options).forward(x);
-    FAIL() << "there is no cuda:7";
+    DataParallelWithCallback(network(calls), {0, 97}, options).forward(x);
+    FAIL() << "there is no cuda:97";
   } catch (const Error& e) {
     EXPECT_EQ(e.diagnostics().front().code, "E0509");
   }

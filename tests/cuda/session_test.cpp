@@ -1,5 +1,5 @@
-// Sessions on CUDA devices: the same networks, the same promises as on the CPU. Here the device is
-// emulated: what is enqueued runs in an order drawn at random among those that queues and events
+// Sessions on CUDA devices: the same networks, the same promises as on the CPU. On an emulated
+// device, what is enqueued runs in an order drawn at random among those that queues and events
 // allow, so that an edge that is missing shows as another result.
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include <mutex>
 
 #include "backend.h"
-#include "emulator.h"
+#include "cuda/machine.h"
 #include "support/models.h"
 
 namespace braid::test {
@@ -55,8 +55,8 @@ SessionOptions on(std::vector<std::string> devices, std::set<std::string> disabl
 class OnCudaSession : public ::testing::TestWithParam<Network> {
  protected:
   void SetUp() override {
-    emulator::reset();
-    emulator::protect(false);  // others look for host code that touches device memory
+    machine::reset();
+    machine::protect(false);  // others look for host code that touches device memory
   }
   Model model(int64_t replicas) const { return GetParam().model(replicas); }
   /// Convolutions take long on an emulated device.
@@ -100,7 +100,7 @@ TEST_P(OnCudaSession, BitsDoNotDependOnPlacements) {
   Session one(model(8), on(gpus(1)));
   const Trace trace = run_steps(one, batches);
   for (int devices : {2, 3, 4, 8}) {
-    emulator::seed(uint64_t(devices));
+    machine::seed(uint64_t(devices));
     Session session(model(8), on(gpus(devices)));
     EXPECT_EQ(difference(session, trace, run_steps(session, batches)), "") << devices;
   }
@@ -112,7 +112,7 @@ TEST_P(OnCudaSession, BitsDoNotDependOnTheOrderInWhichAnythingEnds) {
   Session first(model(4), on(gpus(2)));
   const Trace trace = run_steps(first, batches);
   for (uint64_t seed = 1; seed <= (quick() ? 12 : 5); ++seed) {
-    emulator::seed(seed);
+    machine::seed(seed);
     Session session(model(4), on(gpus(2)));
     ASSERT_EQ(difference(session, trace, run_steps(session, batches)), "") << "seed " << seed;
   }
@@ -151,9 +151,11 @@ TEST_P(OnCudaSession, ReplayedStepsHaveTheBitsOfPlainLaunches) {
     EXPECT_EQ(session.executor(Mode::train, quick() ? 20 : 9).replayed() > 0, replay);
     return std::pair(session.state().digest(devices - 1), losses);
   };
-  const int64_t before = emulator::launches();
+  const int64_t before = machine::emulated() ? machine::launches() : 0;
   const auto plainly = run(1, false);
-  EXPECT_GT(emulator::launches(), before);
+  if (machine::emulated()) {
+    EXPECT_GT(machine::launches(), before);
+  }
   EXPECT_EQ(run(1, true), plainly);
   EXPECT_EQ(run(4, true), plainly);
 }
@@ -204,7 +206,7 @@ INSTANTIATE_TEST_SUITE_P(Networks, OnCudaSession, ::testing::ValuesIn(networks),
 
 class CudaFaults : public ::testing::Test {
  protected:
-  void SetUp() override { emulator::reset(); }
+  void SetUp() override { machine::reset(); }
   static std::string message(const std::function<void()>& run) {
     try {
       run();
@@ -258,16 +260,20 @@ TEST_F(CudaFaults, ASingleValueForAChannelIsNamedAsOnTheCpu) {
 }
 
 TEST_F(CudaFaults, ADeviceThatDoesNotExistIsNamed) {
-  emulator::set_devices(2);
-  EXPECT_EQ(message([] { Session(plain(4), on({"cuda:9"})); }).substr(0, 5), "E0509");
+  EXPECT_EQ(message([] { Session(plain(4), on({"cuda:97"})); }).substr(0, 5), "E0509");
   EXPECT_EQ(fault, Fault::device);
-  emulator::set_devices(0);
+}
+
+TEST_F(CudaFaults, AMachineWithoutGpusIsNamed) {
+  ONLY_EMULATED("there are no devices");
+  machine::no_devices();
   EXPECT_EQ(message([] { Session(plain(4), on({"cuda:0"})); }).substr(0, 5), "E0508");
   EXPECT_EQ(fault, Fault::device);
 }
 
 TEST_F(CudaFaults, MemoryThatRunsOutIsAnErrorThatLeavesTheSessionUsable) {
-  emulator::set_memory(3 << 20);
+  ONLY_EMULATED("memory is short");
+  machine::set_memory(3 << 20);
   Session session(plain(4), on(gpus(2)));
   RandomBatch small(session.model(), 8, 3), large(session.model(), 20000, 3);
   session.step(small.pointers, 8, 0.1);
@@ -277,25 +283,27 @@ TEST_F(CudaFaults, MemoryThatRunsOutIsAnErrorThatLeavesTheSessionUsable) {
 }
 
 TEST_F(CudaFaults, APoisonedDeviceEndsTheSessionAtOnce) {
+  ONLY_EMULATED("a launch fails");
   Session session(plain(4), on(gpus(2)));
   RandomBatch batch(session.model(), 20, 3);
   session.step(batch.pointers, 20, 0.1);
-  emulator::fail_launch(5);
+  machine::fail_launch(5);
   auto text = message([&] { session.step(batch.pointers, 20, 0.1); });
   EXPECT_TRUE(text.starts_with("E0520")) << text;
   EXPECT_EQ(fault, Fault::device);
   text = message([&] { session.step(batch.pointers, 20, 0.1); });
   EXPECT_TRUE(text.starts_with("E0524")) << text;
-  emulator::reset();
+  machine::reset();
 }
 
 TEST_F(CudaFaults, ADeviceThatHangsIsGivenUpAfterTheDeadline) {
+  ONLY_EMULATED("a launch hangs");
   auto options = on(gpus(1), {"replay"});
   options.deadline = 0.2;
   Session session(plain(4), options);
   RandomBatch batch(session.model(), 20, 3);
   session.step(batch.pointers, 20, 0.1);
-  emulator::hang_launch(5);
+  machine::hang_launch(5);
   auto text = message([&] { session.step(batch.pointers, 20, 0.1); });
   EXPECT_TRUE(text.starts_with("E0523")) << text;
   EXPECT_NE(text.find("step 2"), text.npos) << text;
@@ -342,7 +350,7 @@ struct Seen {
 
 class CudaHooks : public ::testing::TestWithParam<bool> {
  protected:
-  void SetUp() override { emulator::reset(); }
+  void SetUp() override { machine::reset(); }
   SessionOptions options(int devices, Hooks hooks) const {
     auto o =
         on(gpus(devices), GetParam() ? std::set<std::string>{} : std::set<std::string>{"replay"});
@@ -437,7 +445,7 @@ INSTANTIATE_TEST_SUITE_P(Launches, CudaHooks, ::testing::Bool(),
 // ---- checkpoints
 
 TEST(CudaCheckpoint, ContinuesOnOtherPlacementsWithTheSameBits) {
-  emulator::reset();
+  machine::reset();
   auto options = [](int devices) {
     auto o = on(gpus(devices));
     o.digest = false;

@@ -14,7 +14,7 @@ class Placements : public ::testing::TestWithParam<Transport> {
  protected:
   static constexpr int64_t kCount = 100'003, kBytes = kCount * int64_t(sizeof(float));
 
-  Placements() : backend(cuda::make_backend()) {
+  void SetUp() override {
     for (auto* side : {&source, &target}) {
       *side = backend->open("cuda:0");
       (*side)->set_transport(GetParam());
@@ -22,7 +22,8 @@ class Placements : public ::testing::TestWithParam<Transport> {
     from = static_cast<float*>(source->allocate(kBytes));
     to = static_cast<float*>(target->allocate(kBytes));
   }
-  ~Placements() override {
+  void TearDown() override {
+    if (!from || !to) return;
     DeviceMemory &a = *source, &b = *target;
     a.release(from);
     b.release(to);
@@ -51,9 +52,9 @@ class Placements : public ::testing::TestWithParam<Transport> {
     target->receive(target->queue(0), *source, pieces);
   }
 
-  std::unique_ptr<Backend> backend;
+  std::unique_ptr<Backend> backend = cuda::make_backend();
   std::shared_ptr<Device> source, target;
-  float *from, *to;
+  float *from = nullptr, *to = nullptr;
 };
 
 TEST_P(Placements, ReceiveFromEachOther) {
