@@ -51,8 +51,13 @@ endif()
 add_library(braid_cuda_flags INTERFACE)
 target_compile_features(braid_cuda_flags INTERFACE cxx_std_20)
 target_compile_options(braid_cuda_flags INTERFACE
-  $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr --Werror=all-warnings
-    -Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers,-Werror,-fvisibility=hidden>
-  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wno-missing-field-initializers -Werror -ffp-contract=off
+  $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr
+    -Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers,-fvisibility=hidden>
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wno-missing-field-initializers -ffp-contract=off
     -fvisibility=hidden>)
+if(BRAID_WERROR)
+  target_compile_options(braid_cuda_flags INTERFACE
+    $<$<COMPILE_LANGUAGE:CUDA>:--Werror=all-warnings -Xcompiler=-Werror>
+    $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
+endif()
 set(BRAID_HAS_CUDA ON)

@@ -2,11 +2,12 @@
 #
 # A room's target carries only its own include folder and those of the rooms it links publicly, so
 # an include in the wrong direction is "file not found". Third-party libraries are linked privately.
+option(BRAID_WERROR "Warnings are errors: off for compilers that know others than ours" ON)
 add_library(braid_flags INTERFACE)
 target_compile_features(braid_flags INTERFACE cxx_std_20)
 # The optimizer may not contract a*b+c behind our back: bits would depend on the compiler's mood.
-target_compile_options(braid_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers -Werror
-  -ffp-contract=off -fvisibility=hidden -fvisibility-inlines-hidden)
+target_compile_options(braid_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers
+  $<$<BOOL:${BRAID_WERROR}>:-Werror> -ffp-contract=off -fvisibility=hidden -fvisibility-inlines-hidden)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 warns wrongly about inlined std::string code (GCC bugs 105651 and 105562).
   target_compile_options(braid_flags INTERFACE -Wno-restrict -Wno-maybe-uninitialized
