@@ -38,7 +38,8 @@ void place(const Graph& graph, const Expanded& expanded, Plan& plan, Order& orde
 void window(const Graph& graph, const Expanded& expanded, const Plan& plan, Order& order);
 /// On devices with queues: one step for the copies of a node on a device.
 void gang(Plan& plan, Order& order);
-/// Lanes and strands. With `hooks_alone` a hook shares its strand with nothing: it ends on the host.
+/// Lanes and strands. With `hooks_alone` a hook shares its strand with nothing: it ends on the
+/// host.
 void weave(Plan& plan, Order& order, bool hooks_alone);
 /// On devices with queues: streams, and the events between them.
 void assign_streams(Plan& plan);

@@ -6,7 +6,7 @@
 namespace braid::batch_norm {
 
 constexpr void merge_channel(const double* left, const double* right, int64_t channels, int64_t c,
-                          double* out) {
+                             double* out) {
   const int64_t mean = channels + c, m2 = 2 * channels + c;
   const double a = left[c], b = right[c];
   if (a == 0 || b == 0) {  // an empty slice contributes nothing, not even a rounding
@@ -23,8 +23,8 @@ constexpr void merge_channel(const double* left, const double* right, int64_t ch
 
 /// Merges a run of `count` values, given by the sums of (x - shift) and of its square, into the
 /// `before` values that came earlier.
-constexpr void fold(double before, double count, double shift, double sum, double square, double& mean,
-                 double& m2) {
+constexpr void fold(double before, double count, double shift, double sum, double square,
+                    double& mean, double& m2) {
   const double run_mean = shift + sum / count, run_m2 = square - sum * sum / count;
   const double total = before + count, delta = run_mean - mean;
   mean += delta * (count / total);

@@ -20,9 +20,13 @@ struct DropoutRule {
 
   DropoutRule(const Dict& attrs, const Operand& x);
 
-  constexpr uint64_t key(const Scalars& s) const { return random_key(s.seed, uint64_t(s.step), name); }
+  constexpr uint64_t key(const Scalars& s) const {
+    return random_key(s.seed, uint64_t(s.step), name);
+  }
   /// Logical index of the slice's first element within the whole batch.
-  constexpr int64_t first(int64_t first_sample) const { return first_sample * rows_each * features; }
+  constexpr int64_t first(int64_t first_sample) const {
+    return first_sample * rows_each * features;
+  }
   constexpr bool falls(uint64_t key, int64_t index) const {
     return (random_bits(key, uint64_t(index)) >> 11) < below;
   }

@@ -11,7 +11,7 @@ namespace braid {
 std::shared_ptr<Backend> load_backend(const std::string& kind) {
   const std::string name = "libbraid_" + kind + ".so", here = own_folder();
   std::vector<std::string> places = {here + "/" + name, here + "/../lib/" + name,
-                                     here + "/../lib/braid/" + name, name};
+                                     BRAID_LIBRARY_DIR "/" + name, name};
   if (const char* given = std::getenv("BRAID_CUDA_LIBRARY"); given && *given && kind == "cuda")
     places = {given};
   std::vector<std::string> why;

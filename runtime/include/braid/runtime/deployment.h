@@ -16,8 +16,8 @@ struct DeployOptions {
   std::string isa = {};  ///< to pin the host's; for a plan alone, a GPU's that is not here: "sm_90"
   std::shared_ptr<Backend> backend = {};  ///< none = loaded when a device asks for it
   Transport transport = Transport::copies;
-  bool plan_only = false;                 ///< nothing will run: no placements are opened
-  Mark mark = {};                         ///< where the devices are named
+  bool plan_only = false;  ///< nothing will run: no placements are opened
+  Mark mark = {};          ///< where the devices are named
 };
 
 struct Deployment {

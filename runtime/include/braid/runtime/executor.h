@@ -74,8 +74,8 @@ struct StepArgs {
   /// One pointer for each input of the plan: the whole batch, row-major; null where unused.
   std::vector<const void*> inputs = {};
   Scalars scalars = {};
-  /// The inputs of the step after this one, if they are there already: a device brings them while it
-  /// computes this step. What they point to must not change until that step.
+  /// The inputs of the step after this one, if they are there already: a device brings them while
+  /// it computes this step. What they point to must not change until that step.
   std::vector<const void*> next = {};
 };
 

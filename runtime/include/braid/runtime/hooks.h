@@ -14,8 +14,8 @@
 //   in the layer's CallbackContext. What a visit shows is valid until the hook returns: copy what
 //   you keep. A hook must not wait for another hook, nor call into the session; one that needs all
 //   replicas is bound with `joined`, which is one call with all slices.
-//   On devices with queues (CUDA) the step's values come to the host first, and the hook runs on the
-//   thread that watches for them; the launches behind it wait.
+//   On devices with queues (CUDA) the step's values come to the host first, and the hook runs on
+//   the thread that watches for them; the launches behind it wait.
 // * on_replicate runs on the calling thread, one hook at a time.
 // * A hook that throws ends the step on all replicas, before anything is written to State. The
 //   error names hook, layer, replica and line. Nothing hangs, and the next step may follow.

@@ -39,8 +39,8 @@ struct SessionOptions {
   /// Of the devices' kind; none = loaded when a device asks for it.
   std::shared_ptr<Backend> backend = {};
   Transport transport = Transport::copies;  ///< between placements on one GPU
-  bool replicate = true;      ///< call on_replicate hooks when the session opens
-  Chunk chunk = Chunk::even;  ///< how the batch is cut into slices
+  bool replicate = true;                    ///< call on_replicate hooks when the session opens
+  Chunk chunk = Chunk::even;                ///< how the batch is cut into slices
 };
 
 /// Means of losses and metrics by name.
