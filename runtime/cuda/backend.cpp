@@ -21,7 +21,9 @@ int count_devices() {
                   (driver ? "; the driver knows CUDA " + std::to_string(driver / 1000) + "." +
                                 std::to_string(driver % 1000 / 10)
                           : "; no driver is loaded (libcuda.so.1)"))
-      .help("`braid devices` lists what there is; --devices cpu runs the same network here");
+      .help(
+          "`braid devices` lists what there is; --devices cpu runs the same network here, and "
+          "`braid plan --isa sm_90` plans for a GPU that is not here");
 }
 
 class CudaBackend : public Backend {
