@@ -19,16 +19,22 @@ struct ApplyPart {
   Lay lay;
 };
 
-__device__ ForwardCoefficients forward_at(const CoefficientRows& k, int64_t c) {
-  return {k.shift[c], k.scale[c], k.offset[c]};
-}
+// The coefficients of neighbouring values, and the weights of their positions.
+template <int kWidth>
+struct Near {
+  cuda::Pack<float, kWidth> shift, scale, offset, slope, bias, w;
+
+  __device__ ForwardCoefficients forward(int k) const {
+    return {shift.at[k], scale.at[k], offset.at[k]};
+  }
+};
 
 template <bool kRelu>
 struct Normalize {
-  static constexpr bool gradient = false;
-  template <class T>
-  static __device__ float apply(const ApplyPart<T>& p, int64_t c, int64_t, float, float x) {
-    const float y = normal(forward_at(p.k, c), x);
+  static constexpr bool gradient = false, weighted = false;
+  template <int kWidth>
+  static __device__ float apply(const Near<kWidth>& near, int k, float, float x) {
+    const float y = normal(near.forward(k), x);
     return kRelu && y < 0 ? 0 : y;  // a NaN stays one
   }
 };
@@ -38,34 +44,75 @@ enum class Path { none, plain, weighted };
 
 template <bool kRelu, Path kPath>
 struct Gradient {
-  static constexpr bool gradient = true;
-  template <class T>
-  static __device__ float apply(const ApplyPart<T>& p, int64_t c, int64_t position, float g,
-                                float x) {
-    const auto k = forward_at(p.k, c);
-    const float passed = passing<kRelu>(k, g, x);
-    if constexpr (kPath == Path::none) return passed * k.scale;
-    const float through = fmaf(x - k.shift, p.k.slope[c], p.k.bias[c]);
-    if constexpr (kPath == Path::plain) return (passed + through) * k.scale;
+  static constexpr bool gradient = true, weighted = kPath == Path::weighted;
+  template <int kWidth>
+  static __device__ float apply(const Near<kWidth>& near, int k, float g, float x) {
+    const auto forward = near.forward(k);
+    const float passed = passing<kRelu>(forward, g, x);
+    if constexpr (kPath == Path::none) return passed * forward.scale;
+    const float through = fmaf(x - forward.shift, near.slope.at[k], near.bias.at[k]);
+    if constexpr (kPath == Path::plain) return (passed + through) * forward.scale;
     // Selected, not multiplied by 0: what has no weight may be NaN.
-    const float w = p.w[position];
-    return (passed + (w > 0 ? w * through : 0)) * k.scale;
+    const float w = near.w.at[k];
+    return (passed + (w > 0 ? w * through : 0)) * forward.scale;
   }
 };
+
+// Side by side in rows; in planes a pack is of one channel or of two, unless planes are tiny.
+template <bool kWeighted, int kWidth, class T>
+__device__ Near<kWidth> near_of(const ApplyPart<T>& p, int64_t first, int64_t channels,
+                                int64_t inner) {
+  using Floats = cuda::Pack<float, kWidth>;
+  Near<kWidth> near{};
+  auto take = [&](auto fetch) {
+    near.shift = fetch(p.k.shift), near.scale = fetch(p.k.scale), near.offset = fetch(p.k.offset);
+    near.slope = fetch(p.k.slope), near.bias = fetch(p.k.bias);
+  };
+  auto at = cuda::Place::of(first, channels, inner);
+  if (inner == 1 && channels % kWidth == 0) {
+    take([&](const float* row) { return cuda::load<kWidth>(row + at.at); });
+    if constexpr (kWeighted)
+      for (int k = 0; k < kWidth; ++k) near.w.at[k] = p.w[at.outer];
+    return near;
+  }
+  if (inner >= kWidth) {
+    const int rest = inner - at.in < kWidth ? int(inner - at.in) : kWidth;
+    const bool turns = at.at + 1 == channels;  // the next channel is the next sample's first
+    const int64_t next = turns ? 0 : at.at + 1;
+    take([&](const float* row) {
+      const float here = row[at.at], there = row[next];
+      Floats all;
+      for (int k = 0; k < kWidth; ++k) all.at[k] = k < rest ? here : there;
+      return all;
+    });
+    if constexpr (kWeighted) {
+      const float* here = p.w + at.outer * inner + at.in;
+      const float* there = here - (turns ? 0 : inner);
+      for (int k = 0; k < kWidth; ++k) near.w.at[k] = (k < rest ? here : there)[k];
+    }
+    return near;
+  }
+#pragma unroll
+  for (int k = 0; k < kWidth; ++k) {
+    near.shift.at[k] = p.k.shift[at.at], near.scale.at[k] = p.k.scale[at.at];
+    near.offset.at[k] = p.k.offset[at.at], near.slope.at[k] = p.k.slope[at.at];
+    near.bias.at[k] = p.k.bias[at.at];
+    if constexpr (kWeighted) near.w.at[k] = p.w[at.outer * inner + at.in];
+    at.step(channels, inner);
+  }
+  return near;
+}
 
 template <class Op, class T, int kWidth>
 __device__ void apply_at(const ApplyPart<T>& p, int64_t first, int64_t channels, int64_t inner) {
   const auto x = cuda::load<kWidth>(p.x + first);
   cuda::Pack<T, kWidth> g{}, out;
   if constexpr (Op::gradient) g = cuda::load<kWidth>(p.g + first);
-  auto at = cuda::Place::of(first, channels, inner);
+  const auto near = near_of<Op::weighted, kWidth>(p, first, channels, inner);
 #pragma unroll
-  for (int k = 0; k < kWidth; ++k) {
-    const float v = Op::apply(p, at.at, at.outer * inner + at.in, cuda::to_float(g.at[k]),
-                              cuda::to_float(x.at[k]));
-    out.at[k] = cuda::from_float<T>(v);
-    at.step(channels, inner);
-  }
+  for (int k = 0; k < kWidth; ++k)
+    out.at[k] =
+        cuda::from_float<T>(Op::apply(near, k, cuda::to_float(g.at[k]), cuda::to_float(x.at[k])));
   cuda::store(p.out + first, out);
 }
 
@@ -78,7 +125,6 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t inner = p.lay.rows ? 1 : p.lay.points, n = p.lay.elements();
   const int64_t packs = n / width, step = int64_t(gridDim.x) * kThreads;
   const int64_t first = int64_t(blockIdx.x) * kThreads + threadIdx.x;
-#pragma unroll 2
   for (int64_t i = first; i < packs; i += step)
     apply_at<Op, T, width>(p, i * width, p.lay.channels, inner);
   for (int64_t i = packs * width + first; i < n; i += step)

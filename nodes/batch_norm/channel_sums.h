@@ -3,11 +3,13 @@
 //
 //   Part      what it needs of a part: pointers
 //   Channel   what a thread keeps of its channel          Op::channel(part, c)
-//   Own       what a thread sums up                       Op::add(part, channel, index, position,
-//   own) Sum       doubles that can be merged                  Op::sum(own), Op::merge(left, right)
+//   Values    what a thread loads at once                 Op::load<kWidth>(part, index, position)
+//   Own       what a thread sums up                       Op::add(values, k, channel, own)
+//   Sum            doubles that can be merged                  Op::sum(own), Op::merge(left, right)
 //   finish    what becomes of a channel's sum             Op::finish(part, c, sum)
 //
-// index = where a value stands in memory, position = sample * points + point.
+// index = where a value stands in memory, position = sample * points + point. Loads are apart from
+// sums, so that several are on their way.
 #pragma once
 #include <cub/block/block_reduce.cuh>
 
@@ -40,9 +42,24 @@ __device__ void give(const SumPart<Op>& p, int64_t tile, int64_t c, const typena
     p.partial[tile * p.lay.channels + c] = sum;
 }
 
+/// `take(load())` so many times, kAhead loads on their way; load() goes on to the next values by
+/// itself.
+template <int kAhead, class Load, class Take>
+__device__ void stream(int times, Load load, Take take) {
+  for (; times >= kAhead; times -= kAhead) {
+    decltype(load()) values[kAhead];
+#pragma unroll
+    for (int k = 0; k < kAhead; ++k) values[k] = load();
+#pragma unroll
+    for (int k = 0; k < kAhead; ++k) take(values[k]);
+  }
+#pragma unroll 1
+  for (; times > 0; --times) take(load());
+}
+
 // A block has a run of one channel's values, through all samples; kWidth at a time.
 template <class Op, int kWidth>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kWidth == 8 ? 2 : 3)
     sum_planes(const __grid_constant__ cuda::Parts<SumPart<Op>> parts) {
   using Reduce = cub::BlockReduce<typename Op::Sum, kThreads>;
   __shared__ typename Reduce::TempStorage storage;
@@ -56,32 +73,40 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t end = whole < all ? whole : all;
   const auto channel = Op::channel(p.own, lay, c);
   auto own = Op::start();
-  int64_t i = first + threadIdx.x, n = cuda::quotient(i, plane), at = i - n * plane;
-  const int64_t dn = kThreads / plane, d = kThreads - dn * plane;
-#pragma unroll 4
-  for (; i < end; i += kThreads) {
-    Op::template add<kWidth>(p.own, channel, ((n * lay.channels + c) * plane + at) * kWidth,
-                             n * lay.points + at * kWidth, own);
-    n += dn, at += d;
-    if (at >= plane) at -= plane, ++n;
-  }
+  int64_t i = first + threadIdx.x;
+  const int64_t n = cuda::quotient(i, plane), dn = kThreads / plane, d = kThreads - dn * plane;
+  int64_t at = i - n * plane, index = (n * lay.channels + c) * lay.points + at * kWidth;
+  const int64_t step = dn * lay.channels * lay.points + d * kWidth;
+  const int64_t wrap = (lay.channels - 1) * lay.points;  // to the next sample
+  auto load = [&] {
+    const auto values = Op::template load<kWidth>(p.own, index, i * kWidth);
+    i += kThreads, index += step, at += d;
+    if (at >= plane) at -= plane, index += wrap;
+    return values;
+  };
+  const int times = i < end ? int((end - i + kThreads - 1) / kThreads) : 0;
+  stream<kWidth == 1 ? 8 : 4>(times, load, [&](const auto& values) {
+#pragma unroll
+    for (int k = 0; k < kWidth; ++k) Op::add(values, k, channel, own);
+  });
   const auto sum = Reduce(storage).Reduce(Op::sum(own), Merge<Op>{});
   if (threadIdx.x == 0) give(p, tile, c, sum);
 }
 
-// A block has a run of rows and a strip of columns, kWidth of them for a thread; threads of one
-// column are merged in the order of their rows.
+// A block has a run of rows and a strip of columns, kWidth channels for a thread of a column. A
+// column's threads are merged pairwise, halves upon halves, four channels at a time.
 template <class Op, int kWidth>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 2)
     sum_rows(const __grid_constant__ cuda::Parts<SumPart<Op>> parts) {
-  __shared__ typename Op::Sum sums[kThreads];
+  constexpr int together = kWidth < 4 ? kWidth : 4;
+  __shared__ typename Op::Sum sums[together][kThreads];
   const SumPart<Op>& p = parts.at[blockIdx.z];
   const Lay& lay = p.lay;
   if (blockIdx.x >= p.tiling.tiles * p.tiling.strips) return;
   const int64_t tile = cuda::quotient(blockIdx.x, p.tiling.strips);
   const int64_t strip = blockIdx.x - tile * p.tiling.strips;
-  const int columns = p.tiling.columns, column = threadIdx.x % columns;
-  const int lane = threadIdx.x / columns, lanes = kThreads / columns;
+  const int thread = int(threadIdx.x), columns = p.tiling.columns, column = thread % columns;
+  const int lane = thread / columns, lanes = kThreads / columns;
   const int64_t c = (strip * columns + column) * kWidth;
   const int64_t first = tile * p.tiling.length, whole = first + p.tiling.length;
   const int64_t end = whole < lay.count() ? whole : lay.count();
@@ -90,25 +115,42 @@ __global__ void __launch_bounds__(kThreads)
   if (c < lay.channels) {
     typename Op::Channel channel[kWidth];
     for (int k = 0; k < kWidth; ++k) channel[k] = Op::channel(p.own, lay, c + k);
-#pragma unroll 4
-    for (int64_t row = first + lane; row < end; row += lanes)
-      Op::template add_row<kWidth>(p.own, channel, row * lay.channels + c, row, own);
+    int64_t row = first + lane, index = row * lay.channels + c;
+    const int times = row < end ? int(cuda::quotient(end - row + lanes - 1, lanes)) : 0;
+    const int64_t step = lanes * lay.channels;
+    auto load = [&] {
+      const auto values = Op::template load_row<kWidth>(p.own, index, row);
+      row += lanes, index += step;
+      return values;
+    };
+    stream<kWidth == 1 ? 8 : 16 / kWidth>(times, load, [&](const auto& values) {
+#pragma unroll
+      for (int k = 0; k < kWidth; ++k) Op::add(values, k, channel[k], own[k]);
+    });
   }
 #pragma unroll
-  for (int k = 0; k < kWidth; ++k) {
-    sums[threadIdx.x] = Op::sum(own[k]);
+  for (int first_k = 0; first_k < kWidth; first_k += together) {
+#pragma unroll
+    for (int k = 0; k < together; ++k) sums[k][thread] = Op::sum(own[first_k + k]);
     __syncthreads();
-    if (lane == 0 && c < lay.channels) {
-      auto sum = sums[column];
-      for (int l = 1; l < lanes; ++l) sum = Op::merge(sum, sums[l * columns + column]);
-      give(p, tile, c + k, sum);
+    for (int half = kThreads / 2; half >= columns; half /= 2) {
+      for (int i = thread; i < together * half; i += kThreads) {
+        auto* sum = sums[i / half] + i % half;
+        *sum = Op::merge(*sum, sum[half]);
+      }
+      __syncthreads();
+    }
+    if (thread < together * columns) {
+      const int k = thread % together, of = thread / together;
+      const int64_t at = (strip * columns + of) * kWidth + first_k + k;
+      if (at < lay.channels) give(p, tile, at, sums[k][of]);
     }
     __syncthreads();
   }
 }
 
 // The tiles of a channel, in their order.
-constexpr int kMergers = 64;
+constexpr int kMergers = 128;
 
 template <class Op>
 __global__ void merge_tiles(const __grid_constant__ cuda::Parts<SumPart<Op>> parts) {

@@ -49,10 +49,13 @@ struct Tiling {
 
 /// `width` = values of one access.
 inline Tiling tiling_of(const Lay& lay, int width) {
-  constexpr int64_t wish = 8192;  // values of a block
+  // A block should have so many values, and a launch no more blocks than keep a device busy: each
+  // tile costs a merge.
+  constexpr int64_t wish = 8192, most_planes = 2048, most_rows = 1024;
   Tiling t;
   if (!lay.rows) {
-    const int64_t pieces = std::max<int64_t>(1, (lay.count() + wish - 1) / wish);
+    const int64_t most = std::max<int64_t>(1, most_planes / lay.channels);
+    const int64_t pieces = std::clamp<int64_t>((lay.count() + wish - 1) / wish, 1, most);
     t.length = (lay.count() + pieces - 1) / pieces;
     t.length = (t.length + width - 1) / width * width;
     t.tiles = std::max<int64_t>(1, (lay.count() + t.length - 1) / t.length);
@@ -62,7 +65,8 @@ inline Tiling tiling_of(const Lay& lay, int width) {
   while (t.columns < 32 && t.columns < packs) t.columns *= 2;
   t.strips = (packs + t.columns - 1) / t.columns;
   const int64_t lanes = kThreads / t.columns;
-  t.length = std::max(lanes * 4, wish / (t.columns * width));
+  const int64_t most = std::max<int64_t>(1, most_rows / t.strips);
+  t.length = std::max({lanes * 4, wish / (t.columns * width), (lay.count() + most - 1) / most});
   t.tiles = std::max<int64_t>(1, (lay.count() + t.length - 1) / t.length);
   return t;
 }

@@ -15,11 +15,13 @@ struct Moments {
   };
   struct Channel {};
   struct Own {
-    double count, shift, sum, square;
-    __device__ void add(double x, double weight) {
+    std::conditional_t<kWeighted, double, unsigned> count;
+    double shift, sum, square;
+    __device__ void add(double x, float weight) {
       if (count == 0) shift = x;
-      const double d = x - shift;
-      count += weight, sum += weight * d, square += weight * d * d;
+      const double d = x - shift, weighted = kWeighted ? weight * d : d;
+      count += decltype(count)(weight);
+      sum += weighted, square = fma(weighted, d, square);
     }
   };
   struct Sum {
@@ -30,34 +32,40 @@ struct Moments {
   static __device__ Channel channel(const Part&, const Lay&, int64_t) { return {}; }
 
   template <int kWidth>
-  static __device__ void add(const Part& p, const Channel&, int64_t at, int64_t position,
-                             Own& own) {
-    const auto x = cuda::load<kWidth>(p.x + at);
-    for (int k = 0; k < kWidth; ++k) {
-      const float weight = kWeighted ? p.w[position + k] : 1;
-      // Selected, never multiplied: what has weight 0 may be NaN.
-      if (weight > 0) own.add(cuda::to_float(x.at[k]), weight);
-    }
+  struct Values {
+    cuda::Pack<T, kWidth> x;
+    cuda::Pack<float, kWidth> w;
+  };
+  template <int kWidth>
+  static __device__ Values<kWidth> load(const Part& p, int64_t at, int64_t position) {
+    Values<kWidth> v{cuda::load<kWidth>(p.x + at), {}};
+    if constexpr (kWeighted) v.w = cuda::load<kWidth>(p.w + position);
+    return v;
   }
   template <int kWidth>
-  static __device__ void add_row(const Part& p, const Channel*, int64_t at, int64_t row, Own* own) {
-    const float weight = kWeighted ? p.w[row] : 1;
-    if (!(weight > 0)) return;
-    const auto x = cuda::load<kWidth>(p.x + at);
-    for (int k = 0; k < kWidth; ++k) own[k].add(cuda::to_float(x.at[k]), weight);
+  static __device__ Values<kWidth> load_row(const Part& p, int64_t at, int64_t row) {
+    Values<kWidth> v{cuda::load<kWidth>(p.x + at), {}};
+    if constexpr (kWeighted)
+      for (int k = 0; k < kWidth; ++k) v.w.at[k] = p.w[row];
+    return v;
+  }
+  template <int kWidth>
+  static __device__ void add(const Values<kWidth>& v, int k, const Channel&, Own& own) {
+    const float weight = kWeighted ? v.w.at[k] : 1;
+    // Selected, never multiplied: what has weight 0 may be NaN.
+    if (weight > 0) own.add(cuda::to_float(v.x.at[k]), weight);
   }
 
   static __device__ Sum sum(const Own& own) {
     if (own.count == 0) return {0, 0, 0};
-    const double mean = own.sum / own.count, m2 = own.square - own.sum * mean;
-    return {own.count, own.shift + mean, m2 < 0 ? 0 : m2};
+    const double count = own.count, mean = own.sum / count, m2 = own.square - own.sum * mean;
+    return {count, own.shift + mean, m2 < 0 ? 0 : m2};
   }
   static __device__ Sum merge(const Sum& a, const Sum& b) {
     if (b.count == 0) return a;
     if (a.count == 0) return b;
-    const double n = a.count + b.count, delta = b.mean - a.mean;
-    return {n, a.mean + delta * (b.count / n),
-            a.m2 + b.m2 + delta * delta * (a.count * b.count / n)};
+    const double n = a.count + b.count, delta = b.mean - a.mean, share = b.count / n;
+    return {n, a.mean + delta * share, a.m2 + b.m2 + delta * delta * (a.count * share)};
   }
   static __device__ void finish(const Part& p, const Lay& lay, int64_t c, const Sum& sum) {
     p.out[c] = sum.count;

@@ -25,24 +25,25 @@ struct Reduce {
   static __device__ Channel channel(const Part& p, const Lay&, int64_t c) {
     return {p.k.shift[c], p.k.scale[c], p.k.offset[c]};
   }
-  static __device__ void take(const Channel& k, float g, float x, Own& own) {
-    const float passed = passing<kRelu>(k, g, x);
+  template <int kWidth>
+  struct Values {
+    cuda::Pack<T, kWidth> g, x;
+  };
+  template <int kWidth>
+  static __device__ Values<kWidth> load(const Part& p, int64_t at, int64_t) {
+    return {cuda::load<kWidth>(p.g + at), cuda::load<kWidth>(p.x + at)};
+  }
+  template <int kWidth>
+  static __device__ Values<kWidth> load_row(const Part& p, int64_t at, int64_t row) {
+    return load<kWidth>(p, at, row);
+  }
+  template <int kWidth>
+  static __device__ void add(const Values<kWidth>& v, int i, const Channel& k, Own& own) {
+    const float x = cuda::to_float(v.x.at[i]);
+    const float passed = passing<kRelu>(k, cuda::to_float(v.g.at[i]), x);
     own.g += passed;
     // Where a mask lets no gradient arrive, x may be NaN.
-    if (!kMasked || passed != 0) own.gx += double(passed) * double(x - k.shift);
-  }
-  template <int kWidth>
-  static __device__ void add(const Part& p, const Channel& k, int64_t at, int64_t, Own& own) {
-    const auto g = cuda::load<kWidth>(p.g + at);
-    const auto x = cuda::load<kWidth>(p.x + at);
-    for (int i = 0; i < kWidth; ++i) take(k, cuda::to_float(g.at[i]), cuda::to_float(x.at[i]), own);
-  }
-  template <int kWidth>
-  static __device__ void add_row(const Part& p, const Channel* k, int64_t at, int64_t, Own* own) {
-    const auto g = cuda::load<kWidth>(p.g + at);
-    const auto x = cuda::load<kWidth>(p.x + at);
-    for (int i = 0; i < kWidth; ++i)
-      take(k[i], cuda::to_float(g.at[i]), cuda::to_float(x.at[i]), own[i]);
+    if (!kMasked || passed != 0) own.gx = fma(double(passed), double(x - k.shift), own.gx);
   }
   static __device__ Sum sum(const Own& own) { return own; }
   static __device__ Sum merge(const Sum& a, const Sum& b) { return {a.g + b.g, a.gx + b.gx}; }
