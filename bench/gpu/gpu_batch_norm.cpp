@@ -186,7 +186,7 @@ class Bench {
       auto& b = *buffers[size_t(i)];
       back({b.g.as(), b.x.as(), moments.as(), sums.as(), weight.as(), bias.as()}, b.dx.as());
     };
-    const cudaStream_t stream = queue_->stream;
+    cudaStream_t stream = queue_->stream;
     std::vector<std::unique_ptr<Contender>> all;
     auto add = [&](const char* name, const std::function<void(int)>& work) {
       all.push_back(std::make_unique<Contender>(name, stream, sets, work));

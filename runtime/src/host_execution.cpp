@@ -29,10 +29,10 @@ class HostExecution : public Execution {
   void bind_kernels(const Registry& registry);
   void bind_pointers();
   std::byte* input(const Slot& slot) const {
-    return const_cast<std::byte*>(slice_of(plan, slot, given));
+    return const_cast<std::byte*>(slice_of(plan_, slot, given_));
   }
   size_t bytes(const Step& step, int output) const {
-    return size_t(plan.slots[size_t(plan.out(step)[size_t(output)])].bytes);
+    return size_t(plan_.slots[size_t(plan_.out(step)[size_t(output)])].bytes);
   }
   void make_workspaces();
   void find_digests();
@@ -40,87 +40,88 @@ class HostExecution : public Execution {
   void run_strand(int s, int worker) noexcept;
   void run_step(int id, std::byte* workspace);
 
-  const Plan& plan;
-  State& state;
-  Memory& memory;
-  bool digest;
+  const Plan& plan_;
+  State& state_;
+  Memory& memory_;
+  bool digest_;
 
-  std::vector<int> state_index;    // the plan's state -> State's
-  std::vector<KernelBody> bodies;  // by kernel
-  std::vector<void*> pointers;     // by operand
-  std::vector<int> feeds;          // operands that are slices of inputs
-  std::vector<const void*> given;  // inputs of the last run; an output may be one of them
-  int generation = -1;
-  std::unique_ptr<Engine> engine;
-  std::unique_ptr<std::byte[]> workspace_memory;
-  std::vector<std::byte*> workspaces;  // by worker
+  std::vector<int> state_index_;    // the plan's state -> State's
+  std::vector<KernelBody> bodies_;  // by kernel
+  std::vector<void*> pointers_;     // by operand
+  std::vector<int> feeds_;          // operands that are slices of inputs
+  std::vector<const void*> given_;  // inputs of the last run; an output may be one of them
+  int generation_ = -1;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<std::byte[]> workspace_memory_;
+  std::vector<std::byte*> workspaces_;  // by worker
 
-  Scalars scalars;
-  HookRunner hooks;
-  std::vector<char> skipped;  // by strand
-  Failures failures;
-  std::atomic<int> fired = 0;
-  std::vector<int> digest_of;  // step -> index into digests of its first output, -1 = none
+  Scalars scalars_;
+  HookRunner hooks_;
+  std::vector<char> skipped_;  // by strand
+  Failures failures_;
+  std::atomic<int> fired_ = 0;
+  std::vector<int> digest_of_;  // step -> index into digests of its first output, -1 = none
 };
 
 // The same implementations as the compiler chose, or none: a plan made for another machine must not
 // run here with other bits.
 void HostExecution::bind_kernels(const Registry& registry) {
-  for (auto& use : plan.kernels) {
-    auto offer = registry.offer(use.signature, plan.traits);
+  for (auto& use : plan_.kernels) {
+    auto offer = registry.offer(use.signature, plan_.traits);
     require_same(use, offer);
-    bodies.push_back(offer->bind());
+    bodies_.push_back(offer->bind());
   }
 }
 
 void HostExecution::bind_pointers() {
-  for (int d = 0; d < int(plan.arena.size()); ++d) memory.reserve(d, plan.arena[size_t(d)]);
-  generation = memory.generation();
-  pointers.resize(plan.operands.size());
-  feeds.clear();
-  for (size_t i = 0; i < plan.operands.size(); ++i) {
-    auto& slot = plan.slots[size_t(plan.operands[i])];
+  for (int d = 0; d < int(plan_.arena.size()); ++d) memory_.reserve(d, plan_.arena[size_t(d)]);
+  generation_ = memory_.generation();
+  pointers_.resize(plan_.operands.size());
+  feeds_.clear();
+  for (size_t i = 0; i < plan_.operands.size(); ++i) {
+    auto& slot = plan_.slots[size_t(plan_.operands[i])];
     if (slot.state >= 0)
-      pointers[i] = state.data(slot.device, state_index[size_t(slot.state)]);
+      pointers_[i] = state_.data(slot.device, state_index_[size_t(slot.state)]);
     else if (slot.input >= 0)
-      feeds.push_back(int(i));
+      feeds_.push_back(int(i));
     else
-      pointers[i] = memory.arena(slot.device) + slot.offset;
+      pointers_[i] = memory_.arena(slot.device) + slot.offset;
   }
 }
 
 void HostExecution::make_workspaces() {
-  size_t each = size_t((plan.workspace + 127) / 64 * 64), workers = size_t(engine->workers());
-  workspace_memory = std::make_unique<std::byte[]>(each * workers + 64);
-  auto base = (reinterpret_cast<uintptr_t>(workspace_memory.get()) + 63) / 64 * 64;
+  size_t each = size_t((plan_.workspace + 127) / 64 * 64), workers = size_t(engine_->workers());
+  workspace_memory_ = std::make_unique<std::byte[]>(each * workers + 64);
+  auto base = (reinterpret_cast<uintptr_t>(workspace_memory_.get()) + 63) / 64 * 64;
   for (size_t w = 0; w < workers; ++w)
-    workspaces.push_back(reinterpret_cast<std::byte*>(base + w * each));
+    workspaces_.push_back(reinterpret_cast<std::byte*>(base + w * each));
 }
 
 void HostExecution::find_digests() {
-  digest_of.assign(plan.steps.size(), -1);
-  for (size_t i = 0; i < plan.steps.size(); ++i) {
-    auto& step = plan.steps[i];
+  digest_of_.assign(plan_.steps.size(), -1);
+  for (size_t i = 0; i < plan_.steps.size(); ++i) {
+    auto& step = plan_.steps[i];
     if (step.kind != StepKind::kernel || step.hi <= step.lo) continue;
-    digest_of[i] = int(digests.size());
+    digest_of_[i] = int(digests.size());
     for (int part = 0; part < step.outputs; ++part)
       digests.push_back({step.node, part, step.lo, step.hi, 0});
   }
 }
 
 void HostExecution::run_step(int id, std::byte* workspace) {
-  auto& step = plan.steps[size_t(id)];
+  auto& step = plan_.steps[size_t(id)];
   if (on_step && !step.gated) on_step(id);
-  auto in = &pointers[size_t(step.first)];
+  auto in = &pointers_[size_t(step.first)];
   auto out = in + step.inputs;
   if (step.kind == StepKind::kernel) {
-    bodies[size_t(step.kernel)]({in, out, workspace, &scalars, step.first_sample});
-    if (digest && digest_of[size_t(id)] >= 0)
+    bodies_[size_t(step.kernel)]({in, out, workspace, &scalars_, step.first_sample});
+    if (digest_ && digest_of_[size_t(id)] >= 0)
       for (int part = 0; part < step.outputs; ++part)
-        digests[size_t(digest_of[size_t(id)] + part)].bits = XXH64(out[part], bytes(step, part), 0);
+        digests[size_t(digest_of_[size_t(id)] + part)].bits =
+            XXH64(out[part], bytes(step, part), 0);
     if (check_finite) check_results(id, in, out);
   } else if (step.kind == StepKind::hook) {
-    hooks.run(step, in, out, scalars);
+    hooks_.run(step, in, out, scalars_);
   } else if (step.kind == StepKind::transfer) {
     for (int part = 0; part < step.outputs; ++part)
       std::memcpy(out[part], in[part], bytes(step, part));
@@ -130,8 +131,8 @@ void HostExecution::run_step(int id, std::byte* workspace) {
 // Recorded and not thrown: the other steps still run, whatever strand they stand in, so that the
 // first of all by node order is known. What comes from it stands behind it in that order.
 void HostExecution::check_results(int id, void* const* in, void* const* out) {
-  auto& step = plan.steps[size_t(id)];
-  auto& signature = plan.kernels[size_t(step.kernel)].signature;
+  auto& step = plan_.steps[size_t(id)];
+  auto& signature = plan_.kernels[size_t(step.kernel)].signature;
   for (size_t k = 0; k < signature.out.size(); ++k) {
     auto& result = signature.out[k];
     if (all_finite(out[k], result.dtype, result.storage())) continue;
@@ -140,12 +141,12 @@ void HostExecution::check_results(int id, void* const* in, void* const* out) {
         " of " + std::to_string(result.elements()) + " values";
     for (size_t i = 0; i < signature.in.size(); ++i) {
       auto& operand = signature.in[i];
-      const int var = plan.slots[size_t(plan.in(step)[i])].state;
+      const int var = plan_.slots[size_t(plan_.in(step)[i])].state;
       if (var < 0 || all_finite(in[i], operand.dtype, operand.storage())) continue;
-      text += "; '" + plan.states[size_t(var)].key +
+      text += "; '" + plan_.states[size_t(var)].key +
               "' was not before: " + what_is_not_finite(in[i], operand.dtype, operand.storage());
     }
-    failures.record(id, std::make_exception_ptr(Error(Fault::run, "E0413", text)));
+    failures_.record(id, std::make_exception_ptr(Error(Fault::run, "E0413", text)));
     return;
   }
 }
@@ -153,75 +154,79 @@ void HostExecution::check_results(int id, void* const* in, void* const* out) {
 // A body never throws. What fails, and all that waits for it, is skipped along the edges; a global
 // flag would let timing decide which of two faults is reported.
 void HostExecution::run_strand(int s, int worker) noexcept {
-  fired.fetch_add(1, std::memory_order_relaxed);
-  auto& strand = plan.strands[size_t(s)];
+  fired_.fetch_add(1, std::memory_order_relaxed);
+  auto& strand = plan_.strands[size_t(s)];
   for (int q : strand.preds)
-    if (skipped[size_t(q)]) {
-      skipped[size_t(s)] = 1;
+    if (skipped_[size_t(q)]) {
+      skipped_[size_t(s)] = 1;
       return;
     }
   DefaultFloatMode mode;
   int at = -1;
   try {
     for (int id : strand.steps) {
-      if (plan.steps[size_t(id)].kind == StepKind::gate && !failures.empty()) {
-        skipped[size_t(s)] = 1;
+      if (plan_.steps[size_t(id)].kind == StepKind::gate && !failures_.empty()) {
+        skipped_[size_t(s)] = 1;
         return;
       }
-      run_step(at = id, workspaces[size_t(worker)]);
+      run_step(at = id, workspaces_[size_t(worker)]);
     }
   } catch (...) {
-    skipped[size_t(s)] = 1;
-    failures.record(at, std::current_exception());
+    skipped_[size_t(s)] = 1;
+    failures_.record(at, std::current_exception());
   }
 }
 
 HostExecution::HostExecution(const Plan& p, const Registry& registry, State& s, Memory& m,
                              const ExecutorOptions& options)
-    : plan(p), state(s), memory(m), digest(options.digest), hooks(p, options.hooks, options.mode) {
+    : plan_(p),
+      state_(s),
+      memory_(m),
+      digest_(options.digest),
+      hooks_(p, options.hooks, options.mode) {
   check_finite = options.check_finite;
-  for (auto& var : plan.states) state_index.push_back(state.add(var));
+  for (auto& var : plan_.states) state_index_.push_back(state_.add(var));
   bind_kernels(registry);
   find_digests();
-  skipped.assign(plan.strands.size(), 0);
-  engine = make_engine(
-      options.engine, plan, [this](int s, int worker) { run_strand(s, worker); }, options.threads);
+  skipped_.assign(plan_.strands.size(), 0);
+  engine_ = make_engine(
+      options.engine, plan_, [this](int s, int worker) { run_strand(s, worker); }, options.threads);
   make_workspaces();
   bind_pointers();
 }
 
 void HostExecution::run(const StepArgs& args) {
-  if (generation != memory.generation()) bind_pointers();
-  scalars = args.scalars;
-  given = args.inputs;
-  for (int operand : feeds)
-    pointers[size_t(operand)] = input(plan.slots[size_t(plan.operands[size_t(operand)])]);
-  std::ranges::fill(skipped, 0);
-  failures.clear();
-  if (check_finite) check_inputs(plan, given, scalars.step + 1);
-  fired = 0;
-  engine->run();
-  if (fired != int(plan.strands.size()))
-    bug("the scheduler fired " + std::to_string(fired) + " of " +
-        std::to_string(plan.strands.size()) + " strands");
-  if (!failures.empty()) failures.raise(plan, scalars.step + 1);
+  if (generation_ != memory_.generation()) bind_pointers();
+  scalars_ = args.scalars;
+  given_ = args.inputs;
+  for (int operand : feeds_)
+    pointers_[size_t(operand)] = input(plan_.slots[size_t(plan_.operands[size_t(operand)])]);
+  std::ranges::fill(skipped_, 0);
+  failures_.clear();
+  if (check_finite) check_inputs(plan_, given_, scalars_.step + 1);
+  fired_ = 0;
+  engine_->run();
+  if (fired_ != int(plan_.strands.size()))
+    bug("the scheduler fired " + std::to_string(fired_) + " of " +
+        std::to_string(plan_.strands.size()) + " strands");
+  if (!failures_.empty()) failures_.raise(plan_, scalars_.step + 1);
 }
 
 std::span<const double> HostExecution::totals(size_t result) const {
-  auto& r = plan.results.at(result);
+  auto& r = plan_.results.at(result);
   if (r.slots.empty()) return {};
-  auto& slot = plan.slots[size_t(r.slots[0])];
-  auto first = reinterpret_cast<const double*>(memory.arena(slot.device) + slot.offset);
-  return {first, size_t(r.type.elements(plan.batch))};
+  auto& slot = plan_.slots[size_t(r.slots[0])];
+  auto first = reinterpret_cast<const double*>(memory_.arena(slot.device) + slot.offset);
+  return {first, size_t(r.type.elements(plan_.batch))};
 }
 
 void HostExecution::read(size_t result, void* out) const {
-  auto& r = plan.results.at(result);
+  auto& r = plan_.results.at(result);
   bool batched = r.type.batched();
   for (size_t k = 0; k < r.slots.size(); ++k) {
-    auto& slot = plan.slots[size_t(r.slots[k])];
-    const void* from = memory.arena(slot.device) + slot.offset;
-    if (slot.state >= 0) from = state.data(slot.device, state_index[size_t(slot.state)]);
+    auto& slot = plan_.slots[size_t(r.slots[k])];
+    const void* from = memory_.arena(slot.device) + slot.offset;
+    if (slot.state >= 0) from = state_.data(slot.device, state_index_[size_t(slot.state)]);
     if (slot.input >= 0) from = input(slot);
     int64_t offset = batched ? r.type.bytes(1) * r.rows[k] : 0;
     std::memcpy(static_cast<std::byte*>(out) + offset, from, size_t(slot.bytes));
