@@ -44,7 +44,7 @@ TEST(CudaDataParallel, ForwardBackwardAndCallbacksAreThoseOfTheCpu) {
   int calls = 0, host_calls = 0;
   DataParallelWithCallback host(network(host_calls), {0, 1, 2});
   DataParallelOptions options{.device = "cuda", .backend = {cuda::make_backend()}};
-  for (auto ids : {std::vector<int>{0, 0, 0}, std::vector<int>{0}}) {
+  for (const auto& ids : {std::vector<int>{0, 0, 0}, std::vector<int>{0}}) {
     calls = 0;
     DataParallelWithCallback parallel(network(calls), ids, options);
     parallel.module().load_state_dict(host.module().state_dict());

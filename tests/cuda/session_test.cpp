@@ -35,7 +35,7 @@ struct Network {
   std::string name;
   Model (*model)(int64_t replicas);
 };
-void PrintTo(const Network& n, std::ostream* out) { *out << n.name; }
+std::ostream& operator<<(std::ostream& out, const Network& n) { return out << n.name; }
 
 const std::vector<Network> networks = {{"plain", plain},
                                        {"mlp", [](int64_t r) { return mlp(r); }},

@@ -131,7 +131,7 @@ class RecordingBackend : public Backend {
                        .impl = "record:" + op,
                        .in_formats = std::vector<Format>(s.in.size()),
                        .out_formats = std::vector<Format>(s.out.size()),
-                       .alias = written.empty() && s.in.size() && s.out.size() == 1 &&
+                       .alias = written.empty() && !s.in.empty() && s.out.size() == 1 &&
                                         s.in[0].bytes() == s.out[0].bytes()
                                     ? 0
                                     : -1,

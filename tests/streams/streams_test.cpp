@@ -24,7 +24,7 @@ struct Deployed {
   std::string engine = "serial";
 };
 
-void PrintTo(const Deployed& d, std::ostream* out) { *out << d.name; }
+std::ostream& operator<<(std::ostream& out, const Deployed& d) { return out << d.name; }
 
 Model mlp_model(int64_t replicas) { return mlp(replicas); }
 Model conv_model(int64_t replicas) { return convnet(replicas); }
