@@ -14,6 +14,13 @@ const Environment emulated = {
     {"BRAID_CUDA_LIBRARY", BRAID_BINARY_DIR "/lib/libbraid_cuda_emulated.so"},
     {"ASAN_OPTIONS", "detect_stack_use_after_return=0"}};
 
+class CudaCommand : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!exists(emulated.at("BRAID_CUDA_LIBRARY"))) GTEST_SKIP() << "no emulated GPU was built";
+  }
+};
+
 bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != text.npos;
 }
@@ -23,7 +30,7 @@ std::string sha_of(const std::string& out) {
   return at == out.npos ? "" : out.substr(out.find_first_not_of(' ', at + 6), 64);
 }
 
-TEST(CudaCommand, ListsTheGpu) {
+TEST_F(CudaCommand, ListsTheGpu) {
   auto outcome = braid_command({"devices", "--json"}, emulated);
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   auto gpu = outcome.json().at("devices").at(1);
@@ -31,7 +38,7 @@ TEST(CudaCommand, ListsTheGpu) {
   EXPECT_EQ(gpu.at("isa"), "sm_90");
 }
 
-TEST(CudaCommand, PlansForAGpuThatIsNotHere) {
+TEST_F(CudaCommand, PlansForAGpuThatIsNotHere) {
   auto outcome =
       braid_command({"plan", digits(), "--devices", "cuda:0", "--isa", "sm_80"}, emulated);
   ASSERT_EQ(outcome.code, 0) << outcome.err;
@@ -40,7 +47,7 @@ TEST(CudaCommand, PlansForAGpuThatIsNotHere) {
   EXPECT_TRUE(contains(outcome.out, "cuda:moments")) << outcome.out;
 }
 
-TEST(CudaCommand, DrawsEveryReplicaThoughLaunchesServeSeveral) {
+TEST_F(CudaCommand, DrawsEveryReplicaThoughLaunchesServeSeveral) {
   const std::vector<std::string> words = {"draw",     digits(),  "--view",   "replicas",
                                           "--format", "mermaid", "--devices"};
   auto with = [&](const std::string& device) {
@@ -54,7 +61,7 @@ TEST(CudaCommand, DrawsEveryReplicaThoughLaunchesServeSeveral) {
   EXPECT_TRUE(contains(gpu.out, "bn1_moments_r1")) << gpu.out;
 }
 
-TEST(CudaCommand, TrainsWithTheSameBitsOnOneAndTwoPlacements) {
+TEST_F(CudaCommand, TrainsWithTheSameBitsOnOneAndTwoPlacements) {
   Folder folder;
   std::string first;
   for (std::string devices : {"cuda:0", "cuda:0,cuda:0"}) {
@@ -77,7 +84,7 @@ TEST(CudaCommand, TrainsWithTheSameBitsOnOneAndTwoPlacements) {
 }
 
 // Errors cross the border of the plug-in with their kind, place and words.
-TEST(CudaCommand, ErrorsOfTheDeviceHaveTheirExitCode) {
+TEST_F(CudaCommand, ErrorsOfTheDeviceHaveTheirExitCode) {
   Folder folder;
   auto absent = braid_command(
       {"train", digits(), "--devices", "cuda:7", "--steps", "1", "--out", folder / "a"}, emulated);
