@@ -37,7 +37,7 @@ class RecordingDevice : public Device {
     recorder_.add({.queue = q->index, .ranges = {writes(to, bytes)}});
   }
   void receive(Queue* q, Device&, std::span<const CopyPiece> pieces) override {
-    for (auto& p : pieces) copy(q, p);
+    for (auto& p : pieces) copy(q, p, true);
   }
   void copy(Queue* q, Device&, Device&, const CopyPiece& p) override { copy(q, p); }
   void abandon() noexcept override {}
@@ -74,9 +74,11 @@ class RecordingDevice : public Device {
   }
 
  private:
-  void copy(Queue* q, const CopyPiece& p) {
+  void copy(Queue* q, const CopyPiece& p, bool of_step = false) {
     std::memcpy(p.to, p.from, size_t(p.bytes));
-    recorder_.add({.queue = q->index, .ranges = {reads(p.from, p.bytes), writes(p.to, p.bytes)}});
+    recorder_.add({.queue = q->index,
+                   .of_step = of_step,
+                   .ranges = {reads(p.from, p.bytes), writes(p.to, p.bytes)}});
   }
 
   Recorder& recorder_;
@@ -88,7 +90,8 @@ class RecordingDevice : public Device {
 Launch footprint(Recorder& recorder, std::vector<Signature> parts, std::vector<int> writes_state) {
   constexpr int64_t workspace = 512;
   return {[=, &recorder](const LaunchArgs& a) {
-            Command c{.queue = a.queue->index};
+            // Nobody is told of steps behind the gate.
+            Command c{.queue = a.queue->index, .of_step = a.stop == nullptr};
             c.ranges.push_back(writes(a.workspace, workspace));
             if (a.stop) c.ranges.push_back(reads(a.stop, int64_t(sizeof(int))));
             if (a.status) c.ranges.push_back(writes(a.status, 8 * int64_t(parts.size())));
@@ -157,7 +160,7 @@ class RecordingBackend : public Backend {
 
 void Recorder::add(Command command) {
   std::lock_guard lock(mutex_);
-  command.step = step_;
+  if (command.of_step) command.step = step_;
   queues_ = std::max(queues_, command.queue + 1);
   int position = 1;
   for (size_t i = commands_.size(); i-- > 0;)

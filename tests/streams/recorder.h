@@ -27,7 +27,8 @@ struct Range {
 struct Command {
   enum class Kind { work, record, wait, host } kind = Kind::work;
   int queue = 0;
-  int step = -1;  ///< of the plan, where it is known
+  bool of_step = false;  ///< enqueued by a step of the plan that at_step() was told of
+  int step = -1;         ///< which
   std::vector<Range> ranges = {};
   const void* event = nullptr;
 };

@@ -61,13 +61,16 @@ class StreamExecution : public Execution {
     Ends ends = {};
   };
 
-  // stream_execution.cpp
+  // make.cpp: what there is before the first step
   void make_sides();
   void bind_launches(const Registry& registry);
   void find_segments();
+  Ends find_ends(const std::vector<int>& strands) const;
   void find_results();
   void bind(Binding& binding);
   void drop_recordings(Binding& binding);
+
+  // stream_execution.cpp: a step
   bool can_replay() const;
   Queue* origin() const { return sides_[0].queues[0]; }
   Queue* queue_of(const Strand& strand) const {
@@ -81,7 +84,6 @@ class StreamExecution : public Execution {
   void replay(Binding& binding);
   void record(Binding& binding);
   bool try_to_record(Binding& binding);
-  Ends find_ends(const std::vector<int>& strands) const;
   void fork(const Ends& ends);
   void join(const Ends& ends);
   void epilogue();
