@@ -2,14 +2,18 @@
 // reductions of backward have in common. An operation says
 //
 //   Part      what it needs of a part: pointers
-//   Channel   what a thread keeps of its channel          Op::channel(part, c)
-//   Values    what a thread loads at once                 Op::load<kWidth>(part, index, position)
-//   Own       what a thread sums up                       Op::add(values, k, channel, own)
-//   Sum            doubles that can be merged                  Op::sum(own), Op::merge(left, right)
-//   finish    what becomes of a channel's sum             Op::finish(part, c, sum)
+//   Channel   what a thread keeps of its channel   Op::channel(part, lay, c, first)
+//   Values    what a thread loads at once          Op::load<kWidth>(part, index, position)
+//   Own<R>    what a thread sums up, in R          Op::add(values, k, channel, own)
+//   Sum       what a block sums up                 Op::sum(own), Op::merge(left, right)
+//   Tile      doubles that tiles are merged as     Op::tile(channel, sum, n), Op::merge(left,
+//   right) finish    what becomes of a channel's tiles    Op::finish(part, lay, c, tile)
 //
-// index = where a value stands in memory, position = sample * points + point. Loads are apart from
-// sums, so that several are on their way.
+// index = where a value stands in memory (`first`: the first of a tile), position =
+// sample * points + point. Loads are apart from sums, so that several are on their way.
+//
+// R is double, but where Op::kShort: then a few values at a time are summed in floats, and those
+// sums in doubles, unless Op::holds(own) sees that floats do not suffice.
 #pragma once
 #include <cub/block/block_reduce.cuh>
 
@@ -23,43 +27,67 @@ struct SumPart {
   typename Op::Part own;
   Lay lay;
   Tiling tiling;
-  typename Op::Sum* partial;  ///< [tiles, C]
+  typename Op::Tile* partial;  ///< [tiles, C]
 };
 
 template <class Op>
 struct Merge {
-  __device__ typename Op::Sum operator()(const typename Op::Sum& a,
-                                         const typename Op::Sum& b) const {
+  template <class Sum>
+  __device__ Sum operator()(const Sum& a, const Sum& b) const {
     return Op::merge(a, b);
   }
 };
 
 template <class Op>
-__device__ void give(const SumPart<Op>& p, int64_t tile, int64_t c, const typename Op::Sum& sum) {
+__device__ void give(const SumPart<Op>& p, int64_t tile, int64_t c, const typename Op::Tile& sum) {
   if (p.tiling.tiles == 1)
     Op::finish(p.own, p.lay, c, sum);
   else
     p.partial[tile * p.lay.channels + c] = sum;
 }
 
-/// `take(load())` so many times, kAhead loads on their way; load() goes on to the next values by
-/// itself.
+/// `add(i, own)` for i = 0 ... n - 1; n is at most kMost.
+template <class Op, int kMost, class Add>
+__device__ void add_run(int n, typename Op::template Own<double>& own, Add add) {
+  if constexpr (Op::kShort && kMost > 1) {
+    auto run = Op::template start<float>();
+#pragma unroll
+    for (int i = 0; i < kMost; ++i)
+      if (i < n) add(i, run);
+    if (Op::holds(run)) {
+      own += run;
+      return;
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < kMost; ++i)
+    if (i < n) add(i, own);
+}
+
+/// `take(values, n)` for so many loads, kAhead of them on their way, n at most; load() goes on to
+/// the next values by itself.
 template <int kAhead, class Load, class Take>
 __device__ void stream(int times, Load load, Take take) {
+  decltype(load()) values[kAhead];
   for (; times >= kAhead; times -= kAhead) {
-    decltype(load()) values[kAhead];
 #pragma unroll
     for (int k = 0; k < kAhead; ++k) values[k] = load();
-#pragma unroll
-    for (int k = 0; k < kAhead; ++k) take(values[k]);
+    take(values, kAhead);
   }
-#pragma unroll 1
-  for (; times > 0; --times) take(load());
+  if (times == 0) return;
+#pragma unroll
+  for (int k = 0; k < kAhead; ++k)
+    if (k < times) values[k] = load();
+  take(values, times);
 }
+
+/// How many blocks a multiprocessor should have at a time, by the registers that a thread needs.
+template <class Op, int kWidth>
+constexpr int blocks_of = kWidth == 8 && sizeof(typename Op::template Values<kWidth>) > 16 ? 2 : 3;
 
 // A block has a run of one channel's values, through all samples; kWidth at a time.
 template <class Op, int kWidth>
-__global__ void __launch_bounds__(kThreads, kWidth == 8 ? 2 : 3)
+__global__ void __launch_bounds__(kThreads, blocks_of<Op, kWidth>)
     sum_planes(const __grid_constant__ cuda::Parts<SumPart<Op>> parts) {
   using Reduce = cub::BlockReduce<typename Op::Sum, kThreads>;
   __shared__ typename Reduce::TempStorage storage;
@@ -71,8 +99,11 @@ __global__ void __launch_bounds__(kThreads, kWidth == 8 ? 2 : 3)
   const int64_t plane = lay.points / kWidth, first = tile * p.tiling.length / kWidth;
   const int64_t whole = first + p.tiling.length / kWidth, all = lay.count() / kWidth;
   const int64_t end = whole < all ? whole : all;
-  const auto channel = Op::channel(p.own, lay, c);
-  auto own = Op::start();
+  // In values: where the tile begins, and its count.
+  const int64_t from = tile * p.tiling.length, of = cuda::quotient(from, lay.points);
+  const auto channel =
+      Op::channel(p.own, lay, c, (of * (lay.channels - 1) + c) * lay.points + from);
+  auto own = Op::template start<double>();
   int64_t i = first + threadIdx.x;
   const int64_t n = cuda::quotient(i, plane), dn = kThreads / plane, d = kThreads - dn * plane;
   int64_t at = i - n * plane, index = (n * lay.channels + c) * lay.points + at * kWidth;
@@ -85,12 +116,17 @@ __global__ void __launch_bounds__(kThreads, kWidth == 8 ? 2 : 3)
     return values;
   };
   const int times = i < end ? int((end - i + kThreads - 1) / kThreads) : 0;
-  stream<kWidth == 1 ? 8 : 4>(times, load, [&](const auto& values) {
+  constexpr int ahead = kWidth == 1 ? 8 : 4;
+  stream<ahead>(times, load, [&](const auto& values, int n) {
 #pragma unroll
-    for (int k = 0; k < kWidth; ++k) Op::add(values, k, channel, own);
+    for (int j = 0; j < ahead; ++j)
+      if (j < n)
+        add_run<Op, kWidth>(kWidth, own,
+                            [&](int k, auto& sum) { Op::add(values[j], k, channel, sum); });
   });
   const auto sum = Reduce(storage).Reduce(Op::sum(own), Merge<Op>{});
-  if (threadIdx.x == 0) give(p, tile, c, sum);
+  const int64_t count = end > first ? (end - first) * kWidth : 0;
+  if (threadIdx.x == 0) give(p, tile, c, Op::tile(channel, sum, count));
 }
 
 // A block has a run of rows and a strip of columns, kWidth channels for a thread of a column. A
@@ -110,11 +146,12 @@ __global__ void __launch_bounds__(kThreads, 2)
   const int64_t c = (strip * columns + column) * kWidth;
   const int64_t first = tile * p.tiling.length, whole = first + p.tiling.length;
   const int64_t end = whole < lay.count() ? whole : lay.count();
-  typename Op::Own own[kWidth];
-  for (int k = 0; k < kWidth; ++k) own[k] = Op::start();
+  auto channel_of = [&](int64_t c) { return Op::channel(p.own, lay, c, first * lay.channels + c); };
+  typename Op::template Own<double> own[kWidth];
+  for (int k = 0; k < kWidth; ++k) own[k] = Op::template start<double>();
   if (c < lay.channels) {
     typename Op::Channel channel[kWidth];
-    for (int k = 0; k < kWidth; ++k) channel[k] = Op::channel(p.own, lay, c + k);
+    for (int k = 0; k < kWidth; ++k) channel[k] = channel_of(c + k);
     int64_t row = first + lane, index = row * lay.channels + c;
     const int times = row < end ? int(cuda::quotient(end - row + lanes - 1, lanes)) : 0;
     const int64_t step = lanes * lay.channels;
@@ -123,9 +160,13 @@ __global__ void __launch_bounds__(kThreads, 2)
       row += lanes, index += step;
       return values;
     };
-    stream<kWidth == 1 ? 8 : 16 / kWidth>(times, load, [&](const auto& values) {
+    // As many as registers suffice for.
+    constexpr int ahead = kWidth == 1 ? 8 : kWidth == 8 && sizeof(load()) > 16 ? 2 : 4;
+    stream<ahead>(times, load, [&](const auto& values, int n) {
 #pragma unroll
-      for (int k = 0; k < kWidth; ++k) Op::add(values, k, channel[k], own[k]);
+      for (int k = 0; k < kWidth; ++k)
+        add_run<Op, ahead>(n, own[k],
+                           [&](int j, auto& sum) { Op::add(values[j], k, channel[k], sum); });
     });
   }
 #pragma unroll
@@ -143,7 +184,8 @@ __global__ void __launch_bounds__(kThreads, 2)
     if (thread < together * columns) {
       const int k = thread % together, of = thread / together;
       const int64_t at = (strip * columns + of) * kWidth + first_k + k;
-      if (at < lay.channels) give(p, tile, at, sums[k][of]);
+      const int64_t count = end > first ? end - first : 0;
+      if (at < lay.channels) give(p, tile, at, Op::tile(channel_of(at), sums[k][of], count));
     }
     __syncthreads();
   }
@@ -154,13 +196,13 @@ constexpr int kMergers = 128;
 
 template <class Op>
 __global__ void merge_tiles(const __grid_constant__ cuda::Parts<SumPart<Op>> parts) {
-  using Reduce = cub::BlockReduce<typename Op::Sum, kMergers>;
+  using Reduce = cub::BlockReduce<typename Op::Tile, kMergers>;
   __shared__ typename Reduce::TempStorage storage;
   const SumPart<Op>& p = parts.at[blockIdx.z];
   const int64_t c = blockIdx.x, tiles = p.tiling.tiles;
   if (tiles == 1) return;
   const int64_t each = (tiles + kMergers - 1) / kMergers;
-  auto sum = Op::sum(Op::start());
+  typename Op::Tile sum{};
   for (int64_t t = threadIdx.x * each; t < (threadIdx.x + 1) * each && t < tiles; ++t)
     sum = Op::merge(sum, p.partial[t * p.lay.channels + c]);
   sum = Reduce(storage).Reduce(sum, Merge<Op>{});
@@ -185,7 +227,7 @@ class ChannelSums {
       tilings_.push_back(tiling_of(lay, width_));
       offsets_.push_back(bytes_);
       if (tilings_.back().tiles > 1)
-        bytes_ += tilings_.back().tiles * lay.channels * int64_t(sizeof(typename Op::Sum));
+        bytes_ += tilings_.back().tiles * lay.channels * int64_t(sizeof(typename Op::Tile));
     }
   }
 
@@ -198,7 +240,7 @@ class ChannelSums {
     auto part = [&](const KernelArgs& a, size_t i) {
       auto partial = static_cast<char*>(workspace) + offsets_[i];
       return SumPart<Op>{make(a, i), lays_[i], tilings_[i],
-                         reinterpret_cast<typename Op::Sum*>(partial)};
+                         reinterpret_cast<typename Op::Tile*>(partial)};
     };
     cuda::for_parts(args.parts, part, [&](const cuda::Parts<SumPart<Op>>& parts) {
       int64_t blocks = 0, tiles = 0;

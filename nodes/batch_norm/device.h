@@ -52,12 +52,13 @@ inline Tiling tiling_of(const Lay& lay, int width) {
   // A block should have so many values, and a launch no more blocks than keep a device busy: each
   // tile costs a merge.
   constexpr int64_t wish = 8192, most_planes = 2048, most_rows = 1024;
+  // Whole rounds of a block's loads: four of each thread.
+  auto rounds = [](int64_t length, int64_t round) { return (length + round - 1) / round * round; };
   Tiling t;
   if (!lay.rows) {
     const int64_t most = std::max<int64_t>(1, most_planes / lay.channels);
     const int64_t pieces = std::clamp<int64_t>((lay.count() + wish - 1) / wish, 1, most);
-    t.length = (lay.count() + pieces - 1) / pieces;
-    t.length = (t.length + width - 1) / width * width;
+    t.length = rounds((lay.count() + pieces - 1) / pieces, kThreads * 4 * width);
     t.tiles = std::max<int64_t>(1, (lay.count() + t.length - 1) / t.length);
     return t;
   }
@@ -66,7 +67,8 @@ inline Tiling tiling_of(const Lay& lay, int width) {
   t.strips = (packs + t.columns - 1) / t.columns;
   const int64_t lanes = kThreads / t.columns;
   const int64_t most = std::max<int64_t>(1, most_rows / t.strips);
-  t.length = std::max({lanes * 4, wish / (t.columns * width), (lay.count() + most - 1) / most});
+  t.length = std::max(wish / (t.columns * width), (lay.count() + most - 1) / most);
+  t.length = rounds(t.length, lanes * 4);
   t.tiles = std::max<int64_t>(1, (lay.count() + t.length - 1) / t.length);
   return t;
 }
