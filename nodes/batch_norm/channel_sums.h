@@ -2,7 +2,7 @@
 // reductions of backward have in common. An operation says
 //
 //   Part      what it needs of a part: pointers
-//   Channel   what a thread keeps of its channel   Op::channel(part, lay, c, first)
+//   Channel   what a thread keeps of its channel   Op::channel(part, lay, c)
 //   Values    what a thread loads at once          Op::load<kWidth>(part, index, position)
 //   Own<R>    what a thread sums up, in R          Op::add(values, k, channel, own)
 //   Sum       what a block sums up                 Op::sum(own), Op::merge(left, right)
@@ -27,23 +27,23 @@ struct SumPart {
   typename Op::Part own;
   Lay lay;
   Tiling tiling;
-  typename Op::Tile* partial;  ///< [tiles, C]
+  typename Op::Sum* partial;  ///< [C, tiles]
 };
 
 template <class Op>
 struct Merge {
-  template <class Sum>
-  __device__ Sum operator()(const Sum& a, const Sum& b) const {
+  __device__ typename Op::Sum operator()(const typename Op::Sum& a,
+                                         const typename Op::Sum& b) const {
     return Op::merge(a, b);
   }
 };
 
 template <class Op>
-__device__ void give(const SumPart<Op>& p, int64_t tile, int64_t c, const typename Op::Tile& sum) {
+__device__ void give(const SumPart<Op>& p, int64_t tile, int64_t c, const typename Op::Sum& sum) {
   if (p.tiling.tiles == 1)
     Op::finish(p.own, p.lay, c, sum);
   else
-    p.partial[tile * p.lay.channels + c] = sum;
+    p.partial[c * p.tiling.tiles + tile] = sum;
 }
 
 /// `add(i, own)` for i = 0 ... n - 1; n is at most kMost.
@@ -64,30 +64,58 @@ __device__ void add_run(int n, typename Op::template Own<double>& own, Add add) 
     if (i < n) add(i, own);
 }
 
-/// `take(values, n)` for so many loads, kAhead of them on their way, n at most; load() goes on to
-/// the next values by itself.
-template <int kAhead, class Load, class Take>
-__device__ void stream(int times, Load load, Take take) {
-  decltype(load()) values[kAhead];
-  for (; times >= kAhead; times -= kAhead) {
-#pragma unroll
-    for (int k = 0; k < kAhead; ++k) values[k] = load();
-    take(values, kAhead);
-  }
-  if (times == 0) return;
-#pragma unroll
-  for (int k = 0; k < kAhead; ++k)
-    if (k < times) values[k] = load();
-  take(values, times);
+/// How a thread reads: so many loads at a time, the next ones on their way while these are summed
+/// if registers suffice for it; and how many blocks a multiprocessor should have.
+struct Reading {
+  int ahead;
+  bool overlapped;
+  int blocks;
+};
+template <class Op, int kWidth, bool kRows>
+constexpr Reading reading_of() {
+  const bool large = sizeof(typename Op::template Values<kWidth>) > 16;
+  if (kWidth == 1) return {8, true, kRows ? 2 : 3};
+  if (kWidth == 8) return {kRows && large ? 2 : 4, false, kRows || large ? 2 : 3};
+  return {!kRows && large ? 2 : 4, true, kRows ? 2 : 3};
 }
 
-/// How many blocks a multiprocessor should have at a time, by the registers that a thread needs.
-template <class Op, int kWidth>
-constexpr int blocks_of = kWidth == 8 && sizeof(typename Op::template Values<kWidth>) > 16 ? 2 : 3;
+/// `take(values, n)` for so many loads, n of them at a time; load() goes on to the next values by
+/// itself.
+template <int kAhead, bool kOverlapped, class Load, class Take>
+__device__ void stream(int times, Load load, Take take) {
+  using Values = decltype(load());
+  auto fetch = [&](Values(&values)[kAhead], int n) {
+    if (n >= kAhead) {
+#pragma unroll
+      for (int k = 0; k < kAhead; ++k) values[k] = load();
+    } else {
+#pragma unroll
+      for (int k = 0; k < kAhead; ++k)
+        if (k < n) values[k] = load();
+    }
+  };
+  Values now[kAhead];
+  if constexpr (kOverlapped) {
+    Values next[kAhead];
+    fetch(now, times);
+    for (; times > kAhead; times -= kAhead) {
+      fetch(next, times - kAhead);
+      take(now, kAhead);
+#pragma unroll
+      for (int k = 0; k < kAhead; ++k) now[k] = next[k];
+    }
+    take(now, times);
+  } else {
+    for (; times > 0; times -= kAhead) {
+      fetch(now, times);
+      take(now, times < kAhead ? times : kAhead);
+    }
+  }
+}
 
 // A block has a run of one channel's values, through all samples; kWidth at a time.
 template <class Op, int kWidth>
-__global__ void __launch_bounds__(kThreads, blocks_of<Op, kWidth>)
+__global__ void __launch_bounds__(kThreads, reading_of<Op, kWidth, false>().blocks)
     sum_planes(const __grid_constant__ cuda::Parts<SumPart<Op>> parts) {
   using Reduce = cub::BlockReduce<typename Op::Sum, kThreads>;
   __shared__ typename Reduce::TempStorage storage;
@@ -99,10 +127,7 @@ __global__ void __launch_bounds__(kThreads, blocks_of<Op, kWidth>)
   const int64_t plane = lay.points / kWidth, first = tile * p.tiling.length / kWidth;
   const int64_t whole = first + p.tiling.length / kWidth, all = lay.count() / kWidth;
   const int64_t end = whole < all ? whole : all;
-  // In values: where the tile begins, and its count.
-  const int64_t from = tile * p.tiling.length, of = cuda::quotient(from, lay.points);
-  const auto channel =
-      Op::channel(p.own, lay, c, (of * (lay.channels - 1) + c) * lay.points + from);
+  const auto channel = Op::channel(p.own, lay, c);
   auto own = Op::template start<double>();
   int64_t i = first + threadIdx.x;
   const int64_t n = cuda::quotient(i, plane), dn = kThreads / plane, d = kThreads - dn * plane;
@@ -116,23 +141,22 @@ __global__ void __launch_bounds__(kThreads, blocks_of<Op, kWidth>)
     return values;
   };
   const int times = i < end ? int((end - i + kThreads - 1) / kThreads) : 0;
-  constexpr int ahead = kWidth == 1 ? 8 : 4;
-  stream<ahead>(times, load, [&](const auto& values, int n) {
+  constexpr auto reading = reading_of<Op, kWidth, false>();
+  stream<reading.ahead, reading.overlapped>(times, load, [&](const auto& values, int n) {
 #pragma unroll
-    for (int j = 0; j < ahead; ++j)
+    for (int j = 0; j < reading.ahead; ++j)
       if (j < n)
         add_run<Op, kWidth>(kWidth, own,
                             [&](int k, auto& sum) { Op::add(values[j], k, channel, sum); });
   });
   const auto sum = Reduce(storage).Reduce(Op::sum(own), Merge<Op>{});
-  const int64_t count = end > first ? (end - first) * kWidth : 0;
-  if (threadIdx.x == 0) give(p, tile, c, Op::tile(channel, sum, count));
+  if (threadIdx.x == 0) give(p, tile, c, sum);
 }
 
 // A block has a run of rows and a strip of columns, kWidth channels for a thread of a column. A
 // column's threads are merged pairwise, halves upon halves, four channels at a time.
 template <class Op, int kWidth>
-__global__ void __launch_bounds__(kThreads, 2)
+__global__ void __launch_bounds__(kThreads, reading_of<Op, kWidth, true>().blocks)
     sum_rows(const __grid_constant__ cuda::Parts<SumPart<Op>> parts) {
   constexpr int together = kWidth < 4 ? kWidth : 4;
   __shared__ typename Op::Sum sums[together][kThreads];
@@ -146,12 +170,11 @@ __global__ void __launch_bounds__(kThreads, 2)
   const int64_t c = (strip * columns + column) * kWidth;
   const int64_t first = tile * p.tiling.length, whole = first + p.tiling.length;
   const int64_t end = whole < lay.count() ? whole : lay.count();
-  auto channel_of = [&](int64_t c) { return Op::channel(p.own, lay, c, first * lay.channels + c); };
   typename Op::template Own<double> own[kWidth];
   for (int k = 0; k < kWidth; ++k) own[k] = Op::template start<double>();
   if (c < lay.channels) {
     typename Op::Channel channel[kWidth];
-    for (int k = 0; k < kWidth; ++k) channel[k] = channel_of(c + k);
+    for (int k = 0; k < kWidth; ++k) channel[k] = Op::channel(p.own, lay, c + k);
     int64_t row = first + lane, index = row * lay.channels + c;
     const int times = row < end ? int(cuda::quotient(end - row + lanes - 1, lanes)) : 0;
     const int64_t step = lanes * lay.channels;
@@ -160,13 +183,12 @@ __global__ void __launch_bounds__(kThreads, 2)
       row += lanes, index += step;
       return values;
     };
-    // As many as registers suffice for.
-    constexpr int ahead = kWidth == 1 ? 8 : kWidth == 8 && sizeof(load()) > 16 ? 2 : 4;
-    stream<ahead>(times, load, [&](const auto& values, int n) {
+    constexpr auto reading = reading_of<Op, kWidth, true>();
+    stream<reading.ahead, reading.overlapped>(times, load, [&](const auto& values, int n) {
 #pragma unroll
       for (int k = 0; k < kWidth; ++k)
-        add_run<Op, ahead>(n, own[k],
-                           [&](int j, auto& sum) { Op::add(values[j], k, channel[k], sum); });
+        add_run<Op, reading.ahead>(
+            n, own[k], [&](int j, auto& sum) { Op::add(values[j], k, channel[k], sum); });
     });
   }
 #pragma unroll
@@ -184,8 +206,7 @@ __global__ void __launch_bounds__(kThreads, 2)
     if (thread < together * columns) {
       const int k = thread % together, of = thread / together;
       const int64_t at = (strip * columns + of) * kWidth + first_k + k;
-      const int64_t count = end > first ? end - first : 0;
-      if (at < lay.channels) give(p, tile, at, Op::tile(channel_of(at), sums[k][of], count));
+      if (at < lay.channels) give(p, tile, at, sums[k][of]);
     }
     __syncthreads();
   }
@@ -196,15 +217,25 @@ constexpr int kMergers = 128;
 
 template <class Op>
 __global__ void merge_tiles(const __grid_constant__ cuda::Parts<SumPart<Op>> parts) {
-  using Reduce = cub::BlockReduce<typename Op::Tile, kMergers>;
+  using Reduce = cub::BlockReduce<typename Op::Sum, kMergers>;
   __shared__ typename Reduce::TempStorage storage;
   const SumPart<Op>& p = parts.at[blockIdx.z];
   const int64_t c = blockIdx.x, tiles = p.tiling.tiles;
   if (tiles == 1) return;
-  const int64_t each = (tiles + kMergers - 1) / kMergers;
-  typename Op::Tile sum{};
-  for (int64_t t = threadIdx.x * each; t < (threadIdx.x + 1) * each && t < tiles; ++t)
-    sum = Op::merge(sum, p.partial[t * p.lay.channels + c]);
+  const int each = int((tiles + kMergers - 1) / kMergers);
+  const int64_t first = threadIdx.x * each, left = tiles - first;
+  const auto* from = p.partial + c * tiles + first;
+  typename Op::Sum sum{};
+  stream<4, false>(
+      int(left < 0      ? 0
+          : left < each ? left
+                        : each),
+      [&] { return *from++; },
+      [&](const auto& sums, int n) {
+#pragma unroll
+        for (int k = 0; k < 4; ++k)
+          if (k < n) sum = Op::merge(sum, sums[k]);
+      });
   sum = Reduce(storage).Reduce(sum, Merge<Op>{});
   if (threadIdx.x == 0) Op::finish(p.own, p.lay, c, sum);
 }
@@ -227,7 +258,7 @@ class ChannelSums {
       tilings_.push_back(tiling_of(lay, width_));
       offsets_.push_back(bytes_);
       if (tilings_.back().tiles > 1)
-        bytes_ += tilings_.back().tiles * lay.channels * int64_t(sizeof(typename Op::Tile));
+        bytes_ += tilings_.back().tiles * lay.channels * int64_t(sizeof(typename Op::Sum));
     }
   }
 
@@ -240,7 +271,7 @@ class ChannelSums {
     auto part = [&](const KernelArgs& a, size_t i) {
       auto partial = static_cast<char*>(workspace) + offsets_[i];
       return SumPart<Op>{make(a, i), lays_[i], tilings_[i],
-                         reinterpret_cast<typename Op::Tile*>(partial)};
+                         reinterpret_cast<typename Op::Sum*>(partial)};
     };
     cuda::for_parts(args.parts, part, [&](const cuda::Parts<SumPart<Op>>& parts) {
       int64_t blocks = 0, tiles = 0;

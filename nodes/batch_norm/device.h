@@ -49,27 +49,26 @@ struct Tiling {
 
 /// `width` = values of one access.
 inline Tiling tiling_of(const Lay& lay, int width) {
-  // A block should have so many values, and a launch no more blocks than keep a device busy: each
-  // tile costs a merge.
-  constexpr int64_t wish = 8192, most_planes = 2048, most_rows = 1024;
-  // Whole rounds of a block's loads: four of each thread.
-  auto rounds = [](int64_t length, int64_t round) { return (length + round - 1) / round * round; };
+  // A block should have so many rounds of loads, four of each thread, as pay for its merge; a
+  // launch so many blocks as fill a device, but no more than it is worth to merge.
+  constexpr int64_t wish = 4, fill = 512, most = 1024;
+  auto up = [](int64_t n, int64_t unit) { return (n + unit - 1) / unit; };
   Tiling t;
+  // `beside`: blocks beside each other, in channels.
+  auto cut = [&](int64_t all, int64_t round, int64_t beside) {
+    const int64_t rounds = up(all, round), blocks = std::clamp(rounds * beside / wish, fill, most);
+    const int64_t pieces = std::clamp<int64_t>(up(blocks, beside), 1, std::max<int64_t>(1, rounds));
+    t.length = std::max<int64_t>(1, up(rounds, pieces)) * round;
+    t.tiles = std::max<int64_t>(1, up(all, t.length));
+  };
   if (!lay.rows) {
-    const int64_t most = std::max<int64_t>(1, most_planes / lay.channels);
-    const int64_t pieces = std::clamp<int64_t>((lay.count() + wish - 1) / wish, 1, most);
-    t.length = rounds((lay.count() + pieces - 1) / pieces, kThreads * 4 * width);
-    t.tiles = std::max<int64_t>(1, (lay.count() + t.length - 1) / t.length);
+    cut(lay.count(), kThreads * 4 * width, lay.channels);
     return t;
   }
-  const int64_t packs = (lay.channels + width - 1) / width;
+  const int64_t packs = up(lay.channels, width);
   while (t.columns < 32 && t.columns < packs) t.columns *= 2;
-  t.strips = (packs + t.columns - 1) / t.columns;
-  const int64_t lanes = kThreads / t.columns;
-  const int64_t most = std::max<int64_t>(1, most_rows / t.strips);
-  t.length = std::max(wish / (t.columns * width), (lay.count() + most - 1) / most);
-  t.length = rounds(t.length, lanes * 4);
-  t.tiles = std::max<int64_t>(1, (lay.count() + t.length - 1) / t.length);
+  t.strips = up(packs, t.columns);
+  cut(lay.count(), kThreads / t.columns * 4, t.strips);
   return t;
 }
 

@@ -1,7 +1,8 @@
-// Count, mean and M2 per channel in one sweep. Sums are made in f64 of the distances from the first
-// value that a tile has, so that neither a mean far from zero nor values of 1e30 cost digits; of a
-// few bf16 values at a time in f32. Tiles are merged by Chan's formula in a fixed order. A channel
-// of equal values has M2 = 0 exactly.
+// Count, mean and M2 per channel in one sweep: the sums of the distances d from the channel's first
+// value, and of their squares, in f64; of a few bf16 values at a time in f32. Neither a mean far
+// from zero nor values of 1e30 cost digits: as the first value is one of them, M2 >= (first -
+// mean)^2, so that of sum(d^2) = M2 + n (first - mean)^2 at most a factor of n + 1 is lost. A
+// channel of equal values has M2 = 0 exactly.
 #include "batch_norm/channel_sums.h"
 
 namespace braid::batch_norm {
@@ -16,7 +17,7 @@ __device__ inline Chan merge_chan_of(const Chan& a, const Chan& b) {
   const double n = a.count + b.count, delta = b.mean - a.mean, share = b.count / n;
   return {n, a.mean + delta * share, a.m2 + b.m2 + delta * delta * (a.count * share)};
 }
-/// Of `sum` and `square` of the distances from `shift`.
+/// Of the sums of distances from `shift` and of their squares.
 __device__ inline Chan chan_of(double count, double shift, double sum, double square) {
   if (count == 0) return {0, 0, 0};
   const double mean = sum / count, m2 = square - sum * mean;
@@ -24,23 +25,20 @@ __device__ inline Chan chan_of(double count, double shift, double sum, double sq
 }
 
 template <class T>
-struct Finish {
-  struct Part {
-    const T* x;
-    const float* w;
-    double* out;
-  };
-  using Tile = Chan;
-  static __device__ void finish(const Part& p, const Lay& lay, int64_t c, const Tile& tile) {
-    p.out[c] = tile.count;
-    p.out[lay.channels + c] = tile.mean;
-    p.out[2 * lay.channels + c] = tile.m2;
+struct MomentsPart {
+  const T* x;
+  const float* w;
+  double* out;
+  __device__ void give(const Lay& lay, int64_t c, const Chan& chan) const {
+    out[c] = chan.count;
+    out[lay.channels + c] = chan.mean;
+    out[2 * lay.channels + c] = chan.m2;
   }
 };
 
 template <class T>
-struct Moments : Finish<T> {
-  using typename Finish<T>::Part, typename Finish<T>::Tile;
+struct Moments {
+  using Part = MomentsPart<T>;
   static constexpr bool kShort = sizeof(T) < sizeof(float);
   struct Channel {
     float shift;
@@ -59,8 +57,8 @@ struct Moments : Finish<T> {
   static __device__ Own<R> start() {
     return {0, 0};
   }
-  static __device__ Channel channel(const Part& p, const Lay& lay, int64_t, int64_t first) {
-    return {first < lay.elements() ? cuda::to_float(p.x[first]) : 0};
+  static __device__ Channel channel(const Part& p, const Lay& lay, int64_t c) {
+    return {lay.count() > 0 ? cuda::to_float(p.x[lay.rows ? c : c * lay.points]) : 0};
   }
   template <int kWidth>
   using Values = cuda::Pack<T, kWidth>;
@@ -86,16 +84,16 @@ struct Moments : Finish<T> {
   static __device__ Sum merge(const Sum& a, const Sum& b) {
     return {a.sum + b.sum, a.square + b.square};
   }
-  static __device__ Tile tile(const Channel& channel, const Sum& sum, int64_t n) {
-    return chan_of(double(n), channel.shift, sum.sum, sum.square);
+  static __device__ void finish(const Part& p, const Lay& lay, int64_t c, const Sum& sum) {
+    const double shift = channel(p, lay, c).shift;
+    p.give(lay, c, chan_of(double(lay.count()), shift, sum.sum, sum.square));
   }
-  static __device__ Tile merge(const Tile& a, const Tile& b) { return merge_chan_of(a, b); }
 };
 
 // What has weight 0 may be NaN: each thread begins with the first value that counts.
 template <class T>
-struct WeightedMoments : Finish<T> {
-  using typename Finish<T>::Part, typename Finish<T>::Tile;
+struct WeightedMoments {
+  using Part = MomentsPart<T>;
   static constexpr bool kShort = false;
   struct Channel {};
   template <class R>
@@ -108,7 +106,7 @@ struct WeightedMoments : Finish<T> {
   static __device__ Own<R> start() {
     return {0, 0, 0, 0};
   }
-  static __device__ Channel channel(const Part&, const Lay&, int64_t, int64_t) { return {}; }
+  static __device__ Channel channel(const Part&, const Lay&, int64_t) { return {}; }
 
   template <int kWidth>
   struct Values {
@@ -139,7 +137,9 @@ struct WeightedMoments : Finish<T> {
     return chan_of(own.count, own.shift, own.sum, own.square);
   }
   static __device__ Sum merge(const Sum& a, const Sum& b) { return merge_chan_of(a, b); }
-  static __device__ Tile tile(const Channel&, const Sum& sum, int64_t) { return sum; }
+  static __device__ void finish(const Part& p, const Lay& lay, int64_t c, const Sum& sum) {
+    p.give(lay, c, sum);
+  }
 };
 
 template <class Op, class T>

@@ -26,13 +26,12 @@ struct Reduce {
     }
   };
   using Sum = Own<double>;
-  using Tile = Sum;
 
   template <class R>
   static __device__ Own<R> start() {
     return {0, 0};
   }
-  static __device__ Channel channel(const Part& p, const Lay&, int64_t c, int64_t) {
+  static __device__ Channel channel(const Part& p, const Lay&, int64_t c) {
     return {p.k.shift[c], p.k.scale[c], p.k.offset[c]};
   }
   template <int kWidth>
@@ -62,7 +61,6 @@ struct Reduce {
   }
   static __device__ Sum sum(const Sum& own) { return own; }
   static __device__ Sum merge(const Sum& a, const Sum& b) { return {a.g + b.g, a.gx + b.gx}; }
-  static __device__ Tile tile(const Channel&, const Sum& sum, int64_t) { return sum; }
   static __device__ void finish(const Part& p, const Lay& lay, int64_t c, const Sum& sum) {
     p.out[c] = sum.g;
     p.out[lay.channels + c] =
