@@ -73,7 +73,8 @@ struct Reading {
 };
 template <class Op, int kWidth, bool kRows>
 constexpr Reading reading_of() {
-  const bool large = sizeof(typename Op::template Values<kWidth>) > 16;
+  constexpr size_t bytes = sizeof(typename Op::template Values<kWidth>);
+  const bool large = bytes > (Op::kShort && kWidth == 4 ? 8 : 16);
   if (kWidth == 1) return {8, true, kRows ? 2 : 3};
   if (kWidth == 8) return {kRows && large ? 2 : 4, false, kRows || large ? 2 : 3};
   return {!kRows && large ? 2 : 4, true, kRows ? 2 : 3};
@@ -154,7 +155,7 @@ __global__ void __launch_bounds__(kThreads, reading_of<Op, kWidth, false>().bloc
 }
 
 // A block has a run of rows and a strip of columns, kWidth channels for a thread of a column. A
-// column's threads are merged pairwise, halves upon halves, four channels at a time.
+// column's threads are merged four channels at a time.
 template <class Op, int kWidth>
 __global__ void __launch_bounds__(kThreads, reading_of<Op, kWidth, true>().blocks)
     sum_rows(const __grid_constant__ cuda::Parts<SumPart<Op>> parts) {
@@ -191,22 +192,26 @@ __global__ void __launch_bounds__(kThreads, reading_of<Op, kWidth, true>().block
             n, own[k], [&](int j, auto& sum) { Op::add(values[j], k, channel[k], sum); });
     });
   }
+  // As many threads as there are sum `per` lanes each, then one of a channel what those have.
+  constexpr int per = together;
+  const int all = together * columns, of = thread % all, part = thread / all;
+  const int k_of = of / columns, column_of = of % columns;
+  auto at = [&](int lane) -> typename Op::Sum& { return sums[k_of][lane * columns + column_of]; };
 #pragma unroll
   for (int first_k = 0; first_k < kWidth; first_k += together) {
 #pragma unroll
     for (int k = 0; k < together; ++k) sums[k][thread] = Op::sum(own[first_k + k]);
     __syncthreads();
-    for (int half = kThreads / 2; half >= columns; half /= 2) {
-      for (int i = thread; i < together * half; i += kThreads) {
-        auto* sum = sums[i / half] + i % half;
-        *sum = Op::merge(*sum, sum[half]);
-      }
-      __syncthreads();
-    }
-    if (thread < together * columns) {
-      const int k = thread % together, of = thread / together;
-      const int64_t at = (strip * columns + of) * kWidth + first_k + k;
-      if (at < lay.channels) give(p, tile, at, sums[k][of]);
+    auto sum = at(part * per);
+#pragma unroll
+    for (int k = 1; k < per; ++k) sum = Op::merge(sum, at(part * per + k));
+    __syncthreads();
+    at(part) = sum;
+    __syncthreads();
+    const int64_t to = (strip * columns + column_of) * kWidth + first_k + k_of;
+    if (part == 0 && to < lay.channels) {
+      for (int k = 1; k < kThreads / all; ++k) sum = Op::merge(sum, at(k));
+      give(p, tile, to, sum);
     }
     __syncthreads();
   }
@@ -246,14 +251,13 @@ template <class Op, class T>
 class ChannelSums {
  public:
   ChannelSums(std::span<const Signature> signatures, size_t x) {
-    constexpr int wide = int(16 / sizeof(T));
-    bool packs = true;
+    auto divides = [](const Lay& lay, int width) {
+      return (lay.rows ? lay.channels : lay.points) % width == 0;
+    };
     for (auto& s : signatures) {
       lays_.push_back(lay_of(s.in[x]));
-      auto& lay = lays_.back();
-      packs = packs && (lay.rows ? lay.channels : lay.points) % wide == 0;
+      while (!divides(lays_.back(), width_)) width_ = width_ > 4 ? 4 : 1;
     }
-    width_ = packs ? wide : 1;
     for (auto& lay : lays_) {
       tilings_.push_back(tiling_of(lay, width_));
       offsets_.push_back(bytes_);
@@ -279,9 +283,12 @@ class ChannelSums {
         blocks = std::max(blocks, parts.at[i].tiling.blocks(parts.at[i].lay));
         tiles = std::max(tiles, parts.at[i].tiling.tiles);
       }
-      constexpr int wide = int(16 / sizeof(T));
-      auto rows = width_ == 1 ? sum_rows<Op, 1> : sum_rows<Op, wide>;
-      auto planes = width_ == 1 ? sum_planes<Op, 1> : sum_planes<Op, wide>;
+      auto rows = width_ == 1   ? sum_rows<Op, 1>
+                  : width_ == 4 ? sum_rows<Op, 4>
+                                : sum_rows<Op, wide>;
+      auto planes = width_ == 1   ? sum_planes<Op, 1>
+                    : width_ == 4 ? sum_planes<Op, 4>
+                                  : sum_planes<Op, wide>;
       auto& lay = parts.at[0].lay;
       cuda::launch(args.queue, lay.rows ? rows : planes, {unsigned(blocks), 1, parts.size()},
                    kThreads, parts);
@@ -292,10 +299,11 @@ class ChannelSums {
   }
 
  private:
+  static constexpr int wide = int(16 / sizeof(T));
   std::vector<Lay> lays_;
   std::vector<Tiling> tilings_;
   std::vector<int64_t> offsets_;
-  int width_ = 1;
+  int width_ = wide;  ///< values of one load: all that 16 bytes hold, 4 or 1
   int64_t bytes_ = 0;
 };
 

@@ -50,8 +50,12 @@ struct Tiling {
 /// `width` = values of one access.
 inline Tiling tiling_of(const Lay& lay, int width) {
   // A block should have so many rounds of loads, four of each thread, as pay for its merge; a
-  // launch so many blocks as fill a device, but no more than it is worth to merge.
-  constexpr int64_t wish = 4, fill = 512, most = 1024;
+  // launch as many blocks as fill an H100 (132 multiprocessors), once or twice. On other devices it
+  // has no more and no less, so that they make the same sums.
+  struct Wish {
+    int64_t rounds, least, most;
+  };
+  const auto [wish, fill, most] = lay.rows ? Wish{8, 264, 264} : Wish{4, 512, 768};
   auto up = [](int64_t n, int64_t unit) { return (n + unit - 1) / unit; };
   Tiling t;
   // `beside`: blocks beside each other, in channels.
