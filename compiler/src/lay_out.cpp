@@ -135,31 +135,33 @@ class LayOut {
     return a.pinned || !std::ranges::all_of(a.last, [&](int u) { return precedes(u, b.made); });
   }
 
+  // Those that are placed, by their offsets: what lies behind the gap that is found is not looked
+  // at.
   void by_size() {
     auto all = places();
-    std::vector<size_t> by(all.size()), done;
-    for (size_t i = 0; i < by.size(); ++i) by[i] = i;
-    std::ranges::stable_sort(by, std::greater<>{}, [&](size_t i) { return all[i].size; });
-    std::vector<std::pair<int64_t, int64_t>> taken;
-    for (size_t i : by) {
-      auto& place = all[i];
-      int device = p_.slots[size_t(place.slots[0])].device;
-      taken.clear();
-      for (size_t k : done) {
-        auto& other = all[k];
-        bool here = p_.slots[size_t(other.slots[0])].device == device;
-        if (here && (k < i ? meet(other, place) : meet(place, other)))
-          taken.emplace_back(other.offset, other.offset + other.size);
+    std::vector<int> by(all.size());
+    for (size_t i = 0; i < by.size(); ++i) by[i] = int(i);
+    std::ranges::stable_sort(by, std::greater<>{}, [&](int i) { return all[size_t(i)].size; });
+    struct Placed {
+      int64_t begin, end;
+      int index;
+    };
+    std::vector<std::vector<Placed>> of_device(p_.devices.size());
+    for (int i : by) {
+      auto& place = all[size_t(i)];
+      auto device = size_t(p_.slots[size_t(place.slots[0])].device);
+      auto& placed = of_device[device];
+      for (auto& other : placed) {
+        if (place.offset + place.size <= other.begin) break;
+        if (other.end <= place.offset) continue;
+        auto& earlier = all[size_t(std::min(i, other.index))];
+        if (meet(earlier, all[size_t(std::max(i, other.index))])) place.offset = other.end;
       }
-      std::ranges::sort(taken);
-      for (auto& [begin, end] : taken) {
-        if (place.offset + place.size <= begin) break;
-        place.offset = std::max(place.offset, end);
-      }
-      auto& arena = p_.arena[size_t(device)];
-      arena = std::max(arena, place.offset + place.size);
+      const int64_t end = place.offset + place.size;
+      placed.insert(std::ranges::upper_bound(placed, place.offset, {}, &Placed::begin),
+                    {place.offset, end, i});
+      p_.arena[device] = std::max(p_.arena[device], end);
       for (int s : place.slots) p_.slots[size_t(s)].offset = place.offset;
-      done.push_back(i);
     }
   }
 

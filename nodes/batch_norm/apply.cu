@@ -1,6 +1,8 @@
 // The elementwise passes: y from x, and dx from g and x. The coefficients of the channels are made
 // once, by a launch of their own; then memory is walked from its start to its end, 16 bytes at a
 // time, whatever lies in it.
+#include <numeric>
+
 #include "batch_norm/device.h"
 #include "batch_norm/normal.h"
 #include "cuda/index.h"
@@ -104,11 +106,10 @@ __device__ Near<kWidth> near_of(const ApplyPart<T>& p, int64_t first, int64_t ch
 }
 
 template <class Op, class T, int kWidth>
-__device__ void apply_at(const ApplyPart<T>& p, int64_t first, int64_t channels, int64_t inner) {
+__device__ void apply_at(const ApplyPart<T>& p, int64_t first, const Near<kWidth>& near) {
   const auto x = cuda::load<kWidth>(p.x + first);
   cuda::Pack<T, kWidth> g{}, out;
   if constexpr (Op::gradient) g = cuda::load<kWidth>(p.g + first);
-  const auto near = near_of<Op::weighted, kWidth>(p, first, channels, inner);
 #pragma unroll
   for (int k = 0; k < kWidth; ++k)
     out.at[k] =
@@ -125,10 +126,31 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t inner = p.lay.rows ? 1 : p.lay.points, n = p.lay.elements();
   const int64_t packs = n / width, step = int64_t(gridDim.x) * kThreads;
   const int64_t first = int64_t(blockIdx.x) * kThreads + threadIdx.x;
+  auto near = [&]<int kWidth>(int64_t i) {
+    return near_of<Op::weighted, kWidth>(p, i, p.lay.channels, inner);
+  };
+  if (!Op::weighted && inner == 1 && p.lay.channels % width == 0 &&
+      step * width % p.lay.channels == 0) {
+    // All packs of a thread are of the same channels.
+    if (first >= packs) return;
+    const auto same = near.template operator()<width>(first * width);
+    for (int64_t i = first; i < packs; i += step) apply_at<Op, T, width>(p, i * width, same);
+    return;
+  }
   for (int64_t i = first; i < packs; i += step)
-    apply_at<Op, T, width>(p, i * width, p.lay.channels, inner);
+    apply_at<Op, T, width>(p, i * width, near.template operator()<width>(i * width));
   for (int64_t i = packs * width + first; i < n; i += step)
-    apply_at<Op, T, 1>(p, i, p.lay.channels, inner);
+    apply_at<Op, T, 1>(p, i, near.template operator()<1>(i));
+}
+
+/// At least `blocks`, so many that a step of all threads is whole rows, if there need not be many.
+template <class T>
+unsigned whole_rows(unsigned blocks, const Lay& lay) {
+  constexpr int64_t width = int64_t(16 / sizeof(T));
+  if (!lay.rows || lay.channels % width != 0) return blocks;
+  const int64_t packs = lay.channels / width, unit = packs / std::gcd(packs, int64_t(kThreads));
+  if (unit > blocks) return blocks;
+  return unsigned((blocks + unit - 1) / unit * unit);
 }
 
 template <class Op, class T>
@@ -158,8 +180,8 @@ Launch launch_of(std::span<const Signature> signatures, const Form& form, bool c
     cuda::for_parts(args.parts, part, [&](const Parts<ApplyPart<T>>& parts) {
       int64_t most = 0;
       for (int i = 0; i < parts.count; ++i) most = std::max(most, parts.at[i].lay.elements());
-      const unsigned blocks =
-          cuda::blocks_for(most * int64_t(sizeof(T)), kThreads * 16 * 4, 1 << 16);
+      const unsigned blocks = whole_rows<T>(
+          cuda::blocks_for(most * int64_t(sizeof(T)), kThreads * 16 * 4, 1 << 16), lays[0]);
       cuda::launch(args.queue, apply<Op, T>, {blocks, 1, parts.size()}, kThreads, parts);
     });
   };

@@ -49,25 +49,30 @@ struct Tiling {
 
 /// `width` = values of one access.
 inline Tiling tiling_of(const Lay& lay, int width) {
-  // A block should have so many values, and a launch no more blocks than keep a device busy: each
-  // tile costs a merge.
-  constexpr int64_t wish = 8192, most_planes = 2048, most_rows = 1024;
+  // A block should have so many rounds of loads, four of each thread, as pay for its merge; a
+  // launch as many blocks as fill an H100 (132 multiprocessors), once or twice. On other devices it
+  // has no more and no less, so that they make the same sums.
+  struct Wish {
+    int64_t rounds, least, most;
+  };
+  const auto [wish, fill, most] = lay.rows ? Wish{8, 264, 264} : Wish{4, 512, 768};
+  auto up = [](int64_t n, int64_t unit) { return (n + unit - 1) / unit; };
   Tiling t;
+  // `beside`: blocks beside each other, in channels.
+  auto cut = [&](int64_t all, int64_t round, int64_t beside) {
+    const int64_t rounds = up(all, round), blocks = std::clamp(rounds * beside / wish, fill, most);
+    const int64_t pieces = std::clamp<int64_t>(up(blocks, beside), 1, std::max<int64_t>(1, rounds));
+    t.length = std::max<int64_t>(1, up(rounds, pieces)) * round;
+    t.tiles = std::max<int64_t>(1, up(all, t.length));
+  };
   if (!lay.rows) {
-    const int64_t most = std::max<int64_t>(1, most_planes / lay.channels);
-    const int64_t pieces = std::clamp<int64_t>((lay.count() + wish - 1) / wish, 1, most);
-    t.length = (lay.count() + pieces - 1) / pieces;
-    t.length = (t.length + width - 1) / width * width;
-    t.tiles = std::max<int64_t>(1, (lay.count() + t.length - 1) / t.length);
+    cut(lay.count(), kThreads * 4 * width, lay.channels);
     return t;
   }
-  const int64_t packs = (lay.channels + width - 1) / width;
+  const int64_t packs = up(lay.channels, width);
   while (t.columns < 32 && t.columns < packs) t.columns *= 2;
-  t.strips = (packs + t.columns - 1) / t.columns;
-  const int64_t lanes = kThreads / t.columns;
-  const int64_t most = std::max<int64_t>(1, most_rows / t.strips);
-  t.length = std::max({lanes * 4, wish / (t.columns * width), (lay.count() + most - 1) / most});
-  t.tiles = std::max<int64_t>(1, (lay.count() + t.length - 1) / t.length);
+  t.strips = up(packs, t.columns);
+  cut(lay.count(), kThreads / t.columns * 4, t.strips);
   return t;
 }
 

@@ -15,13 +15,22 @@ struct Reduce {
     EpsRule rule;
     double* out;
   };
+  static constexpr bool kShort = sizeof(T) < sizeof(float);
   using Channel = ForwardCoefficients;
-  struct Sum {
-    double g, gx;
+  template <class R>
+  struct Own {
+    R g, gx;
+    __device__ Own& operator+=(const Own<float>& o) {
+      g += o.g, gx += o.gx;
+      return *this;
+    }
   };
-  using Own = Sum;
+  using Sum = Own<double>;
 
-  static __device__ Own start() { return {0, 0}; }
+  template <class R>
+  static __device__ Own<R> start() {
+    return {0, 0};
+  }
   static __device__ Channel channel(const Part& p, const Lay&, int64_t c) {
     return {p.k.shift[c], p.k.scale[c], p.k.offset[c]};
   }
@@ -37,15 +46,20 @@ struct Reduce {
   static __device__ Values<kWidth> load_row(const Part& p, int64_t at, int64_t row) {
     return load<kWidth>(p, at, row);
   }
-  template <int kWidth>
-  static __device__ void add(const Values<kWidth>& v, int i, const Channel& k, Own& own) {
+  template <int kWidth, class R>
+  static __device__ void add(const Values<kWidth>& v, int i, const Channel& k, Own<R>& own) {
     const float x = cuda::to_float(v.x.at[i]);
     const float passed = passing<kRelu>(k, cuda::to_float(v.g.at[i]), x);
     own.g += passed;
     // Where a mask lets no gradient arrive, x may be NaN.
-    if (!kMasked || passed != 0) own.gx = fma(double(passed), double(x - k.shift), own.gx);
+    if (!kMasked || passed != 0) own.gx = fma(R(passed), R(x - k.shift), own.gx);
   }
-  static __device__ Sum sum(const Own& own) { return own; }
+  /// Neither too large for a float nor so small that products lose digits.
+  static __device__ bool holds(const Own<float>& own) {
+    const float gx = fabsf(own.gx);
+    return fabsf(own.g) < 1e38f && gx < 1e38f && (gx > 1e-30f || own.g == 0);
+  }
+  static __device__ Sum sum(const Sum& own) { return own; }
   static __device__ Sum merge(const Sum& a, const Sum& b) { return {a.g + b.g, a.gx + b.gx}; }
   static __device__ void finish(const Part& p, const Lay& lay, int64_t c, const Sum& sum) {
     p.out[c] = sum.g;

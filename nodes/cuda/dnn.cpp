@@ -2,9 +2,11 @@
 
 #include <cudnn.h>
 
+#include <array>
 #include <limits>
 #include <map>
 #include <mutex>
+#include <span>
 #include <string>
 
 #include <braid/core/error.h>
@@ -67,7 +69,10 @@ struct ConvPlan {
   cudnnFilterDescriptor_t w = nullptr;
   cudnnConvolutionDescriptor_t conv = nullptr;
   bool direct = false;  ///< cuDNN has nothing for this shape
-  cudnnConvolutionFwdAlgo_t forward = CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM;
+  // Of the pass that the plan is for.
+  cudnnConvolutionFwdAlgo_t forward = CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM;
+  cudnnConvolutionBwdDataAlgo_t grad_input = CUDNN_CONVOLUTION_BWD_DATA_ALGO_1;
+  cudnnConvolutionBwdFilterAlgo_t grad_weight = CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1;
   size_t workspace = 0;
 
   explicit ConvPlan(const ConvShape& s) : shape(s) {}
@@ -104,32 +109,48 @@ struct ConvPlan {
     check(cudnnSetConvolutionMathType(conv, CUDNN_FMA_MATH), what);
   }
 
-  // Whether there is an algorithm. The rule is fixed: the algorithms named here, in this order.
+  /// Whether there is an algorithm.
   bool choose(cudnnHandle_t handle, ConvPass pass) {
-    auto has = [](cudnnStatus_t status) {
-      const bool unsupported = status == CUDNN_STATUS_NOT_SUPPORTED ||
-                               status == CUDNN_STATUS_NOT_SUPPORTED_SHAPE ||
-                               status == CUDNN_STATUS_NOT_SUPPORTED_LAYOUT ||
-                               status == CUDNN_STATUS_NOT_SUPPORTED_PADDING;
-      if (!unsupported) check(status, "asking for a convolution's workspace");
-      return !unsupported;
-    };
     switch (pass) {
-      case ConvPass::grad_input:
-        return has(cudnnGetConvolutionBackwardDataWorkspaceSize(
-            handle, w, y, conv, x, CUDNN_CONVOLUTION_BWD_DATA_ALGO_1, &workspace));
-      case ConvPass::grad_weight:
-        return has(cudnnGetConvolutionBackwardFilterWorkspaceSize(
-            handle, x, y, conv, w, CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1, &workspace));
       case ConvPass::forward:
-        break;
+        return choose<cudnnConvolutionFwdAlgoPerf_t>(forward, [&](auto... result) {
+          return cudnnGetConvolutionForwardAlgorithm_v7(handle, x, w, conv, y, result...);
+        });
+      case ConvPass::grad_input:
+        return choose<cudnnConvolutionBwdDataAlgoPerf_t>(grad_input, [&](auto... result) {
+          return cudnnGetConvolutionBackwardDataAlgorithm_v7(handle, w, y, conv, x, result...);
+        });
+      case ConvPass::grad_weight:
+        return choose<cudnnConvolutionBwdFilterAlgoPerf_t>(grad_weight, [&](auto... result) {
+          return cudnnGetConvolutionBackwardFilterAlgorithm_v7(handle, x, y, conv, w, result...);
+        });
     }
-    for (auto algorithm : {CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM,
-                           CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM}) {
-      forward = algorithm;
-      if (has(cudnnGetConvolutionForwardWorkspaceSize(handle, x, w, conv, y, algorithm,
-                                                      &workspace)))
-        return true;
+    return false;
+  }
+
+ private:
+  // The first one of those that cuDNN's heuristics list, best first, which makes equal bits in
+  // every run. Nothing is timed: the choice follows from the shape, cuDNN's version and the GPU's
+  // model.
+  template <class Result, class Algorithm, class List>
+  bool choose(Algorithm& algorithm, List list) {
+    constexpr size_t most_workspace = size_t(256) << 20;
+    std::array<Result, 16> results{};
+    int count = 0;
+    const cudnnStatus_t status = list(int(results.size()), &count, results.data());
+    if (status == CUDNN_STATUS_NOT_SUPPORTED || status == CUDNN_STATUS_NOT_SUPPORTED_SHAPE ||
+        status == CUDNN_STATUS_NOT_SUPPORTED_LAYOUT || status == CUDNN_STATUS_NOT_SUPPORTED_PADDING)
+      return false;
+    check(status, "asking for a convolution's algorithms");
+    for (auto& result : std::span(results).first(size_t(count))) {
+      if (result.status != CUDNN_STATUS_SUCCESS || result.determinism != CUDNN_DETERMINISTIC ||
+          result.mathType == CUDNN_TENSOR_OP_MATH ||
+          result.mathType == CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION ||
+          result.memory > most_workspace)
+        continue;
+      algorithm = result.algo;
+      workspace = result.memory;
+      return true;
     }
     return false;
   }
@@ -161,9 +182,8 @@ void conv_forward(Queue* queue, const ConvPlan& p, const float* x, const float* 
 void conv_grad_input(Queue* queue, const ConvPlan& p, const float* g, const float* w, float* dx,
                      void* workspace) {
   if (p.direct) return direct_grad_input(queue, p.shape, g, w, dx);
-  check(cudnnConvolutionBackwardData(handle_of(queue), &kOne, p.w, w, p.y, g, p.conv,
-                                     CUDNN_CONVOLUTION_BWD_DATA_ALGO_1, workspace, p.workspace,
-                                     &kZero, p.x, dx),
+  check(cudnnConvolutionBackwardData(handle_of(queue), &kOne, p.w, w, p.y, g, p.conv, p.grad_input,
+                                     workspace, p.workspace, &kZero, p.x, dx),
         "a convolution's gradient");
 }
 
@@ -171,8 +191,7 @@ void conv_grad_weight(Queue* queue, const ConvPlan& p, const float* x, const flo
                       void* workspace) {
   if (p.direct) return direct_grad_weight(queue, p.shape, x, g, dw);
   check(cudnnConvolutionBackwardFilter(handle_of(queue), &kOne, p.x, x, p.y, g, p.conv,
-                                       CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1, workspace, p.workspace,
-                                       &kZero, p.w, dw),
+                                       p.grad_weight, workspace, p.workspace, &kZero, p.w, dw),
         "a convolution's gradient of weights");
 }
 

@@ -19,7 +19,14 @@ __device__ inline Pack<T, kCount> load(const T* from) {
 }
 template <class T, int kCount>
 __device__ inline void store(T* to, const Pack<T, kCount>& pack) {
-  *reinterpret_cast<Pack<T, kCount>*>(to) = pack;
+  if constexpr (sizeof(pack) == sizeof(uint4) && sizeof(T) < 4) {
+    // As one value: the compiler would write a pack of small ones piece by piece.
+    uint4 whole;
+    __builtin_memcpy(&whole, &pack, sizeof(whole));
+    *reinterpret_cast<uint4*>(to) = whole;
+  } else {
+    *reinterpret_cast<Pack<T, kCount>*>(to) = pack;
+  }
 }
 
 __device__ inline float to_float(float v) { return v; }

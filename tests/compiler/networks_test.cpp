@@ -2,6 +2,9 @@
 // PyTorch.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+#include <regex>
 #include <set>
 
 #include <braid/compiler/compile.h>
@@ -97,4 +100,46 @@ TEST(Networks, LeNetAndAccumulate) {
 }
 
 }  // namespace
+
+// What its first line says: `# Name: 11,689,512 parameters, torchvision's 122 keys`.
+struct Stated {
+  int64_t parameters = -1, keys = -1;
+};
+Stated stated_in(const std::string& line) {
+  Stated stated;
+  auto number = [&](const char* pattern) {
+    std::smatch found;
+    if (!std::regex_search(line, found, std::regex(pattern))) return int64_t{-1};
+    return int64_t{std::stoll(std::regex_replace(found[1].str(), std::regex(","), ""))};
+  };
+  stated.parameters = number("([0-9][0-9,]*) parameters");
+  stated.keys = number("([0-9][0-9,]*) keys");
+  return stated;
+}
+
+TEST(Networks, HaveTheParametersAndKeysThatTheyState) {
+  const std::filesystem::path folder = BRAID_SOURCE_DIR "/examples/networks";
+  int files = 0, numbers = 0;
+  for (auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() != ".yaml") continue;
+    ++files;
+    SCOPED_TRACE(entry.path().filename().string());
+    std::ifstream in(entry.path());
+    std::string line;
+    while (std::getline(in, line) && line.starts_with("# yaml-language-server")) {
+    }
+    const Stated stated = stated_in(line);
+    const Summary summary = summary_of(entry.path().filename().string());
+    numbers += stated.parameters >= 0;
+    if (stated.parameters >= 0) {
+      EXPECT_EQ(summary.parameters, stated.parameters);
+    }
+    if (stated.keys >= 0) {
+      EXPECT_EQ(int64_t(keys_of(summary).size()), stated.keys);
+    }
+  }
+  EXPECT_GE(files, 7);
+  EXPECT_GE(numbers, 5);
+}
+
 }  // namespace braid

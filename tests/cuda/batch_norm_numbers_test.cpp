@@ -107,6 +107,24 @@ TEST(CudaMoments, SurviveSquaresThatOverflowAFloat) {
   }
 }
 
+// A few values at a time are summed in floats, if these hold them.
+TEST(CudaMoments, OfBf16AreExactWhateverTheirSize) {
+  auto bf16 = [](std::vector<int64_t> dims, Format format = "") {
+    return Operand{DType::bf16, std::move(dims), std::move(format)};
+  };
+  for (auto& o : {bf16({64, 3, 32, 32}), bf16({64, 3, 14, 14}), bf16({50, 3, 7, 7}),
+                  bf16({64, 16, 9, 9}, "acdb"), bf16({64, 12, 9, 9}, "acdb"), bf16({3000, 3})})
+    for (auto [mean, std] : std::vector<std::pair<double, double>>{
+             {0, 1}, {-100, 1}, {1e30, 1e29}, {0, 1e25}, {0, 1e-14}, {1e-20, 1e-21}, {3, 0.1}}) {
+      const std::string what = std::to_string(mean) + ", " + std::to_string(std);
+      expect_exact(random_value(o, 12, mean, std), what, 1e-5);
+      Value outlier = random_value(o, 13, mean, std);
+      const size_t points = outlier.numbers.size() / size_t(o.dims[0] * o.dims[1]);
+      for (int64_t c = 0; c < o.dims[1]; ++c) outlier.numbers[size_t(c) * points] = mean + 64 * std;
+      expect_exact(value_of(*stored(outlier)), "outlier in front, " + what, 1e-4);
+    }
+}
+
 TEST(CudaMoments, OfASmallSpreadFarFromZeroNormalize) {
   for (auto& o : operands())
     for (uint64_t seed = 0; seed < 5; ++seed) {

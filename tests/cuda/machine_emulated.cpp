@@ -19,6 +19,8 @@ void reset() {
 void seed(uint64_t seed) { emulator::seed(seed); }
 void protect(bool on) { emulator::protect(on); }
 
+void ruin(const std::function<std::string()>& run) { EXPECT_EQ(run(), ""); }
+
 void no_devices() { emulator::set_devices(0); }
 void set_memory(int64_t bytes) { emulator::set_memory(bytes); }
 void fail_launch(int nth) { emulator::fail_launch(nth); }

@@ -1,5 +1,6 @@
 // The main program of gpu_tests: every test is skipped, with the reason, where there is no GPU.
 #include <cstdio>
+#include <cstdlib>
 #include <stdexcept>
 #include <string>
 
@@ -7,6 +8,7 @@
 
 #include "backend.h"
 #include "cuda/machine.h"
+#include "gpu/faults.h"
 
 namespace machine {
 namespace {
@@ -36,14 +38,24 @@ void look() try {
 bool emulated() { return false; }
 bool has_devices(int count) { return count <= devices; }
 
-void reset() {}
+void reset() { faults::undo(); }
 void seed(uint64_t) {}
 void protect(bool) {}
 
+void set_memory(int64_t bytes) { faults::leave_memory(bytes); }
+void fail_launch(int) { faults::poison(); }
+void hang_launch(int) { faults::occupy(); }
+void ruin(const std::function<std::string()>& run) {
+  ::testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  auto alone = [&] {
+    const std::string bad = run();
+    std::fputs(bad.c_str(), stderr);
+    std::_Exit(bad.empty() ? 0 : 1);
+  };
+  EXPECT_EXIT(alone(), ::testing::ExitedWithCode(0), "");
+}
+
 void no_devices() { refuse(); }
-void set_memory(int64_t) { refuse(); }
-void fail_launch(int) { refuse(); }
-void hang_launch(int) { refuse(); }
 void fail_nccl() { refuse(); }
 int64_t launches() { refuse(); }
 int64_t nccl_messages() { refuse(); }
