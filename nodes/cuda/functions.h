@@ -12,4 +12,7 @@ __device__ inline float logistic(float x) {
   return (x < 0 ? e : 1.0f) / (1.0f + e);
 }
 
+/// log(1 + e^x), from e^-|x|.
+__device__ inline float softplus(float x) { return (x < 0 ? 0.0f : x) + log1pf(expf(-fabsf(x))); }
+
 }  // namespace braid::cuda

@@ -68,5 +68,40 @@ TEST(Activations, SiLUIsTheInputTimesItsLogisticFunction) {
   expect("silu", {{0, 0, 0.5}, {2, 2 * s, s * (1 + 2 * (1 - s))}, {-80, 0, 0}, {80, 80, 1}});
 }
 
+TEST(Activations, ELUApproachesMinusAlpha) {
+  const Dict attrs{{"alpha", 0.5}};
+  expect(
+      "elu",
+      {{2, 2, 1}, {0, 0, 0.5}, {-1, 0.5 * std::expm1(-1.0), 0.5 * std::exp(-1.0)}, {-90, -0.5, 0}},
+      From::input, attrs);
+  // Near 0 no digits are lost, as exp(x) - 1 would lose them.
+  EXPECT_FLOAT_EQ(made<float>("cpu", "elu", {{"alpha", 1.0}}, {{-1e-6f}})[0],
+                  float(std::expm1(-1e-6)));
+}
+
+TEST(Activations, SoftplusPassesOnWhatIsAboveTheThreshold) {
+  auto smooth = [](double x) { return std::log1p(std::exp(x)); };
+  auto step = [](double x) { return 1 / (1 + std::exp(-x)); };
+  expect("softplus", {{0, std::log(2.0), 0.5}, {1, smooth(1), step(1)}, {-90, 0, 0}, {21, 21, 1}},
+         From::input, {{"beta", 1.0}, {"threshold", 20.0}});
+  expect("softplus", {{1, smooth(2) / 2, step(2)}, {1.6, 1.6, 1}, {-3, smooth(-6) / 2, step(-6)}},
+         From::input, {{"beta", 2.0}, {"threshold", 3.0}});
+}
+
+TEST(Activations, GELUWeighsByTheNormalLaw) {
+  // 0.841344746 of a normal law lies below 1; its density there is 0.241970725.
+  expect("gelu",
+         {{0, 0, 0.5},
+          {1, 0.841344746, 0.841344746 + 0.241970725},
+          {-1, -0.158655254, 0.158655254 - 0.241970725},
+          {3, 2.995950306, 1.011945665},
+          {-20, 0, 0},
+          {20, 20, 1}},
+         From::input, {{"approximate", "none"}});
+  // The slope: (1 + t) / 2 + x / 2 · (1 - t²) · sqrt(2 / pi) · (1 + 3 · 0.044715 · x²).
+  expect("gelu", {{0, 0, 0.5}, {1, 0.841191991, 1.082964028}, {-20, 0, 0}, {20, 20, 1}},
+         From::input, {{"approximate", "tanh"}});
+}
+
 }  // namespace
 }  // namespace braid::testing
