@@ -159,6 +159,7 @@ constexpr CodeEntry table[] = {
      "Predictions are [N, classes, ...] in floats, targets [N, ...] in integers."},
     {"E0235", "Optimizer parameters contradict each other.",
      "Nesterov needs a momentum above 0 and a dampening of 0."},
+    {"E0236", "A loss has no target, or two.", "Name an input, or give one number: `target: 1`."},
     {"E0240", "`expect` does not agree with the shape that was inferred.",
      "Correct the layers above, or the assertion; `_` matches anything."},
     {"E0241", "A layer has too few or too many inputs.", "Name its inputs with `from:`."},
