@@ -225,10 +225,12 @@ uint64_t bits_of_simple_layers() {
     for (auto& [what, numbers] : made)
       hash = hash_text({reinterpret_cast<const char*>(numbers.data()), numbers.size() * 8}, hash);
   };
-  for (const char* name : {"ReLU",          "ReLU6",    "LeakyReLU", "SiLU",     "Hardswish",
-                           "ELU",           "Softplus", "GELU",      "Tanh",     "Sigmoid",
-                           "Softmax",       "Mean",     "Add",       "Dropout",  "CrossEntropy",
-                           "BCEWithLogits", "MSE",      "L1",        "SmoothL1", "Contrastive"})
+  for (const char* name : {"ReLU",      "ReLU6",     "LeakyReLU",       "SiLU",
+                           "Hardswish", "ELU",       "Softplus",        "GELU",
+                           "Tanh",      "Sigmoid",   "Softmax",         "Mean",
+                           "Add",       "Dropout",   "CrossEntropy",    "BCEWithLogits",
+                           "MSE",       "L1",        "SmoothL1",        "Contrastive",
+                           "LayerNorm", "Normalize", "PairwiseDistance"})
     take(Experiment({&builtin(), builtin().layer(name), 0}, Mode::train, 13).run({}));
   for (size_t i = 0; i < builtin().layer("SGD")->samples.size(); ++i)
     take(updated({&builtin(), builtin().layer("SGD"), i}, {}));
