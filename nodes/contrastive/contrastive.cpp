@@ -87,9 +87,11 @@ void register_contrastive(Registry& registry) {
   const PointwiseLoss kernels{
       .op = "contrastive",
       .shape = "margin",
-      .loss = [](float margin, const float* x, const float* t, float* out,
-                 int64_t n) { HWY_DYNAMIC_DISPATCH(contrastive_loss)
-                              (margin, x, t, out, n); },
+      .loss =
+          [](float margin, const float* x, const float* t, float* out, int64_t n) {
+            HWY_DYNAMIC_DISPATCH(contrastive_loss)
+            (margin, x, t, out, n);
+          },
       .slope =
           [](float margin, float scale, const float* x, const float* t, float* out, int64_t n) {
             HWY_DYNAMIC_DISPATCH(contrastive_slope)(margin, scale, x, t, out, n);

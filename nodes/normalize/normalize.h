@@ -1,4 +1,5 @@
-// Two operations over rows: "p_normalize" (x) and "p_normalize_grad" (g, x), which finds norms again.
+// Two operations over rows: "p_normalize" (x) and "p_normalize_grad" (g, x), which finds norms
+// again.
 #pragma once
 #include <braid/core/registry.h>
 
