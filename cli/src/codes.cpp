@@ -183,8 +183,6 @@ constexpr CodeEntry table[] = {
      "The message lists the numbers that do."},
     {"E0263", "A normalization would see a single value.",
      "A single value has no variance: fewer groups, or no normalization there."},
-    {"E0264", "Instance norm keeps no running statistics.",
-     "Leave track_running_stats out, or use BatchNorm2d."},
     {"E0270", "The mask of a batch norm does not fit its input.",
      "One weight for each position: the input's shape without the channels, or with 1 for them."},
     {"E0271", "The mask of a batch norm has a dtype that holds no weights.",

@@ -265,6 +265,7 @@ void register_group_norm_cuda(Registry& registry) {
   registry.add(cuda::kernel("group_norm", group_norm::make_forward, {.alias = 0}));
   registry.add(cuda::kernel("group_norm_grad", group_norm::make_gradient, {.alias = 0}));
   registry.add(cuda::kernel("group_norm_sums", group_norm::make_sums));
+  group_norm::register_instance_norm_cuda(registry);
 }
 
 }  // namespace braid
