@@ -4,6 +4,7 @@
 //   Part      what it needs of a part: pointers
 //   Channel   what a thread keeps of its channel   Op::channel(part, lay, c, first)
 //   Values    what a thread loads at once          Op::load<kWidth>(part, index, position)
+//             and, where Op::kWrites, settles      Op::settle(part, values)
 //   Own<R>    what a thread sums up, in R          Op::add(values, k, channel, own)
 //   Sum       what a block sums up                 Op::sum(own), Op::merge(left, right)
 //   Tile      doubles that tiles are merged as     Op::tile(channel, sum, n), Op::merge(left,
@@ -81,6 +82,16 @@ __device__ void stream(int times, Load load, Take take) {
   take(values, times);
 }
 
+/// What is written of n loads; behind all of them, so that none waits for another's result.
+template <class Op, int kMost, class Values>
+__device__ void settle(const typename Op::Part& part, Values& values, int n) {
+  if constexpr (Op::kWrites) {
+#pragma unroll
+    for (int i = 0; i < kMost; ++i)
+      if (i < n) Op::settle(part, values[i]);
+  }
+}
+
 /// How many blocks a multiprocessor should have at a time, by the registers that a thread needs.
 template <class Op, int kWidth>
 constexpr int blocks_of = kWidth == 8 && sizeof(typename Op::template Values<kWidth>) > 16 ? 2 : 3;
@@ -117,7 +128,8 @@ __global__ void __launch_bounds__(kThreads, blocks_of<Op, kWidth>)
   };
   const int times = i < end ? int((end - i + kThreads - 1) / kThreads) : 0;
   constexpr int ahead = kWidth == 1 ? 8 : 4;
-  stream<ahead>(times, load, [&](const auto& values, int n) {
+  stream<ahead>(times, load, [&](auto& values, int n) {
+    settle<Op, ahead>(p.own, values, n);
 #pragma unroll
     for (int j = 0; j < ahead; ++j)
       if (j < n)
@@ -162,7 +174,8 @@ __global__ void __launch_bounds__(kThreads, 2)
     };
     // As many as registers suffice for.
     constexpr int ahead = kWidth == 1 ? 8 : kWidth == 8 && sizeof(load()) > 16 ? 2 : 4;
-    stream<ahead>(times, load, [&](const auto& values, int n) {
+    stream<ahead>(times, load, [&](auto& values, int n) {
+      settle<Op, ahead>(p.own, values, n);
 #pragma unroll
       for (int k = 0; k < kWidth; ++k)
         add_run<Op, ahead>(n, own[k],

@@ -25,6 +25,7 @@ __device__ inline Chan chan_of(double count, double shift, double sum, double sq
 
 template <class T>
 struct Finish {
+  static constexpr bool kWrites = false;
   struct Part {
     const T* x;
     const float* w;
