@@ -104,7 +104,8 @@ std::string kind_of(const std::vector<std::string>& devices, const Mark& mark) {
 }
 
 const std::vector<std::string>& optional_passes() {
-  static const std::vector<std::string> names = {"alias", "gang", "replay", "reuse", "window"};
+  static const std::vector<std::string> names = {"alias",  "fuse_add", "gang",
+                                                 "replay", "reuse",    "window"};
   return names;
 }
 
@@ -152,6 +153,8 @@ Plan compile(const Model& model, const Registry& registry, const CompileOptions&
   int64_t slice = (options.batch + replicas * graph.micros - 1) / (replicas * graph.micros);
   choose_formats(graph, registry, options, slice);
   clock.pass("formats");
+  if (!options.disabled.contains("fuse_add")) fuse_add(graph, registry);
+  clock.pass("fuse_add");
   Expanded expanded = replicate(graph, replicas, options.batch, options);
   clock.pass("replicate");
   choose_kernels(graph, expanded, registry, options.traits, plan);

@@ -51,7 +51,7 @@ struct CompileOptions {
   /// losses and metrics, in eval everything the model declares, else its outputs.
   std::vector<std::string> wanted = {};
   int64_t memory = 0;  ///< bytes that the machine has; larger plans are refused. 0 = no limit
-  /// Passes: fuse, recompute, bundle, window, reuse, alias.
+  /// Passes: fuse, fuse_add, recompute, bundle, window, reuse, alias.
   std::set<std::string> disabled = {};
   Mutant mutant = {};
   Chunk chunk = Chunk::even;
