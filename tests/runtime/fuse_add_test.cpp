@@ -153,6 +153,21 @@ TEST(FuseAdd, ChangesNoBitOfGroupsAndMicroBatches) {
   }
 }
 
+// Where x is computed again only when ReLU's gradient is there, that one stays by itself.
+TEST(FuseAdd, ChangesNoBitWhereXComesLater) {
+  Model model = blocks(3);
+  const Trace base = trace_of(model, {.disabled = {"fuse_add"}});
+  for (auto& item : model.layers)
+    if (const size_t end = item.path.find("_conv"); end != std::string::npos)
+      item.recompute = true, item.segment = item.path.substr(0, end);
+  expect_same(model, base, {.devices = cpus(2), .threads = 2}, "x again");
+  Session session(model, {});
+  const Plan& plan = session.plan(Mode::train, 32);
+  EXPECT_EQ(count(plan, "normalize_add"), 5);
+  EXPECT_EQ(count(plan, "bn_relu_reduce"), 2);  // b_short and the rows of g are kept
+  EXPECT_EQ(count(plan, "relu_grad"), 4);       // a, d, e, f
+}
+
 TEST(FuseAdd, ChangesNoBitOfTheReference) {
   const Model model = blocks(3);
   expect_same(model, trace_of(model, {.engine = "reference", .disabled = {"fuse_add"}}, {13}),
