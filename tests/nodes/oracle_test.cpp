@@ -64,6 +64,9 @@ Model model_of(const Case& c, int replicas) {
     item.from.push_back(Link::input(int(model.inputs.size())));
     model.inputs.push_back({"input" + std::to_string(model.inputs.size()), type});
   }
+  // What has no N still runs over a batch of some size.
+  if (std::ranges::none_of(c.sample().inputs, &Type::batched))
+    model.inputs.push_back({"batch", {DType::f32, {N}}});
   item.freeze = c.freeze;
   model.layers = {item};
   model.outputs = {{"out", Link::layer(0)}};
