@@ -46,14 +46,13 @@ struct Pass {
 
 std::vector<Pass> passes_of(const Box& box, const Shape& x) {
   const auto& [kernel, stride, padding, ceil, count] = box;
-  const Dict plane = box.attrs({kernel[1], kernel[2]}, {stride[1], stride[2]},
-                               {padding[1], padding[2]});
+  const Dict plane =
+      box.attrs({kernel[1], kernel[2]}, {stride[1], stride[2]}, {padding[1], padding[2]});
   const Dict depth = box.attrs({kernel[0], 1}, {stride[0], 1}, {padding[0], 0});
   const PoolWindow planes = pool_window(plane), depths = pool_window(depth);
   const int64_t height = planes.output(0, x[3].value), width = planes.output(1, x[4].value);
   const int64_t deep = depths.output(0, x[2].value), rows = x[1].value * x[2].value;
-  std::vector<Pass> passes = {
-      {{x[0], rows, x[3], x[4]}, {x[0], rows, height, width}, plane}};
+  std::vector<Pass> passes = {{{x[0], rows, x[3], x[4]}, {x[0], rows, height, width}, plane}};
   if (kernel[0] > 1 || stride[0] > 1)
     passes.push_back(
         {{x[0], x[1], x[2], height * width}, {x[0], x[1], deep, height * width}, depth});
@@ -94,7 +93,8 @@ std::vector<int> forward(Builder& b, Call& call) {
   int value = call.in[0];
   Shape shape = {x[0], x[1]};
   const auto passes = passes_of(box, x);
-  for (const Pass& pass : passes) value = b.one("avg_pool2d", {view(b, value, pass.image)}, pass.attrs);
+  for (const Pass& pass : passes)
+    value = b.one("avg_pool2d", {view(b, value, pass.image)}, pass.attrs);
   shape.push_back(passes.size() > 1 ? passes[1].result[2] : x[2]);
   shape.push_back(passes[0].result[2]);
   shape.push_back(passes[0].result[3]);
@@ -108,8 +108,7 @@ std::vector<int> gradient(Builder& b, const Call& call, const std::vector<int>& 
   int value = g[0];
   for (size_t k = passes.size(); k-- > 0;) {
     Dict attrs = passes[k].attrs;
-    set(attrs, "input_size",
-        Attr::List{passes[k].image[2].value, passes[k].image[3].value});
+    set(attrs, "input_size", Attr::List{passes[k].image[2].value, passes[k].image[3].value});
     value = b.one("avg_pool2d_grad", {view(b, value, passes[k].result)}, attrs);
   }
   return {view(b, value, x)};
@@ -144,29 +143,29 @@ void register_avg_pool3d(Registry& registry) {
   auto volumes = [](int64_t channels, int64_t depth, int64_t height, int64_t width) {
     return std::vector<Type>{{DType::f32, {N, channels, depth, height, width}}};
   };
-  registry.add(LayerDef{
-      .name = "AvgPool3d",
-      .doc = "The mean of each window: [N, C, D, H, W] gives [N, C, D', H', W'] with D' = "
-             "floor((D + 2 padding - kernel_size) / stride) + 1.",
-      .formula = "y[n, c, i, j, k] = mean of x[n, c] over window (i, j, k)",
-      .source = "torch.nn.AvgPool3d",
-      .inputs = {{"input"}},
-      .params = params(),
-      .forward = forward,
-      .gradient = gradient,
-      .samples = {{.inputs = volumes(3, 2, 6, 4),
-                   .params = {{"kernel_size", Attr::List{1, 2, 2}}},
-                   .note = "the planes alone"},
-                  {.inputs = volumes(2, 5, 4, 6),
-                   .params = {{"kernel_size", 3}, {"stride", 2}, {"padding", 1}},
-                   .note = "windows overlap"},
-                  {.inputs = volumes(2, 4, 5, 5),
-                   .params = {{"kernel_size", Attr::List{2, 3, 2}},
-                              {"stride", Attr::List{3, 2, 2}},
-                              {"padding", Attr::List{1, 1, 0}},
-                              {"ceil_mode", true},
-                              {"count_include_pad", false}},
-                   .note = "the padding does not count; the last windows hang over it"}}});
+  registry.add(
+      LayerDef{.name = "AvgPool3d",
+               .doc = "The mean of each window: [N, C, D, H, W] gives [N, C, D', H', W'] with D' = "
+                      "floor((D + 2 padding - kernel_size) / stride) + 1.",
+               .formula = "y[n, c, i, j, k] = mean of x[n, c] over window (i, j, k)",
+               .source = "torch.nn.AvgPool3d",
+               .inputs = {{"input"}},
+               .params = params(),
+               .forward = forward,
+               .gradient = gradient,
+               .samples = {{.inputs = volumes(3, 2, 6, 4),
+                            .params = {{"kernel_size", Attr::List{1, 2, 2}}},
+                            .note = "the planes alone"},
+                           {.inputs = volumes(2, 5, 4, 6),
+                            .params = {{"kernel_size", 3}, {"stride", 2}, {"padding", 1}},
+                            .note = "windows overlap"},
+                           {.inputs = volumes(2, 4, 5, 5),
+                            .params = {{"kernel_size", Attr::List{2, 3, 2}},
+                                       {"stride", Attr::List{3, 2, 2}},
+                                       {"padding", Attr::List{1, 1, 0}},
+                                       {"ceil_mode", true},
+                                       {"count_include_pad", false}},
+                            .note = "the padding does not count; the last windows hang over it"}}});
 }
 
 }  // namespace braid

@@ -14,8 +14,8 @@ std::vector<Type> grid_type(const Dict& attrs, std::span<const Type>) {
 }
 
 KernelBody make(const Signature& s) {
-  return [size = get_ints(s.attrs, "size"), cells = s.out[0].elements() / s.out[0].dims.back()](
-             const KernelArgs& a) {
+  return [size = get_ints(s.attrs, "size"),
+          cells = s.out[0].elements() / s.out[0].dims.back()](const KernelArgs& a) {
     float* y = a.out<float>(0);
     for (int64_t i = 0; i < cells; ++i) {
       int64_t rest = i;

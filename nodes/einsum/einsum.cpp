@@ -45,16 +45,18 @@ void check_sizes(Builder& b, const Call& call, const Equation& e) {
       if (!fresh && at->second != x[d])
         b.fail("E0273",
                std::string("the letter '") + letter + "' is " + to_string(at->second) +
-                   " in one operand and " + to_string(x[d]) + " in another: " +
-                   listed(e.in, b, call),
+                   " in one operand and " + to_string(x[d]) +
+                   " in another: " + listed(e.in, b, call),
                "one letter stands for one size; there is no broadcasting");
       if (x[d].batched) batch = letter;
     }
   }
   if (batch && (e.out.empty() || e.out[0] != batch))
     b.fail("E0232",
-           std::string("the letter '") + batch + "' is the batch, and it is not the first of the "
-               "result '" + e.out + "': replicas hold slices of it",
+           std::string("the letter '") + batch +
+               "' is the batch, and it is not the first of the "
+               "result '" +
+               e.out + "': replicas hold slices of it",
            "let the result begin with '" + std::string(1, batch) + "'");
   for (size_t k = 0; batch && k < e.in.size(); ++k)
     if (b.type(call.in[k]).batched() && e.in[k][0] != batch)
@@ -103,8 +105,7 @@ std::vector<Step> steps_of(const Call& call, const Equation& e) {
   std::vector<Step> steps;
   std::string labels = e.in[0];
   if (e.in.size() == 1) return {step_of(call, e, labels, 1)};
-  for (size_t next = 1; next < e.in.size(); ++next)
-    steps.push_back(step_of(call, e, labels, next));
+  for (size_t next = 1; next < e.in.size(); ++next) steps.push_back(step_of(call, e, labels, next));
   return steps;
 }
 
@@ -145,8 +146,7 @@ std::vector<int> gradient(Builder& b, const Call& call, const std::vector<int>& 
 std::vector<Sample> samples() {
   auto value = [](Shape shape) { return Type{DType::f32, std::move(shape)}; };
   auto sample = [](std::vector<Type> inputs, const char* equation, const char* note) {
-    return Sample{
-        .inputs = std::move(inputs), .params = {{"equation", equation}}, .note = note};
+    return Sample{.inputs = std::move(inputs), .params = {{"equation", equation}}, .note = note};
   };
   return {sample({value({N, 3, 5}), value({N, 5, 4})}, "nij,njk->nik", "a product of matrices"),
           sample({value({N, 3, 7}), value({7, 2})}, "nkp,pc->nkc", "the second has no batch"),

@@ -15,15 +15,13 @@ std::string check(const Equation& e) {
   for (auto& labels : e.in)
     for (size_t i = 0; i < labels.size(); ++i) {
       if (has(std::string_view(labels).substr(0, i), labels[i]))
-        return quoted(labels[i]) + " stands twice in '" + labels +
-               "': diagonals are not taken";
+        return quoted(labels[i]) + " stands twice in '" + labels + "': diagonals are not taken";
       if (!has(all, labels[i])) all += labels[i];
     }
   for (size_t i = 0; i < e.out.size(); ++i) {
     if (has(std::string_view(e.out).substr(0, i), e.out[i]))
       return quoted(e.out[i]) + " stands twice in the result '" + e.out + "'";
-    if (!has(all, e.out[i]))
-      return quoted(e.out[i]) + " of the result stands in no operand";
+    if (!has(all, e.out[i])) return quoted(e.out[i]) + " of the result stands in no operand";
   }
   return {};
 }

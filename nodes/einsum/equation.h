@@ -21,9 +21,8 @@ std::string to_string(const Equation& equation);
 Equation parse_equation(std::string_view text, std::string& problem);
 
 /// The equation of two operands that begins to work off a longer one: the result keeps what the
-/// others or the result still need, in the order in which it stands there, the result's first letter
-/// before all.
-std::string kept_labels(std::string_view a, std::string_view b, const Equation& whole,
-                        size_t next);
+/// others or the result still need, in the order in which it stands there, the result's first
+/// letter before all.
+std::string kept_labels(std::string_view a, std::string_view b, const Equation& whole, size_t next);
 
 }  // namespace braid

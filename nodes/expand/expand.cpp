@@ -92,14 +92,14 @@ void register_expand(Registry& registry) {
                   .doc = "the sizes of the result, for example [N, 16, -1]; -1 keeps the input's"}},
       .forward = forward,
       .gradient = gradient,
-      .samples = {{.inputs = {{DType::f32, {N, 1, 4, 3}}},
-                   .params = {{"size", Attr::List{"N", 5, 4, 3}}}},
-                  {.inputs = {{DType::f32, {N, 3, 1, 2, 1}}},
-                   .params = {{"size", Attr::List{-1, -1, 4, -1, 5}}},
-                   .note = "two dimensions that are not neighbours"},
-                  {.inputs = {{DType::f32, {3, 1}}},
-                   .params = {{"size", Attr::List{2, 3, 4}}},
-                   .note = "a new dimension in front, without a batch"}}});
+      .samples = {
+          {.inputs = {{DType::f32, {N, 1, 4, 3}}}, .params = {{"size", Attr::List{"N", 5, 4, 3}}}},
+          {.inputs = {{DType::f32, {N, 3, 1, 2, 1}}},
+           .params = {{"size", Attr::List{-1, -1, 4, -1, 5}}},
+           .note = "two dimensions that are not neighbours"},
+          {.inputs = {{DType::f32, {3, 1}}},
+           .params = {{"size", Attr::List{2, 3, 4}}},
+           .note = "a new dimension in front, without a batch"}}});
 }
 
 }  // namespace braid

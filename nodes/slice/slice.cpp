@@ -14,13 +14,14 @@ Range range_of(Builder& b, const Call& call) {
   const Type x = b.type(call.in[0]);
   const size_t dim = resolve_dim(b, x, get_int(call.params, "dim"));
   const int64_t cells = x.shape[dim].value;
-  const int64_t start = get_int(call.params, "start"), end = get_int(call.params, "end", cells);
+  const Attr& given = *find(call.params, "end");
+  const int64_t start = get_int(call.params, "start"),
+                end = given.is_null() ? cells : given.as_int();
   const int64_t from = start < 0 ? start + cells : start, to = end < 0 ? end + cells : end;
   if (from < 0 || to > cells || from >= to)
     b.fail("E0274",
-           "the range from " + std::to_string(start) + " to " + std::to_string(end) +
-               " of dim " + std::to_string(dim) + " has no cells, or some that " +
-               to_string(x.shape) + " lacks",
+           "the range from " + std::to_string(start) + " to " + std::to_string(end) + " of dim " +
+               std::to_string(dim) + " has no cells, or some that " + to_string(x.shape) + " lacks",
            "dim " + std::to_string(dim) + " has " + std::to_string(cells) +
                " cells; start counts from 0, end is the first that is left out, negative ones "
                "count from the end");
@@ -65,7 +66,7 @@ void register_slice(Registry& registry) {
                    .params = {{"dim", 2}, {"start", -3}, {"end", -1}},
                    .note = "counted from the end"},
                   {.inputs = {{DType::f32, {1, 5, 2}}},
-                   .params = {{"end", 3}},
+                   .params = {{"start", 2}},
                    .note = "without a batch"}}});
 }
 

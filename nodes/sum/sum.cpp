@@ -48,28 +48,28 @@ std::vector<int> gradient(Builder& b, const Call& call, const std::vector<int>& 
 
 void register_sum(Registry& registry) {
   const Type image{DType::f32, {N, 3, 7, 5}};
-  registry.add(LayerDef{
-      .name = "Sum",
-      .doc = "The sum over one or more dimensions, not over the batch.",
-      .formula = "y = sum(x over dim)",
-      .source = "torch.sum",
-      .inputs = {{"input", "f32, any shape"}},
-      .params = {{.name = "dim",
-                  .kind = ParamKind::integers,
-                  .doc = "dimensions to sum over; negative ones count from the end"},
-                 {.name = "keepdim",
-                  .kind = ParamKind::boolean,
-                  .doc = "keeps them with size 1",
-                  .fallback = false}},
-      .forward = forward,
-      .gradient = gradient,
-      .samples = {{.inputs = {image}, .params = {{"dim", -1}}},
-                  {.inputs = {image},
-                   .params = {{"dim", Attr::List{1, 3}}, {"keepdim", true}},
-                   .note = "dimensions that are not neighbours"},
-                  {.inputs = {{DType::f32, {4, 3}}},
-                   .params = {{"dim", Attr::List{0, 1}}},
-                   .note = "all of it, without a batch"}}});
+  registry.add(
+      LayerDef{.name = "Sum",
+               .doc = "The sum over one or more dimensions, not over the batch.",
+               .formula = "y = sum(x over dim)",
+               .source = "torch.sum",
+               .inputs = {{"input", "f32, any shape"}},
+               .params = {{.name = "dim",
+                           .kind = ParamKind::integers,
+                           .doc = "dimensions to sum over; negative ones count from the end"},
+                          {.name = "keepdim",
+                           .kind = ParamKind::boolean,
+                           .doc = "keeps them with size 1",
+                           .fallback = false}},
+               .forward = forward,
+               .gradient = gradient,
+               .samples = {{.inputs = {image}, .params = {{"dim", -1}}},
+                           {.inputs = {image},
+                            .params = {{"dim", Attr::List{1, 3}}, {"keepdim", true}},
+                            .note = "dimensions that are not neighbours"},
+                           {.inputs = {{DType::f32, {4, 3}}},
+                            .params = {{"dim", Attr::List{0, 1}}},
+                            .note = "all of it, without a batch"}}});
 }
 
 }  // namespace braid

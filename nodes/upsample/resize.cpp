@@ -13,9 +13,7 @@ const char* axis_name(size_t axis, size_t axes) {
   return axes == 1 ? "length" : names[axis + 3 - axes];
 }
 
-std::string count_of(size_t axes) {
-  return axes == 1 ? "one" : axes == 2 ? "two" : "three";
-}
+std::string count_of(size_t axes) { return axes == 1 ? "one" : axes == 2 ? "two" : "three"; }
 
 [[noreturn]] void bad_factor(Builder& b, const Attr& given, size_t axes) {
   b.fail("E0253", "scale_factor is " + to_string(given),
@@ -56,8 +54,9 @@ void set_sizes(Builder& b, const Call& call, std::optional<int> like, Resizing& 
     r.to = get_ints(call.params, "size");
     if (r.to.size() == 1) r.to.assign(axes, r.to[0]);
     if (r.to.size() != axes)
-      b.fail("E0252", "size " + to_string(size) + " does not fit the input " +
-                          to_string(b.type(call.in[0]).shape),
+      b.fail("E0252",
+             "size " + to_string(size) + " does not fit the input " +
+                 to_string(b.type(call.in[0]).shape),
              "a number, or a list of " + count_of(axes));
     return;
   }
@@ -66,8 +65,8 @@ void set_sizes(Builder& b, const Call& call, std::optional<int> like, Resizing& 
     const double cells = std::floor(double(r.from[d]) * r.factor[d]);
     if (cells < 1)
       b.fail("E0254",
-             "scale_factor " + to_string(factor) + " leaves nothing of the " +
-                 axis_name(d, axes) + " of " + std::to_string(r.from[d]),
+             "scale_factor " + to_string(factor) + " leaves nothing of the " + axis_name(d, axes) +
+                 " of " + std::to_string(r.from[d]),
              "use a larger scale_factor");
     r.to.push_back(int64_t(cells));
   }
@@ -120,12 +119,14 @@ std::vector<Pass> passes_of(const Resizing& r, const Shape& x) {
              attrs_of(r, r.from, r.to, r.factor)}};
   std::vector<Pass> passes;
   const int64_t depth = r.from[0], planes = x[1].value * depth;
-  auto unchanged = [&](size_t d) { return r.from[d] == r.to[d] && (r.factor.empty() || factor(d) == 1); };
+  auto unchanged = [&](size_t d) {
+    return r.from[d] == r.to[d] && (r.factor.empty() || factor(d) == 1);
+  };
   if (!unchanged(1) || !unchanged(2))
-    passes.push_back({{x[0], planes, r.from[1], r.from[2]},
-                      {x[0], planes, r.to[1], r.to[2]},
-                      attrs_of(r, {r.from[1], r.from[2]}, {r.to[1], r.to[2]},
-                               factors(factor(1), factor(2)))});
+    passes.push_back(
+        {{x[0], planes, r.from[1], r.from[2]},
+         {x[0], planes, r.to[1], r.to[2]},
+         attrs_of(r, {r.from[1], r.from[2]}, {r.to[1], r.to[2]}, factors(factor(1), factor(2)))});
   const int64_t area = r.to[1] * r.to[2];
   if (!unchanged(0))
     passes.push_back({{x[0], x[1], depth, area},

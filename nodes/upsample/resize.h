@@ -17,8 +17,8 @@ struct Resizing {
   std::vector<double> factor;  ///< where cells come from, if factors were given; else empty
 };
 
-/// The parameters `mode`, `align_corners`, `scale_factor` and `size` of `call` for its input 0; with
-/// `like` the sizes are those of that value.
+/// The parameters `mode`, `align_corners`, `scale_factor` and `size` of `call` for its input 0;
+/// with `like` the sizes are those of that value.
 Resizing resizing_of(Builder& b, const Call& call, std::optional<int> like = {});
 
 int resize(Builder& b, int x, const Resizing& how);
