@@ -30,7 +30,7 @@ int expand_gradient(Builder& b, int x, int g) {
 }
 
 void register_expand_ops(Registry& registry) {
-  registry.add(OpDef{.name = "expand", .infer = expand_type});
+  registry.add(OpDef{.name = "expand", .infer = expand_type, .linear = true});
 }
 
 }  // namespace braid
