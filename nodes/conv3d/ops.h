@@ -17,8 +17,8 @@ struct Conv3dSize {
   int64_t volumes = 0, in_channels = 0, out_channels = 0;
   Three input = {}, kernel = {}, result = {};  ///< spatial sizes
 
-  int64_t group_in() const { return in_channels / groups; }
-  int64_t group_out() const { return out_channels / groups; }
+  constexpr int64_t group_in() const { return in_channels / groups; }
+  constexpr int64_t group_out() const { return out_channels / groups; }
   int64_t reach(size_t d) const { return dilation[d] * (kernel[d] - 1) + 1; }
   /// Of the result along d; less than 1 when the kernel does not fit.
   int64_t output(size_t d) const {

@@ -18,8 +18,8 @@ std::string listed(const std::vector<std::string>& labels, const Builder& b, con
 void check_ranks(Builder& b, const Call& call, const Equation& e) {
   if (e.in.size() != call.in.size())
     b.fail("E0272",
-           "the equation '" + to_string(e) + "' has " + std::to_string(e.in.size()) +
-               " operands, and the layer has " + std::to_string(call.in.size()) + " inputs",
+           "operands of the equation '" + to_string(e) + "': " + std::to_string(e.in.size()) +
+               ", inputs of the layer: " + std::to_string(call.in.size()),
            "letters of different operands are parted by commas");
   for (size_t k = 0; k < e.in.size(); ++k) {
     require_f32(b, call, k);
@@ -32,38 +32,41 @@ void check_ranks(Builder& b, const Call& call, const Equation& e) {
   }
 }
 
-// One letter, one size. N is dimension 0 of what has it, and the letter that is N is the first of
-// the result: replicas hold slices of it.
+// N is dimension 0 of what has it, and its letter is the first of the result: replicas hold slices
+// of it.
+void check_batch(Builder& b, const Call& call, const Equation& e) {
+  std::string batch;
+  for (size_t k = 0; k < e.in.size(); ++k) {
+    if (!b.type(call.in[k]).batched()) continue;
+    const std::string letter = e.in[k].substr(0, 1);
+    if (!batch.empty() && letter != batch)
+      b.fail("E0232",
+             "two letters stand for the batch, '" + batch + "' and '" + letter +
+                 "': samples of different replicas cannot meet",
+             "name dimension 0 of all inputs that have N by the same letter");
+    batch = letter;
+  }
+  if (!batch.empty() && e.out.substr(0, 1) != batch)
+    b.fail("E0232",
+           "the letter '" + batch + "' is the batch, and it is not the first of the result '" +
+               e.out + "': replicas hold slices of it",
+           "let the result begin with '" + batch + "'");
+}
+
 void check_sizes(Builder& b, const Call& call, const Equation& e) {
   std::map<char, Dim> sizes;
-  char batch = 0;
   for (size_t k = 0; k < e.in.size(); ++k) {
     const Shape& x = b.type(call.in[k]).shape;
     for (size_t d = 0; d < x.size(); ++d) {
-      const char letter = e.in[k][d];
-      auto [at, fresh] = sizes.try_emplace(letter, x[d]);
+      auto [at, fresh] = sizes.try_emplace(e.in[k][d], x[d]);
       if (!fresh && at->second != x[d])
         b.fail("E0273",
-               std::string("the letter '") + letter + "' is " + to_string(at->second) +
+               std::string("the letter '") + e.in[k][d] + "' is " + to_string(at->second) +
                    " in one operand and " + to_string(x[d]) +
                    " in another: " + listed(e.in, b, call),
                "one letter stands for one size; there is no broadcasting");
-      if (x[d].batched) batch = letter;
     }
   }
-  if (batch && (e.out.empty() || e.out[0] != batch))
-    b.fail("E0232",
-           std::string("the letter '") + batch +
-               "' is the batch, and it is not the first of the "
-               "result '" +
-               e.out + "': replicas hold slices of it",
-           "let the result begin with '" + std::string(1, batch) + "'");
-  for (size_t k = 0; batch && k < e.in.size(); ++k)
-    if (b.type(call.in[k]).batched() && e.in[k][0] != batch)
-      b.fail("E0232",
-             std::string("two letters stand for the batch, '") + batch + "' and '" + e.in[k][0] +
-                 "': samples of different replicas cannot meet",
-             "name dimension 0 of all inputs that have N by the same letter");
   if (sizes.size() > Contraction::most)
     b.fail("E0272", "the equation has " + std::to_string(sizes.size()) + " letters",
            "at most " + std::to_string(Contraction::most));
@@ -78,6 +81,7 @@ Equation checked(Builder& b, const Call& call) {
            "for example nij,njk->nik, a product of matrices for each sample");
   if (call.in.empty()) b.fail("E0203", "Einsum has no inputs", "give it a list: from: [a, b]");
   check_ranks(b, call, e);
+  check_batch(b, call, e);
   check_sizes(b, call, e);
   return e;
 }

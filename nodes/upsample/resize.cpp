@@ -39,8 +39,9 @@ void set_sizes(Builder& b, const Call& call, std::optional<int> like, Resizing& 
   const int given = int(!size.is_null()) + int(!factor.is_null()) + int(like.has_value());
   if (given != 1)
     b.fail("E0252",
-           given ? "more than one of size, scale_factor and the input `like` are given"
-                 : "neither size nor scale_factor is given",
+           given == 0 ? "neither size nor scale_factor is given"
+           : like     ? "a size is given beside the input `like`"
+                      : "both size and scale_factor are given",
            "give one of them: scale_factor: 2, or size: [height, width]");
   if (like) {
     const Shape other = b.type(*like).shape;
