@@ -158,7 +158,8 @@ std::vector<Sample> samples() {
                  "a mean weighted by a mask"),
           sample({value({N, 3, 4, 2})}, "nabc->ncb", "one operand: transposed, and summed over a"),
           sample({value({N, 3}), value({N, 4, 2}), value({4, 5})}, "na,nbc,bd->nad",
-                 "three operands; c is summed over alone")};
+                 "three operands; c is summed over alone"),
+          sample({value({N, 3}), value({1, 3})}, "ni,xi->ni", "a dimension of one cell goes")};
 }
 
 }  // namespace

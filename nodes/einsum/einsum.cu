@@ -75,6 +75,8 @@ Launch make(std::span<const Signature> signatures) {
 
 }  // namespace
 
-void register_einsum_cuda(Registry& registry) { registry.add(cuda::kernel("einsum", make)); }
+void register_einsum_cuda(Registry& registry) {
+  for (const char* op : {"einsum", "sum"}) registry.add(cuda::kernel(op, make));
+}
 
 }  // namespace braid

@@ -49,7 +49,7 @@ KernelBody make(const Signature& s) {
 }  // namespace
 
 void register_einsum_reference(Registry& registry) {
-  registry.add(plain_kernel("einsum", "reference", make));
+  for (const char* op : {"einsum", "sum"}) registry.add(plain_kernel(op, "reference", make));
 }
 
 }  // namespace braid

@@ -64,7 +64,7 @@ KernelBody make(const Signature& s) {
 }  // namespace
 
 void register_einsum_kernels(Registry& registry) {
-  registry.add(plain_kernel("einsum", "cpu", make));
+  for (const char* op : {"einsum", "sum"}) registry.add(plain_kernel(op, "cpu", make));
 }
 
 }  // namespace braid

@@ -73,7 +73,8 @@ Contraction contraction_of(const Signature& s) {
 }
 
 int einsum(Builder& b, std::string_view equation, std::vector<int> operands) {
-  return b.one("einsum", std::move(operands), {{"equation", std::string(equation)}});
+  const char* op = operands.size() > 1 ? "einsum" : "sum";
+  return b.one(op, std::move(operands), {{"equation", std::string(equation)}});
 }
 
 int einsum_gradient(Builder& b, std::string_view equation, const std::vector<int>& operands,
@@ -98,13 +99,14 @@ int einsum_gradient(Builder& b, std::string_view equation, const std::vector<int
     seen.push_back(known ? whole[d] : Dim(1));
   }
   int made = einsum(b, to_string(back), factors);
-  if (seen == whole) return made;
+  if (back.out.size() == whole.size()) return made;
   made = b.one("reshape", {made}, {{"shape", to_attr(seen)}});
-  return b.one("expand", {made}, {{"shape", to_attr(whole)}});
+  return seen == whole ? made : b.one("expand", {made}, {{"shape", to_attr(whole)}});
 }
 
 void register_einsum_ops(Registry& registry) {
   registry.add(OpDef{.name = "einsum", .infer = einsum_type, .merge = "sum"});
+  registry.add(OpDef{.name = "sum", .infer = einsum_type, .merge = "sum", .linear = true});
 }
 
 }  // namespace braid

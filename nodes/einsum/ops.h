@@ -1,7 +1,8 @@
-// The operation of Einsum, and how layers use it.
-//   einsum  a[, b] -> y   attribute equation: "nlhd,nshd->nhls", one or two operands
-// y is a sum of products; each is summed up in f64 and rounded once. A result that lost N is a part
-// of the sum over the replicas.
+// The operations of Einsum, and how layers use them; attribute equation: "nlhd,nshd->nhls".
+//   einsum  a, b -> y
+//   sum     x -> y      of one operand: linear, so that parts of sums stay parts
+// Each cell is summed up in f64 and rounded once. A result that lost N is a part of the sum over
+// the replicas.
 #pragma once
 #include <array>
 #include <string_view>

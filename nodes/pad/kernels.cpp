@@ -47,6 +47,8 @@ KernelBody make(const Signature& s) {
 
 }  // namespace
 
-void register_pad_kernels(Registry& registry) { registry.add(plain_kernel("pad", "cpu", make)); }
+void register_pad_kernels(Registry& registry) {
+  for (const char* op : {"pad", "pad_grad"}) registry.add(plain_kernel(op, "cpu", make));
+}
 
 }  // namespace braid

@@ -6,11 +6,18 @@
 
 namespace braid {
 
+static Dict attrs_of(const std::vector<int64_t>& before, const Shape& shape) {
+  return {{"before", Attr::List(before.begin(), before.end())}, {"shape", to_attr(shape)}};
+}
+
 int pad(Builder& b, int x, const std::vector<int64_t>& before, const Shape& shape, double value) {
-  return b.one("pad", {x},
-               {{"before", Attr::List(before.begin(), before.end())},
-                {"shape", to_attr(shape)},
-                {"value", value}});
+  Dict attrs = attrs_of(before, shape);
+  set(attrs, "value", value);
+  return b.one("pad", {x}, attrs);
+}
+
+int pad_gradient(Builder& b, int g, const std::vector<int64_t>& before, const Shape& shape) {
+  return b.one("pad_grad", {g}, attrs_of(before, shape));
 }
 
 void register_pad_ops(Registry& registry) {
@@ -21,6 +28,7 @@ void register_pad_ops(Registry& registry) {
     return std::vector<Type>{{in[0].dtype, shape}};
   };
   registry.add(OpDef{.name = "pad", .infer = infer});
+  registry.add(OpDef{.name = "pad_grad", .infer = infer, .linear = true});
 }
 
 }  // namespace braid

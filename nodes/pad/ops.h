@@ -1,6 +1,6 @@
-// The operation of Pad; with padding below 0 it cuts off, and so is its own transpose. The gradient
-// of Slice is one too.
-//   pad  x -> y   attributes before: cells in front of each dimension, shape: y's, value
+// The operations of Pad; with padding below 0 it cuts off, and so is its own transpose.
+//   pad       x -> y   attributes before: cells in front of each dimension, shape: y's, value
+//   pad_grad  g -> dx  the same with zeros: linear, which makes it the gradient of Slice too
 #pragma once
 #include <braid/core/registry.h>
 
@@ -12,5 +12,6 @@ void register_pad_reference(Registry& registry);
 
 /// x between `before` and as many cells of `value` as `shape` asks for.
 int pad(Builder& b, int x, const std::vector<int64_t>& before, const Shape& shape, double value);
+int pad_gradient(Builder& b, int g, const std::vector<int64_t>& before, const Shape& shape);
 
 }  // namespace braid

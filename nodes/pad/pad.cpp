@@ -57,7 +57,7 @@ std::vector<int> gradient(Builder& b, const Call& call, const std::vector<int>& 
   if (g[0] < 0 || !b.needs_gradient(call.in[0])) return {-1};
   auto before = padding_of(b, call).before;
   for (int64_t& cells : before) cells = -cells;
-  return {pad(b, g[0], before, b.type(call.in[0]).shape, 0)};
+  return {pad_gradient(b, g[0], before, b.type(call.in[0]).shape)};
 }
 
 }  // namespace

@@ -60,6 +60,8 @@ Launch make(std::span<const Signature> signatures) {
 
 }  // namespace
 
-void register_pad_cuda(Registry& registry) { registry.add(cuda::kernel("pad", make)); }
+void register_pad_cuda(Registry& registry) {
+  for (const char* op : {"pad", "pad_grad"}) registry.add(cuda::kernel(op, make));
+}
 
 }  // namespace braid

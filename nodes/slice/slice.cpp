@@ -40,7 +40,7 @@ std::vector<int> gradient(Builder& b, const Call& call, const std::vector<int>& 
   const Shape whole = b.type(call.in[0]).shape;
   std::vector<int64_t> before(whole.size());
   before[r.dim] = r.begin;
-  return {pad(b, g[0], before, whole, 0)};
+  return {pad_gradient(b, g[0], before, whole)};
 }
 
 }  // namespace

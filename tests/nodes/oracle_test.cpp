@@ -168,6 +168,31 @@ TEST(Oracle, AConvolutionalNetworkTrainsAsTheInterpreterSays) {
   }
 }
 
+TEST(Oracle, AttentionTrainsAsTheInterpreterSays) {
+  for (int64_t replicas : {1, 3, 4}) {
+    SCOPED_TRACE(std::to_string(replicas) + " replicas");
+    Model model = test::attention(replicas);
+    auto judge = interpreted(model, 10);
+    expect_equal(executed(model, 10, {.engine = "serial"}), judge);
+    expect_equal(executed(model, 10, {.devices = {"cpu"}, .threads = 2}), judge);
+    for (auto& [key, numbers] : interpreted(model, 10, "reference").state)
+      EXPECT_EQ(difference(judge.state.at(key), numbers, 1e-4), "") << key;
+  }
+}
+
+// Gradients of micro-batches add up, those of parameters too that are sliced and put together.
+TEST(Oracle, AttentionTrainsOverMicroBatches) {
+  Model whole = test::attention(2), parts = test::attention(2);
+  for (Model* model : {&whole, &parts})
+    for (auto& item : model->layers)
+      if (item.type == "MultiheadAttention") set(item.params, "dropout", 0.0);
+  parts.batch.accumulate = 3;
+  for (int64_t batch : {12, 2}) {  // of the latter, micro-batches have a sample, a sample and none
+    auto judge = executed(whole, batch, {});
+    EXPECT_EQ(difference(executed(parts, batch, {}).state, judge.state, 1e-5), "") << batch;
+  }
+}
+
 // Fusing changes roundings; the f64 interpreter says how far they may go.
 TEST(Oracle, FusedStepsStayCloseToTheReference) {
   for (const Model& model : {test::mlp(3), test::convnet(3)}) {
