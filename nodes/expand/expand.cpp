@@ -60,18 +60,12 @@ Shape result_shape(Builder& b, const Call& call) {
 }
 
 std::vector<int> forward(Builder& b, Call& call) {
-  const Shape shape = result_shape(b, call), x = b.type(call.in[0]).shape;
-  int value = call.in[0];
-  if (shape.size() > x.size())
-    value = b.one("reshape", {value}, {{"shape", to_attr(aligned(x, shape.size()))}});
-  call.saved["x"] = value;
-  return b.add("expand", {value}, {{"shape", to_attr(shape)}});
+  return {expand(b, call.in[0], result_shape(b, call))};
 }
 
 std::vector<int> gradient(Builder& b, const Call& call, const std::vector<int>& g) {
   if (g[0] < 0 || !b.needs_gradient(call.in[0])) return {-1};
-  const int made = expand_gradient(b, call.saved.at("x"), g[0]);
-  return b.add("reshape", {made}, {{"shape", to_attr(b.type(call.in[0]).shape)}});
+  return {expand_gradient(b, call.in[0], g[0])};
 }
 
 }  // namespace

@@ -42,17 +42,21 @@ char* write(const std::vector<Axis>& axes, size_t d, size_t bytes, const char* x
   return y;
 }
 
-KernelBody make(const Signature& s) {
-  return [axes = axes_of(s), bytes = size_of(s.out[0].dtype),
-          cells = s.out[0].elements()](const KernelArgs& a) {
+// Of `like` nothing is read, so that its format is any.
+std::optional<Offer> offer(const Signature& s, const DeviceTraits&) {
+  auto body = [axes = axes_of(s), bytes = size_of(s.out[0].dtype),
+               cells = s.out[0].elements()](const KernelArgs& a) {
     if (cells > 0) write(axes, 0, bytes, a.in<char>(0), a.out<char>(0));
   };
+  std::vector<Format> formats = {{}};
+  if (s.in.size() > 1) formats.push_back(s.in[1].format);
+  return Offer{.impl = "braid:expand", .in_formats = formats, .out_formats = {{}}, .bind = [body] {
+                 return KernelBody(body);
+               }};
 }
 
 }  // namespace
 
-void register_expand_kernels(Registry& registry) {
-  registry.add(plain_kernel("expand", "cpu", make));
-}
+void register_expand_kernels(Registry& registry) { registry.add(Kernel{"expand", "cpu", offer}); }
 
 }  // namespace braid

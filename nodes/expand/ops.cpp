@@ -16,17 +16,37 @@ std::vector<Type> expand_type(const Dict& attrs, std::span<const Type> in) {
   return {{in[0].dtype, shape}};
 }
 
+/// With 1 for the dimensions that are missing in front.
+Shape aligned(const Shape& shape, size_t rank) {
+  Shape all(rank - shape.size(), Dim(1));
+  all.insert(all.end(), shape.begin(), shape.end());
+  return all;
+}
+
+int view(Builder& b, int x, const Shape& shape) {
+  if (b.type(x).shape == shape) return x;
+  return b.one("reshape", {x}, {{"shape", to_attr(shape)}});
+}
+
 }  // namespace
 
+int expand(Builder& b, int x, const Shape& shape, int like) {
+  x = view(b, x, aligned(b.type(x).shape, shape.size()));
+  if (b.type(x).shape == shape) return x;
+  std::vector<int> in = {x};
+  if (like >= 0) in.push_back(like);
+  return b.one("expand", in, {{"shape", to_attr(shape)}});
+}
+
 int expand_gradient(Builder& b, int x, int g) {
-  const Shape from = b.type(x).shape, to = b.type(g).shape;
+  const Shape to = b.type(g).shape, from = aligned(b.type(x).shape, to.size());
   std::string all, kept;
   for (size_t d = 0; d < from.size(); ++d) {
     all += char('a' + d);
     if (from[d] == to[d]) kept += all.back();
   }
-  const int sum = einsum(b, all + "->" + kept, {g});
-  return b.one("reshape", {sum}, {{"shape", to_attr(from)}});
+  if (kept != all) g = einsum(b, all + "->" + kept, {g});
+  return view(b, g, b.type(x).shape);
 }
 
 void register_expand_ops(Registry& registry) {
