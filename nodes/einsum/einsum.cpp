@@ -133,13 +133,13 @@ std::vector<int> gradient(Builder& b, const Call& call, const std::vector<int>& 
   const auto steps = steps_of(call, e);
   int arrives = g[0];
   for (size_t k = steps.size(); k-- > 0;) {
-    const auto& [equation, operands] = steps[k];
+    const Step& step = steps[k];
     auto of = [&](size_t operand) {
-      return b.needs_gradient(operands[operand])
-                 ? einsum_gradient(b, equation, operands, operand, arrives)
+      return b.needs_gradient(step.operands[operand])
+                 ? einsum_gradient(b, step.equation, step.operands, operand, arrives)
                  : -1;
     };
-    if (operands.size() > 1) gradients[k + 1] = of(1);
+    if (step.operands.size() > 1) gradients[k + 1] = of(1);
     arrives = of(0);
     if (arrives < 0) break;
   }
