@@ -153,6 +153,14 @@ class Forward {
               .mark = item.mark};
     if (!def) return;
     if (!connect(*def, item.from, who, item.mark, call.in)) return;
+    if (!item.when.empty() && call.in.empty()) {
+      found_
+          .error("E0241", item.mark,
+                 who + ": in the other mode `when` hands on the first input, and " + def->name +
+                     " has none")
+          .help("take `when` out, and give it to the layer that uses '" + item.path + "'");
+      return;
+    }
     if (!item.when.empty() && (item.when == "train") != b_.training()) {
       outs_[size_t(index)] = {call.in.at(0)};
       return;

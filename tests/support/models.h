@@ -65,6 +65,33 @@ inline Model mlp(int64_t replicas, int sync = 0) {
   return chain.done();
 }
 
+/// Sequences of 6 tokens: rows of a table, scaled by learned numbers, some of them a slice of more;
+/// attention of two heads, a residual, the mean over the sequence.
+inline Model attention(int64_t replicas) {
+  Chain chain({N, 6}, replicas);
+  auto add = [&](const char* path, const char* type, std::vector<int> from, Dict params) {
+    chain.add(path, type, std::move(params));
+    chain.back().from.clear();
+    for (int layer : from) chain.back().from.push_back(Link::layer(layer));
+    return chain.last();
+  };
+  chain.add("embed", "Embedding", {{"num_embeddings", 10}, {"embedding_dim", 8}});
+  const Dict law = {{"weight", Attr(Dict{{"normal", Attr(Dict{{"std", 0.5}})}})}};
+  const int gain = add("gain", "Parameter", {}, {{"shape", Attr::List{6, 8}}});
+  chain.back().init = law;
+  const int table = add("table", "Parameter", {}, {{"shape", Attr::List{1, 9, 8}}});
+  chain.back().init = law;
+  const int part = add("part", "Slice", {table}, {{"start", 2}, {"end", 8}});
+  const int scaled = add("scaled", "Einsum", {0, gain, part}, {{"equation", "nld,ld,xld->nld"}});
+  const int heads = add("attn", "MultiheadAttention", {scaled, scaled, scaled},
+                        {{"num_heads", 2}, {"dropout", 0.2}, {"batch_first", true}});
+  add("sum", "Add", {heads, scaled}, {});
+  chain.add("mean", "Mean", {{"dim", 1}}).add("fc", "Linear", {{"out_features", 10}});
+  Model model = chain.done();
+  model.inputs[0].type.dtype = DType::i64;
+  return model;
+}
+
 /// The example's network in small: two convolutions with batch norm, pooling, two Linear.
 inline Model convnet(int64_t replicas, int sync = 0) {
   Chain chain({N, 1, 12, 12}, replicas);
