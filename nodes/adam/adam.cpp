@@ -24,7 +24,17 @@ ParamDef number(std::string name, std::string doc, Attr fallback = {}) {
           .min = 0};
 }
 
-std::vector<ParamDef> params() {
+void update_decoupled(Builder& b, const Dict& params, int weight, int gradient) {
+  Dict attrs = params;
+  set(attrs, "decoupled", true);
+  update(b, attrs, weight, gradient);
+}
+
+ParamDef weight_decay(std::string doc, double fallback) {
+  return number("weight_decay", std::move(doc), fallback);
+}
+
+std::vector<ParamDef> params(ParamDef decay) {
   return {number("lr", "learning rate, before the schedule; 0.001 is the usual one"),
           {.name = "betas",
            .kind = ParamKind::numbers,
@@ -35,7 +45,7 @@ std::vector<ParamDef> params() {
            .max_exclusive = true,
            .length = 2},
           number("eps", "keeps the division away from 0", 1e-8),
-          number("weight_decay", "times the weight is added to the gradient", 0.0),
+          std::move(decay),
           {.name = "amsgrad",
            .kind = ParamKind::boolean,
            .doc = "divides by the largest average of d^2 so far",
@@ -74,9 +84,28 @@ LayerDef layer() {
               "Reddi et al., On the Convergence of Adam and Beyond, 2018",
           .inputs = {{"weight"}, {"gradient"}},
           .outputs = {},
-          .params = params(),
+          .params = params(weight_decay("times the weight is added to the gradient", 0.0)),
           .update = update,
           .samples = samples()};
+}
+
+LayerDef decoupled_layer() {
+  LayerDef def = layer();
+  def.name = "AdamW";
+  def.doc =
+      "Adam whose weight decay shrinks the weight itself and leaves the averages alone, as "
+      "PyTorch's torch.optim.AdamW.";
+  def.formula =
+      "w = w - lr * lr_scale * weight_decay * w, then Adam's step without decay:\n"
+      "m = beta1 * m + (1 - beta1) * g\n"
+      "v = beta2 * v + (1 - beta2) * g^2\n"
+      "w = w - lr * lr_scale * m / (1 - beta1^t)"
+      " / (sqrt(v / (1 - beta2^t)) + eps), t = 1 at the first step;\n"
+      "amsgrad: the largest v so far instead of v";
+  def.source = "Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019";
+  def.params = params(weight_decay("times the rate is the share that a step takes off", 0.01));
+  def.update = update_decoupled;
+  return def;
 }
 
 }  // namespace
@@ -88,6 +117,7 @@ void register_adam(Registry& registry) {
   register_adam_kernels(registry);
   register_adam_references(registry);
   registry.add(layer());
+  registry.add(decoupled_layer());
 }
 
 }  // namespace braid

@@ -23,7 +23,7 @@ struct Adam {
   static __device__ void at(const Step& s, float (&of)[arrays]) {
     auto& [w, m, v, g] = of;
     averages(s, w, g, m, v);
-    w -= step_of(s, m, v);
+    w = s.keep * w - step_of(s, m, v);
   }
 };
 
@@ -36,7 +36,7 @@ struct AdamAmsgrad {
     auto& [w, m, v, most, g] = of;
     averages(s, w, g, m, v);
     most = most > v ? most : v;  // a NaN in v goes on
-    w -= step_of(s, m, most);
+    w = s.keep * w - step_of(s, m, most);
   }
 };
 

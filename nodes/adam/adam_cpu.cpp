@@ -32,7 +32,8 @@ HWY_INLINE void adam_at(D d, const AdamStep<float>& s, const AdamArrays& a, int6
     hn::StoreU(v, d, a.most + i);
   }
   const auto by = hn::Add(hn::Mul(hn::Sqrt(v), hn::Set(d, s.root)), hn::Set(d, s.eps));
-  hn::StoreU(hn::Sub(w, hn::Div(hn::Mul(hn::Set(d, s.rate), m), by)), d, a.w + i);
+  const auto kept = hn::Mul(w, hn::Set(d, s.keep));
+  hn::StoreU(hn::Sub(kept, hn::Div(hn::Mul(hn::Set(d, s.rate), m), by)), d, a.w + i);
 }
 
 template <bool kAmsgrad>

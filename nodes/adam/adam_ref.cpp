@@ -13,7 +13,7 @@ KernelBody make_adam(const Signature& s) {
       const double d = a.in<double>(3)[i] + step.decay * w[i];
       m[i] = step.beta1 * m[i] + step.keep1 * d;
       v[i] = step.beta2 * v[i] + step.keep2 * d * d;
-      w[i] -= step.rate * m[i] / (std::sqrt(v[i]) * step.root + step.eps);
+      w[i] = step.keep * w[i] - step.rate * m[i] / (std::sqrt(v[i]) * step.root + step.eps);
     }
   };
 }
@@ -28,7 +28,7 @@ KernelBody make_amsgrad(const Signature& s) {
       m[i] = step.beta1 * m[i] + step.keep1 * d;
       v[i] = step.beta2 * v[i] + step.keep2 * d * d;
       most[i] = std::max(most[i], v[i]);
-      w[i] -= step.rate * m[i] / (std::sqrt(most[i]) * step.root + step.eps);
+      w[i] = step.keep * w[i] - step.rate * m[i] / (std::sqrt(most[i]) * step.root + step.eps);
     }
   };
 }

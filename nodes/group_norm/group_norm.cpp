@@ -1,4 +1,4 @@
-// GroupNorm, and InstanceNorm2d: the same with a group for each channel.
+// GroupNorm, and what InstanceNorm2d shares with it.
 #include "group_norm/group_norm.h"
 
 #include "group_norm/parts.h"
@@ -6,7 +6,6 @@
 
 namespace braid {
 namespace group_norm {
-namespace {
 
 int64_t channels_of(const Builder& b, const Call& c) { return b.type(c.in[0]).shape[1].value; }
 
@@ -34,6 +33,8 @@ void check_rank(const Builder& b, const Call& c, size_t least, size_t most, cons
   b.fail("E0201", c.def->name + " takes " + shapes + " and was given " + to_string(x.shape));
 }
 
+namespace {
+
 /// "1, 2, 4, 8 or 16": the numbers that divide `n`.
 std::string divisors(int64_t n) {
   std::string list, last;
@@ -54,6 +55,15 @@ int64_t checked_groups(const Builder& b, const Call& c) {
          "num_groups: " + divisors(channels));
 }
 
+}  // namespace
+
+void add_affine(Builder& b, Call& c) {
+  if (!get_bool(c.params, "affine", true)) return;
+  const Shape channels{b.type(c.in[0]).shape[1]};
+  c.saved["weight"] = b.param("weight", channels, Init::constant(1));
+  c.saved["bias"] = b.param("bias", channels, Init::constant(0));
+}
+
 std::vector<int> normalize(Builder& b, Call& c, int64_t groups) {
   const Shape shape = b.type(c.in[0]).shape;
   if (shape[1].value / groups * points_of(shape) == 1)
@@ -61,10 +71,8 @@ std::vector<int> normalize(Builder& b, Call& c, int64_t groups) {
            "each group of " + to_string(shape) + " has a single value, which has no variance",
            "fewer groups, or no normalization here");
   std::vector<int> in = {c.in[0]};
-  if (get_bool(c.params, "affine", true)) {
-    in.push_back(c.saved["weight"] = b.param("weight", {shape[1]}, Init::constant(1)));
-    in.push_back(c.saved["bias"] = b.param("bias", {shape[1]}, Init::constant(0)));
-  }
+  add_affine(b, c);
+  if (c.saved.contains("weight")) in.insert(in.end(), {c.saved["weight"], c.saved["bias"]});
   auto out = b.add("group_norm", in, {{"num_groups", groups}, {"eps", *find(c.params, "eps")}});
   c.saved["statistics"] = out[1];
   return {out[0]};
@@ -110,6 +118,8 @@ ParamDef channels(const char* name) {
           .min = 1};
 }
 
+namespace {
+
 std::vector<Type> f32(Shape shape) { return {{DType::f32, std::move(shape)}}; }
 
 LayerDef group_layer() {
@@ -146,37 +156,6 @@ LayerDef group_layer() {
                   {.inputs = f32({N, 5, 9}), .params = {{"num_groups", 1}}, .note = "one group"}}};
 }
 
-// PyTorch's default keeps no running statistics, and here there are none: true is refused.
-std::vector<int> instance_forward(Builder& b, Call& c) {
-  check_rank(b, c, 4, 4, "(N, C, H, W)");
-  check_channels(b, c, "num_features");
-  if (get_bool(c.params, "track_running_stats"))
-    b.fail("E0264", "InstanceNorm2d keeps no running statistics",
-           "leave track_running_stats out; or BatchNorm2d, which keeps them");
-  return normalize(b, c, channels_of(b, c));
-}
-
-LayerDef instance_layer() {
-  return {.name = "InstanceNorm2d",
-          .doc =
-              "Each channel of each sample brought to mean 0 and variance 1: GroupNorm with a "
-              "group for each channel.",
-          .formula = "y = (x - mean) / sqrt(var + eps) * weight + bias, mean and var of a plane",
-          .source = "Ulyanov et al., Instance Normalization, 2016",
-          .inputs = {{"input", "f32 [N, C, H, W]"}},
-          .params = {channels("num_features"),
-                     eps(),
-                     affine(false),
-                     {.name = "track_running_stats",
-                      .kind = ParamKind::boolean,
-                      .doc = "only false: there are none",
-                      .fallback = false}},
-          .forward = instance_forward,
-          .gradient = gradient,
-          .samples = {{.inputs = f32({N, 3, 7, 5})},
-                      {.inputs = f32({N, 20, 4, 4}), .params = {{"affine", true}}}}};
-}
-
 }  // namespace
 }  // namespace group_norm
 
@@ -197,7 +176,7 @@ void register_group_norm(Registry& registry) {
   group_norm::register_kernels(registry);
   group_norm::register_references(registry);
   registry.add(group_norm::group_layer());
-  registry.add(group_norm::instance_layer());
+  group_norm::register_instance_norm(registry);
 }
 
 }  // namespace braid

@@ -222,12 +222,12 @@ Launch make_forward(std::span<const Signature> signatures) {
   const auto& first = signatures[0];
   const View v = view_of(first.in[0]);
   const Shape shape(v, Groups(first.attrs, v.channels));
-  const bool affine = first.in.size() > 1;
+  const bool affine = first.in.size() > 1, shifted = first.in.size() > 2;
   return {[=, units = units_of(signatures, shape.groups, 0)](const LaunchArgs& args) {
     auto part = [&](const KernelArgs& a, size_t i) {
       return ForwardPart{a.in<float>(0),
                          affine ? a.in<float>(1) : nullptr,
-                         affine ? a.in<float>(2) : nullptr,
+                         shifted ? a.in<float>(2) : nullptr,
                          a.out<float>(0),
                          a.out<double>(1),
                          units[i]};
@@ -265,6 +265,7 @@ void register_group_norm_cuda(Registry& registry) {
   registry.add(cuda::kernel("group_norm", group_norm::make_forward, {.alias = 0}));
   registry.add(cuda::kernel("group_norm_grad", group_norm::make_gradient, {.alias = 0}));
   registry.add(cuda::kernel("group_norm_sums", group_norm::make_sums));
+  group_norm::register_instance_norm_cuda(registry);
 }
 
 }  // namespace braid

@@ -16,7 +16,8 @@ Span span_of(const View& v, const Groups& g, int64_t n, int64_t group) {
 
 KernelBody make_forward(const Signature& s) {
   const View v = view_of(s.in[0]);
-  return [v, g = Groups(s.attrs, v.channels), affine = s.in.size() > 1](const KernelArgs& a) {
+  const bool affine = s.in.size() > 1, shifted = s.in.size() > 2;
+  return [v, g = Groups(s.attrs, v.channels), affine, shifted](const KernelArgs& a) {
     const double* x = a.in<double>(0);
     double *y = a.out<double>(0), *statistics = a.out<double>(1);
     for (int64_t n = 0; n < v.samples; ++n)
@@ -32,7 +33,8 @@ KernelBody make_forward(const Signature& s) {
         for (int64_t i = first; i < first + count; ++i) {
           const int64_t c = i / v.points % v.channels;
           y[i] = (x[i] - mean) * inverse;
-          if (affine) y[i] = y[i] * a.in<double>(1)[c] + a.in<double>(2)[c];
+          if (affine) y[i] *= a.in<double>(1)[c];
+          if (shifted) y[i] += a.in<double>(2)[c];
         }
       }
   };

@@ -31,7 +31,8 @@ void find_statistics(const Walk& walk, Unit& unit, const float* x, double* mean_
 
 /// y = (x - shift)·scale + offset, shift being the mean rounded to f32: x - shift is exact near it.
 KernelBody make_forward(const Signature& s) {
-  return [walk = Walk(s.attrs, s.in[0]), affine = s.in.size() > 1](const KernelArgs& a) {
+  const bool affine = s.in.size() > 1, shifted = s.in.size() > 2;
+  return [walk = Walk(s.attrs, s.in[0]), affine, shifted](const KernelArgs& a) {
     const float* x = a.in<float>(0);
     each_unit(walk, a.workspace, [&](int64_t n, Unit unit) {
       double* mean_of = a.out<double>(1) + 2 * n * walk.groups.groups;
@@ -43,7 +44,7 @@ KernelBody make_forward(const Signature& s) {
         const auto near = float(mean_of[k]);
         for (int64_t c = first; c < end; ++c) {
           const double by = inverse_of[k] * (affine ? double(a.in<float>(1)[c]) : 1);
-          const double bias = affine ? double(a.in<float>(2)[c]) : 0;
+          const double bias = shifted ? double(a.in<float>(2)[c]) : 0;
           shift.set(c, near);
           scale.set(c, float(by));
           offset.set(c, float(bias + (double(near) - mean_of[k]) * by));

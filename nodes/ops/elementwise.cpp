@@ -58,4 +58,16 @@ LayerDef activation(std::string name, std::string op) {
                       {.inputs = {{DType::f32, {N, 1}}}, .note = "one channel"}}};
 }
 
+LayerDef activation_of_input(std::string name, std::string op) {
+  LayerDef def = activation(std::move(name), op);
+  def.forward = [op](Builder& b, Call& c) {
+    require_f32(b, c, 0);
+    return b.add(op, c.in, c.params);
+  };
+  def.gradient = [op](Builder& b, const Call& c, const std::vector<int>& g) {
+    return b.add(op + "_grad", {g[0], c.in[0]}, c.params);
+  };
+  return def;
+}
+
 }  // namespace braid

@@ -27,4 +27,8 @@ Kernel map_reference(std::string op, std::function<double(double, double)> f);
 /// formula and source are left to the caller.
 LayerDef activation(std::string name, std::string op);
 
+/// The same with the layer's parameters as attributes of both, and a gradient op_grad(g, x) that is
+/// computed from the input.
+LayerDef activation_of_input(std::string name, std::string op);
+
 }  // namespace braid

@@ -1,8 +1,9 @@
-// add, merge_sum, pair, and copies between formats, all of which are plain here.
+// add, merge_sum, count_elements, pair, and copies between formats, all of which are plain here.
 #include <braid/core/error.h>
 
 #include "cuda/copy.h"
 #include "cuda/merge.h"
+#include "ops/count.h"
 
 namespace braid {
 namespace {
@@ -52,6 +53,28 @@ Launch pair(std::span<const Signature>) {
   }};
 }
 
+struct CountPart {
+  double count, *out;
+};
+
+__global__ void set_counts(const __grid_constant__ Parts<CountPart> parts) {
+  const CountPart& p = parts.at[blockIdx.z];
+  *p.out = p.count;
+}
+
+Launch count(std::span<const Signature> signatures) {
+  std::vector<double> counts;
+  for (auto& s : signatures) counts.push_back(count_elements(s));
+  return {[counts](const LaunchArgs& args) {
+    auto part = [&](const KernelArgs& a, size_t i) {
+      return CountPart{counts[i], a.out<double>(0)};
+    };
+    for_parts(args.parts, part, [&](const Parts<CountPart>& parts) {
+      launch(args.queue, set_counts, {1, 1, parts.size()}, 1, parts);
+    });
+  }};
+}
+
 /// The format is the same on both sides: no kernel of this kind of device asks for another.
 std::optional<Offer> reorder(const Signature& s, const DeviceTraits&) {
   if (!s.in[0].format.empty() || !s.out[0].format.empty()) return {};
@@ -67,6 +90,7 @@ std::optional<Offer> reorder(const Signature& s, const DeviceTraits&) {
 void register_ops_cuda(Registry& registry) {
   registry.add(cuda::kernel("add", add, {.alias = 0}));
   registry.add(cuda::kernel("merge_sum", merge_sum, {.alias = 0}));
+  registry.add(cuda::kernel("count_elements", count));
   registry.add(cuda::kernel("pair", pair));
   registry.add(Kernel{"reorder", "cuda", reorder});
 }

@@ -7,6 +7,7 @@ namespace braid {
 void register_ops(Registry&);
 void register_arithmetic(Registry&);  ///< add, merge_sum
 void register_arithmetic_references(Registry&);
-void register_pair(Registry&);  ///< pair: (sum, count) of losses and metrics
+void register_count(Registry&);  ///< count_elements: what losses divide by
+void register_pair(Registry&);   ///< pair: (sum, count) of losses and metrics
 
 }  // namespace braid

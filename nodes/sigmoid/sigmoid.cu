@@ -1,14 +1,11 @@
+#include "cuda/functions.h"
 #include "cuda/map.h"
 
 namespace braid {
 namespace {
 
-/// From e^-|x|, so that both tails keep their precision.
 struct Sigmoid {
-  __device__ float operator()(float x) const {
-    const float e = expf(-fabsf(x));
-    return (x < 0 ? e : 1.0f) / (1.0f + e);
-  }
+  __device__ float operator()(float x) const { return cuda::logistic(x); }
 };
 struct SigmoidGrad {
   __device__ float operator()(float g, float y) const { return g * (y * (1.0f - y)); }

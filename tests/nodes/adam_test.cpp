@@ -48,6 +48,25 @@ TEST(Adam, WeightDecayGoesThroughTheAverages) {
   EXPECT_NEAR(Adam({2}, attrs).m, 0.25, 1e-15);  // 0.1 · (2 + 0.5·1)
 }
 
+TEST(AdamW, WeightDecayShrinksTheWeightAndLeavesTheAveragesAlone) {
+  Dict attrs = defaults;
+  set(attrs, "weight_decay", 0.5);
+  set(attrs, "decoupled", true);
+  Adam adam({2}, attrs);
+  EXPECT_NEAR(adam.m, 0.2, 1e-15);
+  EXPECT_NEAR(adam.w, 1 - 0.1 * 0.5 - 0.1, 1e-8);  // 1 - lr·decay - lr
+  set(attrs, "lr_scale", 0.5);                     // of a parameter group: scales both
+  EXPECT_NEAR(Adam({2}, attrs).w, 1 - 0.05 * 0.5 - 0.05, 1e-8);
+}
+
+TEST(AdamW, DecaysByDefault) {
+  Diagnostics found;
+  const LayerDef& def = *builtin().layer("AdamW");
+  EXPECT_EQ(get_double(check_params(def.params, {{"lr", 0.1}}, "", {}, found), "weight_decay"),
+            0.01);
+  EXPECT_EQ(found.errors(), 0u);
+}
+
 TEST(Adam, AmsgradRemembersTheLargestAverage) {
   Dict attrs = defaults;
   set(attrs, "betas", Attr::List{0.0, 0.0});  // v is the last gradient squared

@@ -99,13 +99,24 @@ TEST(GroupNorm, RefusesGroupsThatDoNotDivideTheChannels) {
   EXPECT_EQ(refusal("GroupNorm", {N, 12}, {}).substr(0, 5), "E0106");
 }
 
-TEST(InstanceNorm2d, KeepsNoRunningStatistics) {
-  EXPECT_EQ(refusal("InstanceNorm2d", {N, 3, 4, 4}, {{"track_running_stats", true}}),
-            "E0264 layer 'it': InstanceNorm2d keeps no running statistics | leave "
-            "track_running_stats out; or BatchNorm2d, which keeps them");
+TEST(InstanceNorm2d, TakesImages) {
   EXPECT_EQ(refusal("InstanceNorm2d", {N, 3, 4}, {}).substr(0, 5), "E0201");
   EXPECT_EQ(refusal("InstanceNorm2d", {N, 3, 1, 1}, {}).substr(0, 5), "E0263");
   EXPECT_EQ(refusal("InstanceNorm2d", {N, 3, 4, 4}, {{"track_running_stats", false}}), "accepted");
+}
+
+TEST(InstanceNorm2d, KeepsMeansOfTheSamplesStatistics) {
+  LayerDef def = *builtin().layer("InstanceNorm2d");
+  def.samples = {{.inputs = {{DType::f32, {N, 1, 1, 2}}},
+                  .params = {{"track_running_stats", true}, {"momentum", 0.25}}}};
+  Experiment e({&builtin(), &def, 0}, Mode::train, 2);
+  e.drawn.at(e.g.inputs[0]) = {1, 3, 6, 14};  // means 2 and 10, unbiased variances 2 and 32
+  auto made = e.run({.replicas = 2});
+  EXPECT_FLOAT_EQ(float(made.at("after the step, it.running_mean")[0]), 0.25f * 6);
+  EXPECT_FLOAT_EQ(float(made.at("after the step, it.running_var")[0]), 0.75f + 0.25f * 17);
+  Experiment eval({&builtin(), &def, 0}, Mode::eval, 1);  // mean 0 and variance 1, as they begin
+  eval.drawn.at(eval.g.inputs[0]) = {1, 3};
+  EXPECT_NEAR(eval.run({}).at("output 0")[1], 3 / std::sqrt(1 + 1e-5), 1e-6);
 }
 
 }  // namespace

@@ -148,11 +148,12 @@ TEST(Dropout, PassesItsInputOnInEvaluation) {
 // -----------------------------------------------------------------------------------
 
 /// The largest error of an operation over a range, in units of the last place of the true value.
-double worst_ulp(const std::string& op, double (*truth)(double), double from, double to) {
+double worst_ulp(const std::string& op, double (*truth)(double), double from, double to,
+                 const Dict& attrs = {}) {
   constexpr int64_t n = 200003;
   std::vector<float> x(n), y(n);
   for (int64_t i = 0; i < n; ++i) x[i] = float(from + (to - from) * double(i) / double(n - 1));
-  OpCall call(op, {{DType::f32, {n}}}, {{DType::f32, {n}}});
+  OpCall call(op, {{DType::f32, {n}}}, {{DType::f32, {n}}}, attrs);
   call.run({x.data()}, {y.data()});
   double worst = 0;
   for (int64_t i = 0; i < n; ++i) {
@@ -171,6 +172,16 @@ TEST(Functions, AreRightToAFewUnitsOfTheLastPlace) {
   EXPECT_LE(worst_ulp("tanh", tanh64, -12, 12), 3);
   EXPECT_LE(worst_ulp("tanh", tanh64, -0.7, 0.7), 3);
   EXPECT_LE(worst_ulp("sigmoid", logistic, -80, 80), 4);
+  auto elu64 = [](double x) { return x > 0 ? x : std::expm1(x); };
+  auto softplus64 = [](double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); };
+  auto gelu64 = [](double x) { return x * std::erfc(-x / std::sqrt(2.0)) / 2; };
+  const Dict alpha{{"alpha", 1.0}}, beta{{"beta", 1.0}, {"threshold", 20.0}};
+  const Dict exact{{"approximate", "none"}};
+  EXPECT_LE(worst_ulp("elu", elu64, -30, 1, alpha), 5);
+  EXPECT_LE(worst_ulp("elu", elu64, -0.1, 0.1, alpha), 5);
+  EXPECT_LE(worst_ulp("softplus", softplus64, -80, 19, beta), 5);
+  EXPECT_LE(worst_ulp("gelu", gelu64, -1, 8, exact), 6);
+  EXPECT_LE(worst_ulp("gelu", gelu64, -4, -1, exact), 30);  // e^-z has the error of z, times z
 }
 
 TEST(Functions, HandleTheEndsOfTheRange) {
@@ -193,7 +204,7 @@ TEST(Functions, HandleTheEndsOfTheRange) {
 
 // The same number must come out whether an element stands in a vector or in the rest of an array.
 TEST(Functions, DoNotDependOnWhereAnElementStands) {
-  for (const char* op : {"tanh", "sigmoid", "relu"}) {
+  for (const char* op : {"tanh", "sigmoid", "relu", "silu", "hardswish"}) {
     std::vector<float> x(67), y(67), one(1);
     for (size_t i = 0; i < x.size(); ++i) x[i] = float(normal(5, i));
     OpCall(op, {{DType::f32, {67}}}, {{DType::f32, {67}}}).run({x.data()}, {y.data()});
@@ -214,8 +225,12 @@ uint64_t bits_of_simple_layers() {
     for (auto& [what, numbers] : made)
       hash = hash_text({reinterpret_cast<const char*>(numbers.data()), numbers.size() * 8}, hash);
   };
-  for (const char* name : {"ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Softmax", "Mean", "Add",
-                           "Dropout", "CrossEntropy"})
+  for (const char* name : {"ReLU",      "ReLU6",     "LeakyReLU",       "SiLU",
+                           "Hardswish", "ELU",       "Softplus",        "GELU",
+                           "Tanh",      "Sigmoid",   "Softmax",         "Mean",
+                           "Add",       "Dropout",   "CrossEntropy",    "BCEWithLogits",
+                           "MSE",       "L1",        "SmoothL1",        "Contrastive",
+                           "LayerNorm", "Normalize", "PairwiseDistance"})
     take(Experiment({&builtin(), builtin().layer(name), 0}, Mode::train, 13).run({}));
   for (size_t i = 0; i < builtin().layer("SGD")->samples.size(); ++i)
     take(updated({&builtin(), builtin().layer("SGD"), i}, {}));

@@ -99,6 +99,32 @@ TEST(ImagesSource, ReadsListsInTheirOrder) {
   EXPECT_EQ(opened(folder, data), "E0343: '~/some.txt' has no images");
 }
 
+TEST(ImagesSource, ReadsPatternsAndPairsByWhatTheStarStandsFor) {
+  Scenes folder;
+  for (char name : {'a', 'c'})
+    folder.write(std::string("masks/of-") + name + ".class.png",
+                 png(2, 2, 1, std::string({2, 3, name, '\xff'})));
+  Dict image{{"path", "images/*.png"}}, mask{{"path", "masks/of-*.class.png"}};
+  TypedDict data = declared("ImageMask", {{"image", image}, {"mask", mask}});
+  EXPECT_EQ(opened(folder, data), "E0362: '~/images/b.png' has no partner named 'b' in '~/masks/'");
+  std::filesystem::remove(folder / "images/b.png");
+  DataSource source = DataSource::open(data, inputs, folder.path());
+  EXPECT_EQ(source.size(), 2);
+  EXPECT_EQ(filled<float>(source, 0, {1})[0], 255);
+  EXPECT_EQ(filled<int64_t>(source, 1, {0, 1}),
+            (std::vector<int64_t>{2, 3, 'a', 255, 2, 3, 'c', 255}));
+  data = declared("ImageMask", {{"image", Dict{{"path", "images/x*.png"}}}, {"mask", mask}});
+  EXPECT_EQ(opened(folder, data), "E0343: '~/images/' has no images");
+  for (const char* path : {"images/a.png", "*/a.png", "images/*.*"})
+    EXPECT_EQ(faults_of(declared("ImageMask", {{"image", Dict{{"path", path}}}}), inputs),
+              std::string("net.yaml:1:1: E0333: data source 'ImageMask', input 'image': 'path' "
+                          "must be a pattern with one `*`, in the name: masks/*.png, not ") +
+                  to_string(Attr(path)) + "\n");
+  EXPECT_EQ(faults_of(scenes({{"path", "images/*.png"}}), inputs),
+            "net.yaml:1:1: E0333: data source 'Images', input 'image': 'path' must be left out "
+            "beside 'folder', not images/*.png\n");
+}
+
 const std::vector<InputDecl> gray = {{"x", {DType::f32, {N, 1, 8, 8}}}};
 const TypedDict any_data = declared("Images", {{"x", Dict{{"folder", "."}}}});
 
@@ -305,14 +331,14 @@ TEST(ImagesSource, ReportsEveryFaultOfTheDeclaration) {
   std::vector<InputDecl> decls = inputs;
   decls.push_back({"label", {DType::i64, {N}}});
   EXPECT_EQ(
-      faults_of(declared("Images", {{"image", Dict{{"path", "x"}, {"mean", Attr::List{1, 2}}}},
+      faults_of(declared("Images", {{"image", Dict{{"file", "x"}, {"mean", Attr::List{1, 2}}}},
                                     {"mask", Dict{{"folder", "masks"}, {"pad", 0.5}}},
                                     {"label", Dict{{"folder", "labels"}}}}),
                 decls),
       "net.yaml:1:1: E0332: data source 'Images', input 'image': 'folder' is missing\n"
       "net.yaml:1:1: E0333: data source 'Images', input 'image': 'mean' must be a number, or a "
       "list of 3, one for each channel, not [1, 2]\n"
-      "net.yaml:1:1: E0331: data source 'Images', input 'image': unknown key 'path'\n"
+      "net.yaml:1:1: E0331: data source 'Images', input 'image': unknown key 'file'\n"
       "net.yaml:1:1: E0333: data source 'Images', input 'mask': 'pad' must be a whole number, not "
       "0.5\n"
       "net.yaml:1:1: E0333: data source 'Images': input 'label' is i64 [N]; images fill [N, "

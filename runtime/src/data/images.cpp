@@ -3,7 +3,9 @@
 #include <filesystem>
 #include <map>
 #include <new>
+#include <optional>
 #include <stdexcept>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -20,7 +22,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Where the files of one input are, by their names without folder and ending.
+/// Where the files of one input are, by their names without folder and ending, or by what a
+/// pattern's `*` stands for.
 struct Files {
   std::string from;                                             ///< the folder or list
   std::vector<std::pair<std::string, std::string>> named = {};  ///< stem, path
@@ -32,6 +35,15 @@ bool is_image_name(const fs::path& path) {
   for (char& c : ending) c = char(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
   bool hidden = path.filename().string().starts_with('.');
   return !hidden && ending == ".png";
+}
+
+/// What the `*` of `pattern` stands for in a name that it matches.
+std::optional<std::string> matched(std::string_view pattern, const std::string& name) {
+  const size_t star = pattern.find('*');
+  const std::string_view before = pattern.substr(0, star), after = pattern.substr(star + 1);
+  if (name.size() < before.size() + after.size() || name.starts_with('.')) return {};
+  if (!name.starts_with(before) || !name.ends_with(after)) return {};
+  return name.substr(before.size(), name.size() - before.size() - after.size());
 }
 
 class Reader {
@@ -54,10 +66,12 @@ class Reader {
  private:
   Files find_files(const FillSpec& fill) {
     Files files{(fs::path(folder_) / fill.path).string()};
-    std::vector<std::string> paths = fill.listed ? read_list(files.from, fill.path_mark)
-                                                 : read_folder(files.from, fill.path_mark);
+    std::vector<std::string> paths =
+        fill.listed ? read_list(files.from, fill.path_mark) : read_folder(files.from, fill);
     for (std::string& path : paths) {
-      std::string stem = fs::path(path).stem().string();
+      std::string stem = fill.pattern.empty()
+                             ? fs::path(path).stem().string()
+                             : *matched(fill.pattern, fs::path(path).filename().string());
       auto [other, fresh] = files.by_stem.try_emplace(stem, path);
       if (!fresh) {
         throw Error(Fault::data, "E0362",
@@ -71,21 +85,28 @@ class Reader {
     if (files.named.empty()) {
       throw Error(Fault::data, "E0343", fmt::format("'{}' has no images", files.from),
                   fill.path_mark)
-          .help(fill.listed ? "one path per line" : "files that end in .png");
+          .help(fill.listed            ? "one path per line"
+                : fill.pattern.empty() ? "files that end in .png"
+                                       : fmt::format("files named like {}", fill.pattern));
     }
     return files;
   }
 
-  static std::vector<std::string> read_folder(const std::string& folder, const Mark& mark) {
+  static std::vector<std::string> read_folder(const std::string& folder, const FillSpec& fill) {
+    auto wanted = [&](const fs::path& path) {
+      return fill.pattern.empty() ? is_image_name(path)
+                                  : matched(fill.pattern, path.filename().string()).has_value();
+    };
     std::error_code failed;
     std::vector<std::string> paths;
     fs::directory_iterator entry(folder, failed), end;
     for (; !failed && entry != end; entry.increment(failed)) {
-      if (is_image_name(entry->path())) paths.push_back(entry->path().string());
+      if (wanted(entry->path())) paths.push_back(entry->path().string());
     }
     if (failed) {
       throw Error(Fault::data, "E0301",
-                  fmt::format("cannot read folder '{}': {}", folder, failed.message()), mark);
+                  fmt::format("cannot read folder '{}': {}", folder, failed.message()),
+                  fill.path_mark);
     }
     std::sort(paths.begin(), paths.end());  // a folder gives them in any order
     return paths;

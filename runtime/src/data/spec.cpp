@@ -17,11 +17,12 @@ namespace braid {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, SourceKind>, 4> kinds = {
+constexpr std::array<std::pair<std::string_view, SourceKind>, 5> kinds = {
     {{"Idx", SourceKind::idx},
      {"Csv", SourceKind::csv},
      {"Npy", SourceKind::npy},
-     {"Images", SourceKind::images}}};
+     {"Images", SourceKind::images},
+     {"ImageMask", SourceKind::images}}};
 
 // As many columns as anybody's table has, and few enough to be listed.
 constexpr int64_t column_limit = 1'000'000;
@@ -151,18 +152,32 @@ class Reader {
 
   void read_place(Keys& keys, FillSpec& fill, const InputDecl& decl) {
     fill.listed = keys.has("list");
-    const char* key = fill.listed ? "list" : "folder";
-    if (fill.listed && keys.has("folder")) {
-      keys.wrong(*keys.get("list"), "list", "left out beside 'folder'");
+    const bool matched = !fill.listed && keys.has("path");
+    const char* key = fill.listed ? "list" : matched ? "path" : "folder";
+    if ((fill.listed || matched) && keys.has("folder")) {
+      keys.wrong(*keys.get(key), key, "left out beside 'folder'");
     }
     fill.path = keys.text(key, true);
     if (const Attr* path = keys.get(key)) fill.path_mark = path->mark;
+    if (matched) split_pattern(keys, fill);
     bool filled = is_picture(decl) && (decl.type.rank() == 3 || decl.type.shape[1].value <= 4);
     if (filled) return;
     found_.error("E0333", fill.mark,
                  fmt::format("{}: input '{}' is {}; images fill [N, channels, height, width], "
                              "gray ones [N, height, width] as well",
                              what(), decl.name, to_string(decl.type)));
+  }
+
+  /// `masks/*.png` is a folder and a pattern of the names in it.
+  static void split_pattern(Keys& keys, FillSpec& fill) {
+    const size_t slash = fill.path.rfind('/'), star = fill.path.find('*');
+    const bool in_name = star != std::string::npos && (slash == std::string::npos || slash < star);
+    if (!in_name || fill.path.find('*', star + 1) != std::string::npos) {
+      keys.wrong(*keys.get("path"), "path", "a pattern with one `*`, in the name: masks/*.png");
+      return;
+    }
+    fill.pattern = fill.path.substr(slash + 1);  // all of it where there is no slash
+    fill.path = slash == std::string::npos ? "." : fill.path.substr(0, slash + 1);
   }
 
   /// A number for all, or a list with one for each channel.

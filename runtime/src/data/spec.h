@@ -35,6 +35,7 @@ struct FillSpec {
   std::string path = {};  ///< Idx, Npy; Images: a folder, or a list of files
   Mark path_mark = {};
   bool listed = false;                   ///< Images
+  std::string pattern = {};              ///< Images: of names in the folder, with one `*`; "" = all
   std::vector<ColumnName> columns = {};  ///< Csv
   Mark columns_mark = {};
   Affine affine = {};

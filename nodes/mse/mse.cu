@@ -1,0 +1,17 @@
+#include "cuda/pointwise_loss.h"
+
+namespace braid {
+namespace {
+
+struct Mse {
+  float shape;
+  __device__ float loss(float x, float t) const { return (x - t) * (x - t); }
+  __device__ float slope(float x, float t) const { return 2 * (x - t); }
+  __device__ float target_slope(float x, float t) const { return 2 * (t - x); }
+};
+
+}  // namespace
+
+void register_mse_cuda(Registry& registry) { cuda::add_pointwise_loss<Mse>(registry, "mse"); }
+
+}  // namespace braid

@@ -1,0 +1,20 @@
+#include "cuda/map.h"
+
+namespace braid {
+namespace {
+
+struct Relu6 {
+  __device__ float operator()(float x) const { return x < 0 ? 0 : x > 6 ? 6 : x; }
+};
+struct Relu6Grad {
+  __device__ float operator()(float g, float y) const { return y > 0 && y < 6 ? g : 0; }
+};
+
+}  // namespace
+
+void register_relu6_cuda(Registry& registry) {
+  registry.add(cuda::map_kernel<float, float>("relu6", Relu6{}));
+  registry.add(cuda::map_kernel<float, float, float>("relu6_grad", Relu6Grad{}));
+}
+
+}  // namespace braid

@@ -1,0 +1,24 @@
+#include "cuda/functions.h"
+#include "cuda/map.h"
+
+namespace braid {
+namespace {
+
+struct Silu {
+  __device__ float operator()(float x) const { return x * cuda::logistic(x); }
+};
+struct SiluGrad {
+  __device__ float operator()(float g, float x) const {
+    const float s = cuda::logistic(x);
+    return g * (s * (1.0f + x * (1.0f - s)));
+  }
+};
+
+}  // namespace
+
+void register_silu_cuda(Registry& registry) {
+  registry.add(cuda::map_kernel<float, float>("silu", Silu{}));
+  registry.add(cuda::map_kernel<float, float, float>("silu_grad", SiluGrad{}));
+}
+
+}  // namespace braid
