@@ -1,5 +1,6 @@
 // What one item becomes: a layer, the layers of a block or of an inline list, or a second call.
 #include <algorithm>
+#include <utility>
 
 #include "keys.h"
 #include "shapes.h"
@@ -94,8 +95,7 @@ Target Writer::write_type(List& list, const Copy& copy, const Inputs& inputs) {
     return {};
   }
   const std::string& name = type->as_text();
-  if (name == "Math" || name == "Callback")
-    not_yet(copy.env, item.what->place, name == "Math" ? "E0806" : "E0807", name + " layers are");
+  if (name == "Callback") not_yet(copy.env, item.what->place, "E0807", name + " layers are");
   if (copy.env.scope->file->blocks.contains(name)) {
     copy.env.error("E0050", item.what->place, "'" + name + "' is a block, not a layer type")
         .help("write use: " + name);
@@ -112,6 +112,7 @@ Target Writer::write_layer(List& list, const Copy& copy, std::string type, const
   layer.type = std::move(type);
   layer.params = read_dict(copy.env, item.rest);
   for (const Input& input : inputs) layer.from.push_back(link(copy.env, input));
+  if (layer.type == "Math") name_by_expression(copy, layer);
   // Neighbours in one list are one segment; those of the next copy of a block are another.
   Inherited own = read_inherited(copy.env, item, list.inherited, model_.replicas, list.prefix);
   layer.sync = own.sync;
@@ -142,6 +143,18 @@ Target Writer::write_layer(List& list, const Copy& copy, std::string type, const
   target.link = Link::layer(int(model_.layers.size()) - 1);
   target.layer = true;
   return target;
+}
+
+/// `from: {n: norm, g: gamma}` of Math: the ports are the names that its expression uses.
+void Writer::name_by_expression(const Copy& copy, LayerItem& layer) const {
+  Attr::List names;
+  for (Link& link : layer.from)
+    if (!link.into.empty()) names.emplace_back(std::exchange(link.into, "")).mark = link.mark;
+  if (names.empty()) return;
+  if (const Entry* given = find_entry(layer.params, "inputs"))
+    copy.env.error("E0032", copy.item.from->place, "from names the inputs, and so does `inputs`")
+        .note(given->mark, "inputs");
+  set(layer.params, "inputs", std::move(names));
 }
 
 /// What was typed as a tree is written flat; the container remembers which layers are inside.

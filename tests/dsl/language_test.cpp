@@ -41,6 +41,18 @@ TEST(From, InlineListsBeginWithTheirOwnInput) {
   EXPECT_EQ(wiring(model), "a <- x\nb <- a\none.0 <- a\none.1 <- one.0 b\ntwo.0 <- one.1 a\n");
 }
 
+TEST(From, NamesTheInputsOfMath) {
+  Model model = read_layers(R"(params: {t: 0.5}
+layers:
+  - {name: a, type: ReLU}
+  - {type: Math, from: {n: a, g: x}, expr: n * (1 + g)}
+  - {type: Math, expr: "x / $t"}
+)");
+  EXPECT_EQ(wiring(model), "a <- x\n1 <- a x\n2 <- 1\n");
+  EXPECT_EQ(to_string(Attr(model.layers[1].params)), "{expr: n * (1 + g), inputs: [n, g]}");
+  EXPECT_EQ(to_string(Attr(model.layers[2].params)), "{expr: x / 0.5}");
+}
+
 TEST(If, UsersOfARemovedItemGetItsFirstInput) {
   Model model = read_layers(R"(blocks:
   b:
