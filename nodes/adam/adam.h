@@ -48,8 +48,8 @@ struct AdamStep {
         keep2(T(1 - r.beta2)),
         decay(T(r.decay)),
         eps(T(r.eps)),
-        rate(T(s.lr * r.lr_scale / (1 - whole_power(r.beta1, s.step + 1)))),
-        root(T(1 / std::sqrt(1 - whole_power(r.beta2, s.step + 1)))) {}
+        rate(T(s.lr * r.lr_scale / (1 - whole_power(r.beta1, s.updates() + 1)))),
+        root(T(1 / std::sqrt(1 - whole_power(r.beta2, s.updates() + 1)))) {}
 };
 
 }  // namespace braid

@@ -6,6 +6,7 @@ namespace braid {
 void register_ops(Registry& registry) {
   register_arithmetic(registry);
   register_arithmetic_references(registry);
+  register_full(registry);
   register_pair(registry);
 }
 

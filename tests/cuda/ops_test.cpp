@@ -22,6 +22,11 @@ TEST(CudaOps, AddsAndMaps) {
   // More packs than a launch has threads.
   Trial{.op = "add", .in = {f32({N, 3}), f32({N, 3})}, .out = {f32({N, 3})}}.check({1500001});
   Trial{.op = "pair", .in = {f64({1}), f64({1})}, .out = {f64({2})}}.check({1, 1, 1});
+  Trial{.op = "full",
+        .attrs = {{"shape", Attr::List{"N", 5}}, {"value", 0.9}},
+        .in = {f32({N, 2})},
+        .out = {f32({N, 5})}}
+      .check({1, 700, 3});
   Trial{.op = "reshape",
         .attrs = {{"shape", Attr::List{"N", 15}}},
         .in = {i64({N, 3, 5})},
