@@ -59,9 +59,9 @@ TEST(Phases, TrainWithEqualBitsOnAnyDevices) {
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     return outcome.lines().back();
   };
-  auto one = train("one", {"--steps", "20", "--devices", "cpu:0"});
+  auto one = train("one", {"--steps", "60", "--devices", "cpu:0"});
   EXPECT_GT(one.at("metrics").at("accuracy"), 0.5);
-  auto two = train("two", {"--steps", "20", "--devices", "cpu:0,cpu:1"});
+  auto two = train("two", {"--steps", "60", "--devices", "cpu:0,cpu:1"});
   EXPECT_EQ(one.at("sha256"), two.at("sha256"));
   EXPECT_EQ(one.at("loss"), two.at("loss"));
 }
