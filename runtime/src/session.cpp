@@ -421,7 +421,14 @@ std::map<std::string, Array> Session::weights() {
 void Session::set_weights(const std::map<std::string, Array>& tensors, const std::string& from) {
   DefaultFloatMode float_mode;
   impl_->make_variables();
-  impl_->state.load(tensors, from, false);
+  if (impl_->model.ties.empty()) return impl_->state.load(tensors, from, false);
+  auto own = tensors;  // others write a tied tensor under both names
+  for (auto& tie : impl_->model.ties) {
+    auto copy = own.find(tie.key), kept = own.find(tie.to);
+    if (copy != own.end() && kept != own.end() && copy->second.bytes == kept->second.bytes)
+      own.erase(copy);
+  }
+  impl_->state.load(own, from, false);
 }
 
 void Session::load_weights(const std::string& path) {

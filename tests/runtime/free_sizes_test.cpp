@@ -102,6 +102,16 @@ TEST(Tie, IsWhatShareIs) {
   EXPECT_EQ(one.state().digest(0), two.state().digest(0));
 }
 
+TEST(Tie, WeightsMayNameTheTensorTwiceIfItIsOne) {
+  Session session(read(tied + "tie: {b.weight: a.weight}\n"));
+  auto weights = session.weights();
+  EXPECT_FALSE(weights.contains("b.weight"));
+  weights["b.weight"] = weights.at("a.weight");
+  session.set_weights(weights);
+  weights["b.weight"].as<float>()[0] += 1;
+  EXPECT_THROW(session.set_weights(weights), Error);
+}
+
 TEST(Callback, SeesTheValueAndChangesNothing) {
   std::string text = tied;
   text.insert(text.find("  - {name: b,"), "  - {name: watch, type: Callback, call: see}\n");
