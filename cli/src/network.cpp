@@ -1,5 +1,6 @@
 #include "network.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include <braid/nodes/builtin.h>
@@ -18,8 +19,11 @@ Network load_network(const Arguments& a) {
   register_builtin(registry);
   Summary summary = check(model, registry, found);
   if (model.schedule) check_schedule(*model.schedule, found);
-  if (model.train_data) check_data(*model.train_data, model.inputs, found);
-  if (model.test_data) check_data(*model.test_data, model.inputs, found);
+  for (auto& phase : model.phases)
+    if (phase.schedule) check_schedule(*phase.schedule, found);
+  bool sized = std::ranges::all_of(model.free, [](auto& dim) { return dim.size > 0; });
+  for (auto* data : {&model.train_data, &model.test_data})
+    if (sized && *data) check_data(**data, model.inputs, found);
   for (auto& d : found.all())
     if (d.severity == Severity::warning) report({&d, 1}, a.json);
   found.raise();
@@ -64,12 +68,14 @@ Inference open_inference(const Arguments& a, const std::vector<std::string>& kee
   return {std::move(folded), std::move(report)};
 }
 
-Plan make_plan(const Model& model, const Arguments& a) {
+Plan make_plan(const Model& model, const Arguments& a, int phase) {
   Registry registry;
   register_builtin(registry);
   CompileOptions options{.mode = a.mode == "eval" ? Mode::eval : Mode::train,
                          .batch = a.batch ? a.batch : model.batch.global,
-                         .disabled = a.disabled};
+                         .disabled = a.disabled,
+                         .phase = phase};
+  for (int ran = 0; ran < phase; ++ran) options.ran.push_back(ran);
   if (!a.devices.empty())
     options.devices = a.devices;
   else if (!model.devices.empty())

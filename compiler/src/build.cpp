@@ -27,6 +27,11 @@ class Forward {
     b_.graph().micros = is_step() && b_.training() ? int(model.batch.accumulate) : 1;
     item_call_.assign(model.layers.size(), -1);
     if (!options.disabled.contains("recompute")) segments_ = segments_of(model);
+    for (auto& tie : model.ties) b_.tie(tie.key, tie.to);
+    if (!model.update.empty())
+      b_.train_only([&](const std::string& key) {
+        return std::ranges::any_of(model_.update, [&](auto& p) { return glob(p, key); });
+      });
   }
 
   void run() {
@@ -40,6 +45,7 @@ class Forward {
       outputs();
     }
     b_.enter(-1);
+    if (!found_.has_errors() && model_.update.empty()) ties();
   }
 
   std::vector<int>& item_calls() { return item_call_; }
@@ -92,7 +98,7 @@ class Forward {
 
   // Inputs in the order of the definition's ports; false when something is wrong or missing.
   bool connect(const LayerDef& def, const std::vector<Link>& from, const std::string& who,
-               Mark mark, std::vector<int>& in) {
+               Mark mark, std::vector<int>& in, bool target_is_constant = false) {
     std::vector<std::string> names;
     for (auto& port : def.inputs) names.push_back(port.name);
     bool variadic = !def.inputs.empty() && def.inputs.back().variadic;
@@ -124,6 +130,7 @@ class Forward {
     }
     for (size_t i = 0; i < ports.size(); ++i) {
       if (ports[i] == -1) good = false;  // reported where it failed
+      if (ports[i] == -2 && i == 1 && target_is_constant) continue;
       if (ports[i] == -2) {
         if (i < def.inputs.size() && !def.inputs[i].optional) {
           found_
@@ -142,6 +149,7 @@ class Forward {
 
   void layer(int index, int micro) {
     auto& item = model_.layers[size_t(index)];
+    if (item.idle) return;
     std::string who = "layer '" + item.path + "'";
     const LayerDef* def =
         find_def(item.type, Role::layer, item.type_mark ? item.type_mark : item.mark, "layer type");
@@ -165,18 +173,22 @@ class Forward {
       outs_[size_t(index)] = {call.in.at(0)};
       return;
     }
-    if (item.share >= 0) {
+    const LayerItem* first = item.share >= 0 ? &model_.layers[size_t(item.share)] : nullptr;
+    if (first && !first->idle) {
       int of = item_call_[size_t(item.share)];
       if (of < 0) return;
       call.owner = b_.graph().calls[size_t(of)].owner;
       call.params = b_.graph().calls[size_t(of)].params;
     } else {
       size_t before = found_.errors();
+      if (first) call.owner = first->path;  // the phase needs the second call alone
       call.params = check_params(def->params, item.params, who, item.type_mark, found_);
       if (found_.errors() > before) return;
     }
     call.freeze = item.freeze;
     call.init = item.init;
+    call.constant = item.constant;
+    call.settled = item.settled;
     if (!segments_.empty() && segments_[size_t(index)] >= 0)
       call.segment = micro * int(model_.layers.size()) + segments_[size_t(index)];
     call.group = item.sync.value_or(0);
@@ -206,6 +218,7 @@ class Forward {
       Call work = calls[size_t(id)];
       work.handed = work.out = work.def->forward(b_, work);
       calls[size_t(id)] = std::move(work);
+      require_laws(id);
       return id;
     } catch (const Error& e) {
       if (e.fault() != Fault::model) throw;
@@ -213,6 +226,26 @@ class Forward {
       b_.graph().nodes.resize(nodes);
       return -1;
     }
+  }
+
+  // Laws of `init` and `constant` are for parameters that the layer has.
+  void require_laws(int id) {
+    const Call& call = b_.graph().calls[size_t(id)];
+    if (call.init.empty() && call.constant.empty()) return;
+    std::vector<std::string> names;
+    for (auto& var : b_.graph().states)
+      if (var.key.starts_with(call.owner + "."))
+        names.push_back(var.key.substr(call.owner.size() + 1));
+    std::string list;
+    for (auto& name : names) list += (list.empty() ? "" : ", ") + name;
+    for (auto* laws : {&call.init, &call.constant})
+      for (auto& entry : *laws)
+        if (std::ranges::find(names, entry.key) == names.end())
+          found_
+              .error("E0110", entry.mark,
+                     "layer '" + call.path + "' has no parameter '" + entry.key + "'" +
+                         did_you_mean(entry.key, names))
+              .help(list.empty() ? call.def->name + " has none" : "it has " + list);
   }
 
   // Shape errors show both shapes and where each came from.
@@ -234,6 +267,7 @@ class Forward {
     if (v.input >= 0)
       return {model_.inputs[size_t(v.input)].mark, model_.inputs[size_t(v.input)].name};
     int call = b_.graph().nodes[size_t(v.node)].call;
+    if (call < 0) return {{}, "target"};  // a constant one
     return {b_.graph().calls[size_t(call)].mark, b_.graph().calls[size_t(call)].path};
   }
 
@@ -253,6 +287,17 @@ class Forward {
           "layer '" + item.path + "': expected shape [" + wants + "], inferred " + to_string(has));
   }
 
+  // Every tie joins two parameters that exist.
+  void ties() {
+    std::vector<std::string> keys;
+    for (auto& var : b_.graph().states)
+      if (var.kind == StateVar::Kind::parameter) keys.push_back(var.key);
+    for (auto& tie : model_.ties)
+      if (!b_.has_tied(tie.key))
+        found_.error("E0152", tie.mark,
+                     "no layer has a parameter '" + tie.key + "'" + did_you_mean(tie.key, keys));
+  }
+
   void term(const TermDecl& term, Role role, Result::Kind kind, int micro) {
     const char* what = role == Role::loss ? "loss" : "metric";
     std::string who = std::string(what) + " '" + term.name + "'";
@@ -265,7 +310,8 @@ class Forward {
         auto& when = model_.layers[size_t(link.index)].when;
         if (!when.empty() && (when == "train") != b_.training()) return;
       }
-    if (!connect(*def, term.from, who, term.mark, call.in)) return;
+    if (!connect(*def, term.from, who, term.mark, call.in, term.target.has_value())) return;
+    if (term.target && !give_target(*def, term, call)) return;
     size_t before = found_.errors();
     Dict given = term.params;
     if (role == Role::loss && term.factor != 1) set(given, "factor", term.factor);
@@ -277,6 +323,35 @@ class Forward {
     if (id < 0) return;
     b_.graph().results.push_back(
         {term.name, kind, b_.graph().calls[size_t(id)].out[0], term.factor});
+  }
+
+  /// A constant in place of the target, as large as the prediction. It hangs on an input, so that
+  /// no count waits for the network.
+  bool give_target(const LayerDef& def, const TermDecl& term, Call& call) {
+    if (call.in.size() != 1 || def.inputs.size() < 2) {
+      found_
+          .error("E0234", term.mark,
+                 "loss '" + term.name + "': a constant target stands for the second input" +
+                     (call.in.size() > 1 ? ", and that is given" : ", and there is none"))
+          .help("{type: " + def.name + ", from: prediction, target: 1}");
+      return false;
+    }
+    const Type type = b_.type(call.in[0]);
+    auto batched = std::ranges::find_if(inputs_, [&](int v) { return b_.type(v).batched(); });
+    if (!type.batched() || batched == inputs_.end()) {
+      found_.error("E0234", term.mark,
+                   "loss '" + term.name +
+                       "': a constant target needs a prediction with N, this is " +
+                       to_string(type));
+      return false;
+    }
+    Attr::List shape;
+    for (Dim dim : type.shape) shape.push_back(dim.batched ? Attr(to_string(dim)) : dim.value);
+    b_.enter(-1);
+    b_.label(term.name);
+    call.in.push_back(
+        b_.one("full", {*batched}, {{"shape", std::move(shape)}, {"value", *term.target}}));
+    return true;
   }
 
   void outputs() {
@@ -446,7 +521,8 @@ Graph build(const Model& model, const Registry& registry, const CompileOptions& 
         .help("train the network as it was before, and fold it again afterwards");
   forward(model, b, options, found);
   if (found.errors() > before) return graph;
-  if (options.mode == Mode::train) check_stats_hooks(graph, options.hooks);
+  // A phase may leave out the layers that a hook is for.
+  if (options.mode == Mode::train && model.update.empty()) check_stats_hooks(graph, options.hooks);
   if (options.goal == Goal::forward) return graph;
   if (options.goal == Goal::backward) {
     seed_gradients(b);

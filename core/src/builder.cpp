@@ -123,13 +123,27 @@ int Builder::state(StateVar var) {
 
 int Builder::param(const std::string& name, Shape shape, Init init) {
   const Call& call = graph_.calls.at(call_);
+  if (const Attr* law = find(call.constant, name)) {
+    const Init fixed = parse_init(*law, shape);
+    return buffer(name, {DType::f32, std::move(shape)}, fixed);
+  }
+  std::string key = call.owner + "." + name;
+  if (auto tied = ties_.find(key); tied != ties_.end()) {
+    tied->second.used = true;
+    if (!has_state(tied->second.to))
+      fail("E0152",
+           "'" + key + "' is tied to '" + tied->second.to + "', which is not there above it",
+           "write the layer of '" + tied->second.to + "' first, or tie the other way round");
+    key = tied->second.to;
+  }
   bool frozen = call.freeze == Freeze::params || call.freeze == Freeze::all;
   if (const Attr* law = find(call.init, name)) init = parse_init(*law, shape);
+  const bool trainable = !frozen && (!trains_ || trains_(key));
   return state({.kind = StateVar::Kind::parameter,
-                .key = call.owner + "." + name,
+                .key = std::move(key),
                 .type = {DType::f32, std::move(shape)},
                 .init = init,
-                .trainable = !frozen,
+                .trainable = trainable,
                 .call = call_});
 }
 

@@ -21,7 +21,7 @@ struct CommonKey {
   const char* key;
   const Node* Item::*slot;
 };
-constexpr std::array<CommonKey, 12> slots = {{{"name", &Item::name},
+constexpr std::array<CommonKey, 13> slots = {{{"name", &Item::name},
                                               {"from", &Item::from},
                                               {"repeat", &Item::repeat},
                                               {"for", &Item::loop},
@@ -32,12 +32,13 @@ constexpr std::array<CommonKey, 12> slots = {{{"name", &Item::name},
                                               {"freeze", &Item::freeze},
                                               {"recompute", &Item::recompute},
                                               {"init", &Item::init},
+                                              {"constant", &Item::constant},
                                               {"on_replicate", &Item::on_replicate}}};
 
 struct LaterKey {
   const char *key, *code;
 };
-constexpr std::array<LaterKey, 2> later = {{{"constant", "E0809"}, {"spectral_norm", "E0808"}}};
+constexpr std::array<LaterKey, 1> later = {{{"spectral_norm", "E0808"}}};
 
 /// Is a kind of item already known? Two are one too many.
 void take_kind(const Env& env, Item& item, const KindKey& key, const Member& member) {
@@ -67,7 +68,7 @@ bool take_common(const Env& env, Item& item, const Member& member) {
 
 const std::vector<std::string>& common_keys() {
   static const std::vector<std::string> keys = [] {
-    std::vector<std::string> all = {"note", "constant"};
+    std::vector<std::string> all = {"note"};
     for (const KindKey& key : kind_keys) all.push_back(key.key);
     for (const CommonKey& key : slots) all.push_back(key.key);
     return all;

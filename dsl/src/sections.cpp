@@ -1,6 +1,7 @@
 // Name, replicas, batch, inputs: what the layers need to know.
 #include "sections.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "shapes.h"
@@ -119,6 +120,14 @@ void read_inputs(const Env& env, Keys& keys, Model& model) {
   if (!Keys(env, *node, "inputs").is_map()) return;
   for (const Member& member : node->members) read_input(env, member, model);
   if (model.inputs.empty()) env.error("E0031", node->place, "the file has no inputs");
+  model.free = env.reading.free;
+  std::vector<std::string> known;
+  for (auto& dim : model.free) known.push_back(dim.name);
+  for (auto& size : env.reading.sizes)
+    if (std::find(known.begin(), known.end(), size.name) == known.end())
+      env.error("E0038", size.place,
+                "the file has no param and no dimension '" + size.name + "'" +
+                    did_you_mean(size.name, known));
 }
 
 }  // namespace braid::dsl

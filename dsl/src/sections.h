@@ -17,9 +17,13 @@ void read_inputs(const Env& env, Keys& keys, Model& model);
 void read_outputs(Writer& writer, const List& layers, Keys& keys, Model& model);
 void read_losses(Writer& writer, const List& layers, Keys& keys, Model& model);
 void read_metrics(Writer& writer, const List& layers, Keys& keys, Model& model);
+void read_phases(Writer& writer, const List& layers, Keys& keys, Model& model);
 
 // Of training and deployment.
 void read_optimizer(const Env& env, Keys& keys, Model& model);
+void read_optimizer(const Env& env, const Node& node, std::optional<TypedDict>& optimizer,
+                    std::vector<OptimizerGroup>& groups);
+void read_ties(const Env& env, Keys& keys, Model& model);
 void read_schedule(const Env& env, Keys& keys, Model& model);
 void read_data(const Env& env, Keys& keys, Model& model);
 void read_train(const Env& env, Keys& keys, Model& model);

@@ -24,7 +24,7 @@ std::optional<TypedDict> read_typed(const Env& env, const Node& node, Keys& keys
   return dict;
 }
 
-void read_group(const Env& env, const Node& node, Model& model) {
+void read_group(const Env& env, const Node& node, std::vector<OptimizerGroup>& groups) {
   Keys keys(env, node, "an optimizer group");
   if (!keys.is_map()) return;
   OptimizerGroup group;
@@ -36,7 +36,7 @@ void read_group(const Env& env, const Node& node, Model& model) {
     env.error("E0031", node.place, "an optimizer group needs match or types")
         .help("{match: ['*.bias'], weight_decay: 0}");
   group.params = read_rest(env, keys);
-  model.groups.push_back(std::move(group));
+  groups.push_back(std::move(group));
 }
 
 void read_checkpoint(const Env& env, const Node& node, TrainDecl& train) {
@@ -62,16 +62,36 @@ std::optional<TypedDict> read_typed(const Env& env, const Node& node, const std:
   return read_typed(env, node, keys);
 }
 
-void read_optimizer(const Env& env, Keys& keys, Model& model) {
-  const Node* node = keys.take("optimizer");
-  if (!node) return;
-  Keys optimizer(env, *node, "optimizer");
-  if (const Node* groups = optimizer.take("groups")) {
-    if (!groups->is_list())
-      env.error("E0032", groups->place, "groups are a list, this is " + kind_of(*groups));
-    for (const Node& group : groups->items) read_group(env, group, model);
+void read_optimizer(const Env& env, const Node& node, std::optional<TypedDict>& optimizer,
+                    std::vector<OptimizerGroup>& groups) {
+  Keys keys(env, node, "optimizer");
+  if (const Node* list = keys.take("groups")) {
+    if (!list->is_list())
+      env.error("E0032", list->place, "groups are a list, this is " + kind_of(*list));
+    for (const Node& group : list->items) read_group(env, group, groups);
   }
-  model.optimizer = read_typed(env, *node, optimizer);
+  optimizer = read_typed(env, node, keys);
+}
+
+void read_optimizer(const Env& env, Keys& keys, Model& model) {
+  if (const Node* node = keys.take("optimizer"))
+    read_optimizer(env, *node, model.optimizer, model.groups);
+}
+
+void read_ties(const Env& env, Keys& keys, Model& model) {
+  const Node* node = keys.take("tie");
+  if (!node || !Keys(env, *node, "tie").is_map()) return;
+  for (const Member& member : node->members) {
+    if (is_users(member.key)) continue;
+    auto to = read_text_value(env, member.value, "the parameter that it is tied to");
+    if (!to) continue;
+    if (find_member(*node, *to)) {
+      env.error("E0032", member.value.place, "'" + *to + "' is tied itself")
+          .help("tie both to one that is not");
+      continue;
+    }
+    model.ties.push_back({member.key, *to, env.mark(member.place)});
+  }
 }
 
 void read_schedule(const Env& env, Keys& keys, Model& model) {
@@ -147,9 +167,7 @@ void read_deployment(const Env& env, Keys& keys, Model& model) {
 
 void refuse_later_sections(Keys& keys) {
   keys.not_yet("plugins", "E0801", "plug-ins are");
-  keys.not_yet("phases", "E0802", "phases with optimizers of their own are");
   keys.not_yet("pipeline", "E0803", "pipelines are");
-  keys.not_yet("tie", "E0804", "tied parameters are");
   keys.not_yet("freeze", "E0812", "freezing by pattern is");
   keys.not_yet("sync", "E0813", "sync groups by pattern are");
   keys.not_yet("init", "E0814", "initialisation by pattern is");

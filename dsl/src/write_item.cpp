@@ -1,5 +1,6 @@
 // What one item becomes: a layer, the layers of a block or of an inline list, or a second call.
 #include <algorithm>
+#include <utility>
 
 #include "keys.h"
 #include "shapes.h"
@@ -30,6 +31,22 @@ Dict read_dict(const Env& env, const std::vector<const Member*>& members) {
     if (auto value = evaluate(env, member->value))
       dict.push_back({member->key, std::move(*value), env.mark(member->place)});
   return dict;
+}
+
+Dict read_laws(const Env& env, const Node& node, const std::string& what) {
+  auto laws = evaluate(env, node);
+  if (laws && laws->is<Dict>()) return laws->as_dict();
+  if (laws)
+    env.error("E0064", node.place,
+              what + " is a mapping from parameters to laws, {weight: {normal: {std: 0.02}}}");
+  return {};
+}
+
+/// Keys that mean nothing beside `use` and `layers`.
+void refuse_laws(const Env& env, const Item& item) {
+  for (const char* key : {"init", "constant"})
+    if (const Node* node = *key == 'i' ? item.init : item.constant)
+      env.error("E0064", node->place, std::string(key) + " belongs to an item with a type");
 }
 
 struct Foreign {
@@ -94,8 +111,10 @@ Target Writer::write_type(List& list, const Copy& copy, const Inputs& inputs) {
     return {};
   }
   const std::string& name = type->as_text();
-  if (name == "Math" || name == "Callback")
-    not_yet(copy.env, item.what->place, name == "Math" ? "E0806" : "E0807", name + " layers are");
+  if (name == "Callback")
+    for (const Member* member : item.rest)
+      if (member->key == "ports" || member->key == "backward")
+        not_yet(copy.env, member->place, "E0807", "`" + member->key + "` of a Callback is");
   if (copy.env.scope->file->blocks.contains(name)) {
     copy.env.error("E0050", item.what->place, "'" + name + "' is a block, not a layer type")
         .help("write use: " + name);
@@ -112,6 +131,7 @@ Target Writer::write_layer(List& list, const Copy& copy, std::string type, const
   layer.type = std::move(type);
   layer.params = read_dict(copy.env, item.rest);
   for (const Input& input : inputs) layer.from.push_back(link(copy.env, input));
+  if (layer.type == "Math") name_by_expression(copy, layer);
   // Neighbours in one list are one segment; those of the next copy of a block are another.
   Inherited own = read_inherited(copy.env, item, list.inherited, model_.replicas, list.prefix);
   layer.sync = own.sync;
@@ -126,14 +146,8 @@ Target Writer::write_layer(List& list, const Copy& copy, std::string type, const
     layer.expect = read_dims(copy.env, *item.expect, true);
     layer.expect_mark = reading_.mark(item.expect->place, via);
   }
-  if (item.init) {
-    auto init = evaluate(copy.env, *item.init);
-    if (init && init->is<Dict>())
-      layer.init = init->as_dict();
-    else if (init)
-      copy.env.error("E0064", item.init->place,
-                     "init is a mapping from parameters to laws, {weight: {normal: {std: 0.02}}}");
-  }
+  if (item.init) layer.init = read_laws(copy.env, *item.init, "init");
+  if (item.constant) layer.constant = read_laws(copy.env, *item.constant, "constant");
   if (item.on_replicate)
     layer.on_replicate = read_text_value(copy.env, *item.on_replicate, "on_replicate").value_or("");
   take_path(layer, item.place());
@@ -142,6 +156,18 @@ Target Writer::write_layer(List& list, const Copy& copy, std::string type, const
   target.link = Link::layer(int(model_.layers.size()) - 1);
   target.layer = true;
   return target;
+}
+
+/// `from: {n: norm, g: gamma}` of Math: the ports are the names that its expression uses.
+void Writer::name_by_expression(const Copy& copy, LayerItem& layer) const {
+  Attr::List names;
+  for (Link& link : layer.from)
+    if (!link.into.empty()) names.emplace_back(std::exchange(link.into, "")).mark = link.mark;
+  if (names.empty()) return;
+  if (const Entry* given = find_entry(layer.params, "inputs"))
+    copy.env.error("E0032", copy.item.from->place, "from names the inputs, and so does `inputs`")
+        .note(given->mark, "inputs");
+  set(layer.params, "inputs", std::move(names));
 }
 
 /// What was typed as a tree is written flat; the container remembers which layers are inside.
@@ -245,7 +271,7 @@ Target Writer::write_block(List& list, const Copy& copy, const Inputs& inputs) {
   const Item& item = copy.item;
   const Block* block = find_block(copy.env, *item.what);
   if (!block) return {};
-  if (item.init) copy.env.error("E0064", item.place(), "init belongs to an item with a type");
+  refuse_laws(copy.env, item);
   std::string arguments;
   ScopePtr scope = bind(copy, *block, arguments);
   Names& names = new_names(nullptr);
@@ -288,7 +314,7 @@ Target Writer::write_inline(List& list, const Copy& copy, const Inputs& inputs) 
     copy.env.error(
         "E0030", member->place,
         "unknown key '" + member->key + "' beside `layers`" + key_hint(member->key, common_keys()));
-  if (item.init) copy.env.error("E0064", item.place(), "init belongs to an item with a type");
+  refuse_laws(copy.env, item);
   if (inputs.size() > 1)
     copy.env.error("E0056", inputs[1].place, "an inline list takes one input")
         .help("its items can name every layer around it");
@@ -332,9 +358,10 @@ Target Writer::write_share(List& list, const Copy& copy, Inputs inputs) {
     copy.env.error("E0053", member->place,
                    "a second call has the parameters of the first; '" + member->key +
                        "' cannot stand beside share");
-  if (item.sync || item.freeze || item.recompute || item.init || item.on_replicate)
-    copy.env.error("E0053", item.place(),
-                   "sync, freeze, recompute, init and on_replicate belong to the first call");
+  if (item.sync || item.freeze || item.recompute || item.init || item.constant || item.on_replicate)
+    copy.env.error(
+        "E0053", item.place(),
+        "sync, freeze, recompute, init, constant and on_replicate belong to the first call");
   Target shared = resolve(copy.env, *list.names, list.prev, *name, item.what->place);
   if (!shared.origin) {
     if (shared.link.index >= 0)

@@ -75,7 +75,11 @@ template <class Op, int kWidth, bool kRows>
 constexpr Reading reading_of() {
   constexpr size_t bytes = sizeof(typename Op::template Values<kWidth>);
   const bool large = bytes > (Op::kShort && kWidth == 4 ? 8 : 16);
-  if (Op::kWrites) return {kWidth == 1 ? 4 : 2, false, 2};
+  // As many rows as where nothing is written, since that is how many are summed in floats.
+  if (Op::kWrites) {
+    const int rows = kWidth == 1 ? 8 : kWidth == 4 ? 4 : 2, planes = kWidth == 1 ? 4 : 2;
+    return {kRows ? rows : planes, false, 2};
+  }
   if (kWidth == 1) return {8, true, kRows ? 2 : 3};
   if (kWidth == 8) return {kRows && large ? 2 : 4, false, kRows || large ? 2 : 3};
   return {!kRows && large ? 2 : 4, true, kRows ? 2 : 3};
