@@ -1,5 +1,5 @@
-// One sentence and the usual fix for each code. Codes are stable: one that is no longer used stays
-// unused.
+// One sentence and the usual fix for each code; cli/explain/CODE.txt has a wrong and a right
+// example. Codes are stable: one that is no longer used stays unused.
 #include "codes.h"
 
 namespace braid::cli {

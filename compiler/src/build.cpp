@@ -125,7 +125,8 @@ class Forward {
     for (size_t i = 0; i < ports.size(); ++i) {
       if (ports[i] == -1) good = false;  // reported where it failed
       if (ports[i] == -2) {
-        if (i < def.inputs.size() && !def.inputs[i].optional) {
+        // After a misspelt port the one that was meant stays open: one error, not two.
+        if (good && i < def.inputs.size() && !def.inputs[i].optional) {
           found_
               .error("E0241", mark,
                      who + ": the input '" + def.inputs[i].name + "' of " + def.name +
