@@ -8,6 +8,7 @@ Summary check(const Model& model, const Registry& registry, Diagnostics& found) 
   Model once = model;
   once.batch.accumulate = 1;
   auto calls = forward(once, b, {.mode = Mode::train}, found);
+  check_optimizer(once, registry, found);
   if (model.optimizer && model.eval_only.empty() && !found.has_errors()) {
     differentiate(b, found);
     optimize(once, b, found);

@@ -106,8 +106,10 @@ int Builder::state(StateVar var) {
   if (auto found = state_by_key_.find(var.key); found != state_by_key_.end()) {
     const Type& has = graph_.states[graph_.values[found->second].state].type;
     if (!(has == var.type))
-      fail("E0206", "shares '" + var.key + "', whose type is " + to_string(has) + ", and needs " +
-                        to_string(var.type));
+      fail("E0206",
+           "shares '" + var.key + "', whose type is " + to_string(has) + ", and needs " +
+               to_string(var.type),
+           "both uses need inputs of the same size; a layer of its own has a `type`, no `share`");
     return found->second;
   }
   Value value{.type = var.type, .layout = Layout::copy()};
@@ -171,12 +173,22 @@ std::vector<int> Builder::contributions(int value) const {
 
 int Builder::batch_mean(int sum, int count) { return one("pair", {sum, count}); }
 
+namespace {
+
+const char* name_of(Role role) {
+  constexpr const char* names[] = {"layer", "loss", "metric", "optimizer"};
+  return names[size_t(role)];
+}
+
+}  // namespace
+
 void Builder::fail(std::string code, std::string message, std::string help) const {
   Mark mark;
   std::string who;
   if (call_ >= 0) {
-    mark = graph_.calls[call_].mark;
-    who = "layer '" + graph_.calls[call_].path + "': ";
+    const Call& call = graph_.calls[call_];
+    mark = call.mark;
+    who = std::string(name_of(call.def->role)) + " '" + call.path + "': ";
   }
   throw Error(Fault::model, std::move(code), who + message, mark).help(std::move(help));
 }

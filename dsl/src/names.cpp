@@ -27,6 +27,16 @@ const Target* Names::find_around(std::string_view path, std::string_view& rest) 
   return nullptr;
 }
 
+const Node* Names::below(std::string_view name) const {
+  for (const Names* names = this; names; names = names->outer_) {
+    if (!names->items_) continue;
+    for (const Node& item : names->items_->items)
+      if (const Member* typed = find_member(item, "name"); typed && typed->value.text == name)
+        return &typed->value;
+  }
+  return nullptr;
+}
+
 std::vector<std::string> Names::own() const {
   std::vector<std::string> all;
   for (const auto& [name, target] : targets_) all.push_back(name);
@@ -72,7 +82,13 @@ Target no_such(const Env& env, const std::string& path, std::string_view rest, c
   auto& error = env.error(
       "E0051", at,
       "'" + owner + "' has nothing named '" + std::string(rest) + "'" + did_you_mean(rest, known));
-  if (!known.empty()) error.help("it has " + listed(known));
+  if (!known.empty())
+    error.help("it has " + listed(known));
+  else if (target.layer || target.link.kind == Link::Kind::input)
+    error.help("it is one value: write " + owner);
+  else
+    error.help("a block has one output unless it lists others: outputs: {" + std::string(rest) +
+               ": layer}");
   return unknown(at);
 }
 
@@ -112,12 +128,19 @@ Target resolve(const Env& env, const Names& names, const std::optional<Target>& 
     return follow(env, path, std::string_view(path).substr(std::min<size_t>(5, path.size())), *prev,
                   at);
   if (is_prev) {
-    env.error("E0054", at, "nothing stands above this item");
+    auto& error = env.error("E0054", at, "nothing stands above this item");
+    if (auto known = names.known(); !known.empty()) error.help("known here: " + listed(known));
     return unknown(at);
   }
   std::string_view rest;
   if (const Target* found = names.find_around(path, rest))
     return follow(env, path, rest, *found, at);
+  if (const Node* later = names.below(path)) {
+    env.error("E0051", at, "'" + path + "' does not stand above this use of it")
+        .note(env.mark(later->place), "'" + path + "' stands here")
+        .help("an item takes what stands above it, so there are no cycles: move one of the two");
+    return unknown(at);
+  }
   std::vector<std::string> known = names.known();
   auto& error =
       env.error("E0051", at,

@@ -136,6 +136,21 @@ std::vector<ParamDecl> read_params(const Env& env, const Node& node) {
   return decls;
 }
 
+namespace {
+
+/// Is something given that no param is called, and that stands for this one?
+bool is_misspelt(const std::string& name, const std::vector<Given>& given,
+                 const std::vector<ParamDecl>& decls) {
+  const std::vector<std::string> wanted = {name};
+  return std::any_of(given.begin(), given.end(), [&](const Given& g) {
+    bool declared = std::any_of(decls.begin(), decls.end(),
+                                [&](const ParamDecl& d) { return d.name == g.member->key; });
+    return !declared && !meant(g.member->key, wanted).empty();
+  });
+}
+
+}  // namespace
+
 ScopePtr bind_params(const Env& env, const std::vector<ParamDecl>& decls, std::vector<Given>& given,
                      const ScopePtr& outer, const Place* caller, const std::string& what) {
   Binding binding(env, outer);
@@ -146,7 +161,9 @@ ScopePtr bind_params(const Env& env, const std::vector<ParamDecl>& decls, std::v
     auto found = std::find_if(given.begin(), given.end(),
                               [&](const Given& g) { return g.member->key == decl.name; });
     if (found != given.end()) found->used = true;
-    if (found == given.end() && !decl.otherwise) {
+    if (found == given.end() && !decl.otherwise && is_misspelt(decl.name, given, decls)) {
+      fine = false;  // reported as what was typed
+    } else if (found == given.end() && !decl.otherwise) {
       auto& error =
           env.error("E0036", caller ? *caller : decl.place,
                     what + " needs a value for '" + decl.name + "', " + phrase(decl.kind));
@@ -162,7 +179,7 @@ ScopePtr bind_params(const Env& env, const std::vector<ParamDecl>& decls, std::v
   for (const Given& g : given) {
     if (g.used) continue;
     env.error("E0030", g.member->place,
-              what + " has no param '" + g.member->key + "'" + key_hint(g.member->key, names));
+              what + " has no param '" + g.member->key + "'" + did_you_mean(g.member->key, names));
     fine = false;
   }
   return fine ? binding.scope() : nullptr;

@@ -15,7 +15,7 @@ static void require_alike(const Builder& b, const Call& c) {
       b.fail("E0203",
              "Add's inputs disagree: input 0 is " + to_string(first.shape) + ", " +
                  port_name(c, i) + " is " + to_string(type.shape),
-             "all inputs must have the same shape");
+             how_to_match(first.shape, type.shape));
   }
 }
 
