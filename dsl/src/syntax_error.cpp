@@ -73,6 +73,23 @@ std::optional<Place> indenting_tab(const Reading& reading, Place at) {
   return {};
 }
 
+/// Of a line that is indented like none above it: the first line below its parent, the nearest one
+/// that is indented less.
+std::optional<Place> first_sibling(const Reading& reading, const Place& at) {
+  const size_t own = size_t(std::max(0, at.column - 1));
+  Place first = at;
+  for (Place above = at; above.line > 1;) {
+    --above.line;
+    std::string typed = line_text(reading, above);
+    size_t indent = typed.find_first_not_of(" \r");
+    if (indent == std::string::npos || typed[indent] == '#') continue;
+    if (indent < own) break;
+    first.line = above.line;
+    first.column = int(indent) + 1;
+  }
+  return first.line < at.line ? std::optional(first) : std::nullopt;
+}
+
 /// Is nothing but a key before the `:` at this place?
 bool is_first_colon(const Reading& reading, const Place& at) {
   std::string before = line_text(reading, at).substr(0, size_t(std::max(0, at.column - 1)));
@@ -134,6 +151,9 @@ void report_syntax(Reading& reading, uint32_t source, int line, int column,
   }
   auto& error = reading.error(known ? known->code : "E0003", at, known ? known->ours : message);
   if (known && *known->help) error.help(known->help);
+  bool continues = known && std::string_view(known->ours).starts_with("this does not continue");
+  if (auto sibling = first_sibling(reading, at); continues && sibling)
+    error.note(reading.mark(*sibling), "its neighbours begin here, in another column");
   if (context.long_quote.line > 0 && message != "illegal EOF in scalar")
     error.note(reading.mark(context.long_quote), "a quoted text spans lines, perhaps by mistake");
 }

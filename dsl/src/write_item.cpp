@@ -225,7 +225,9 @@ bool Writer::name_inputs(const Copy& copy, const Block& block, const Inputs& inp
                                    " input" + (wanted.size() > 1 ? "s" : "")
                              : "block '" + block.name + "' has no input '" + into + "'" +
                                    did_you_mean(into, wanted);
-      copy.env.error("E0056", inputs[i].place, what).help("its inputs are " + listed(wanted));
+      copy.env.error("E0056", inputs[i].place, what)
+          .note(reading_.mark(block.place), "defined")
+          .help("its inputs are " + listed(wanted));
       return false;
     }
     given[size_t(found - wanted.begin())] = &inputs[i];
@@ -236,6 +238,7 @@ bool Writer::name_inputs(const Copy& copy, const Block& block, const Inputs& inp
           .error("E0056", copy.item.place(),
                  "block '" + block.name + "' takes " + listed(wanted) + ", but '" + wanted[i] +
                      "' is not given")
+          .note(reading_.mark(block.place), "defined")
           .help("write from: [" + listed(wanted) + "] with values for them");
       return false;
     }
