@@ -1,6 +1,7 @@
 #include <braid/core/builder.h>
 
 #include <algorithm>
+#include <optional>
 
 #include <braid/core/init.h>
 #include <braid/core/registry.h>
@@ -112,6 +113,13 @@ int Builder::state(StateVar var) {
            "both uses need inputs of the same size; a layer of its own has a `type`, no `share`");
     return found->second;
   }
+  std::optional<int64_t> bytes = 8;  // at most, of an element
+  for (const Dim& dim : var.type.shape)
+    if (bytes) bytes = checked_product(*bytes, dim.value);
+  if (!bytes)
+    fail("E0290",
+         "'" + var.key + "' of " + to_string(var.type) + " has more elements than can be counted",
+         "check the sizes of the layer and of its input");
   Value value{.type = var.type, .layout = Layout::copy()};
   value.state = int(graph_.states.size());
   value.needs_gradient = var.trainable;
