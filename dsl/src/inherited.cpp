@@ -39,7 +39,8 @@ std::optional<Freeze> read_freeze(const Env& env, const Node& node) {
   if (*value == Attr("params")) return Freeze::params;
   if (*value == Attr("stats")) return Freeze::stats;
   env.error("E0062", node.place,
-            "freeze is true, false, params or stats, this is " + to_string(*value));
+            "freeze is true, false, params or stats, this is " + to_string(*value))
+      .help("params keeps the weights, stats the running statistics, true both");
   return {};
 }
 

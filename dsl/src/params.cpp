@@ -25,6 +25,16 @@ const char* phrase(Kind kind) {
   return "a value";
 }
 
+/// The type of a declaration that names one of another language: its default would be that word.
+const char* type_meant_by(const ParamDecl& decl) {
+  static constexpr std::pair<const char*, const char*> others[] = {
+      {"integer", "int"}, {"number", "float"}, {"double", "float"}, {"boolean", "bool"},
+      {"str", "text"},    {"string", "text"},  {"array", "list"},   {"module", "layer"}};
+  for (auto& [theirs, ours] : others)
+    if (decl.otherwise && decl.otherwise->text == theirs) return ours;
+  return "";
+}
+
 Kind kind_of_value(const Attr& value) {
   if (value.is<int64_t>()) return Kind::integer;
   if (value.is<double>()) return Kind::number;
@@ -96,6 +106,8 @@ class Binding {
     if (kind == Kind::integer && value.is<double>() && decl.otherwise)
       error.help("write its default with a point to allow fractions");
     if (value.is<std::string>() && given.quoted) error.help("a value in quotes is text");
+    if (auto type = type_meant_by(decl); kind == Kind::text && *type)
+      error.help("as a type write " + decl.name + ": " + type);
     return false;
   }
 

@@ -26,7 +26,8 @@ constexpr Wording wordings[] = {
     {"illegal map key", "E0016", "a key cannot stand here", "check the indentation of this line"},
     {"illegal block entry", "E0016", "a list item cannot stand here",
      "begin a list on its own line, or write it as [a, b]"},
-    {"illegal flow end", "E0015", "a closing bracket that nothing opened", ""},
+    {"illegal flow end", "E0015", "a closing bracket that nothing opened",
+     "remove it, or look for a missing `:` or bracket before it"},
     {"illegal EOF in scalar", "E0015", "a quote that is never closed", ""},
     {"end of map flow not found", "E0015", "a `{` that is never closed", "or a comma is missing"},
     {"end of sequence flow not found", "E0015", "a `[` that is never closed",
@@ -143,8 +144,14 @@ void report_syntax(Reading& reading, uint32_t source, int line, int column,
     if (quote.line > 0) at = quote;
   } else if (unclosed && context.open.line == at.line &&
              line_text(reading, at)[size_t(column)] == ':') {
-    reading.error("E0018", at, "a comma is missing before this key")
-        .note(reading.mark(context.open), "in what is opened here");
+    std::string typed = line_text(reading, at);
+    size_t begin = typed.find_last_of(" ,{[", size_t(column) - 1) + 1;
+    const std::string key = typed.substr(begin, size_t(column) - begin);
+    at.column = int(begin) + 1;
+    at.length = int(key.size());
+    reading.error("E0018", at, "a comma is missing before '" + key + "'")
+        .note(reading.mark(context.open), "in what is opened here")
+        .help("write a comma before it");
     return;
   } else if (unclosed && context.open.line > 0) {
     at = context.open;

@@ -1,6 +1,7 @@
 #include "values.h"
 
 #include <algorithm>
+#include <cmath>
 #include <span>
 
 #include "expression.h"
@@ -86,6 +87,13 @@ void wrong_kind(const Env& env, const Node& node, const std::string& what, const
                 const Attr& got) {
   auto& error =
       env.error("E0032", node.place, what + " is " + wanted + ", this is " + described(got));
+  const std::string_view kind = wanted;
+  if (kind == "text" && (got.is_number() || got.is<bool>()))
+    error.help("text that looks like a number or a boolean needs quotes: '" + node.text + "'");
+  if (kind == "an integer" && got.is<double>() && got.as_double() == std::floor(got.as_double()))
+    error.help("write it without a fraction");
+  if (kind == "true or false" && (got == Attr(0) || got == Attr(1)))
+    error.help(got == Attr(1) ? "write true" : "write false");
   if (!got.is<std::string>()) return;
   const std::string& text = got.as_text();
   if (node.quoted && !read_plain(text).value.is<std::string>())

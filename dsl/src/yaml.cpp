@@ -294,7 +294,8 @@ void TreeBuilder::add_key(Open& map, Node node, size_t begin) {
   auto [before, fresh] = map.keys.emplace(node.text, node.place);
   if (!fresh) {
     reading_.error("E0005", node.place, "key '" + node.text + "' stands here twice")
-        .note(reading_.mark(before->second), "the first one");
+        .note(reading_.mark(before->second), "the first one")
+        .help("remove or rename one of the two");
     return;
   }
   map.key = std::move(node.text);
