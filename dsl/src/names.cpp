@@ -121,6 +121,10 @@ Target follow(const Env& env, const std::string& path, std::string_view rest, co
 
 }  // namespace
 
+/// Far more than are shown. What was meant is sought among all names, which is too slow for every
+/// line of a large file.
+constexpr size_t most_explained = 100;
+
 Target resolve(const Env& env, const Names& names, const std::optional<Target>& prev,
                const std::string& path, const Place& at) {
   bool is_prev = path == "prev" || path.compare(0, 5, "prev.") == 0;
@@ -135,6 +139,10 @@ Target resolve(const Env& env, const Names& names, const std::optional<Target>& 
   std::string_view rest;
   if (const Target* found = names.find_around(path, rest))
     return follow(env, path, rest, *found, at);
+  if (env.reading.errors > most_explained) {
+    env.error("E0051", at, "no layer or input named '" + path + "' stands above");
+    return unknown(at);
+  }
   if (const Node* later = names.below(path)) {
     env.error("E0051", at, "'" + path + "' does not stand above this use of it")
         .note(env.mark(later->place), "'" + path + "' stands here")

@@ -183,6 +183,16 @@ TEST(Hostile, ManyKeysAreNotQuadratic) {
   EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(20));
 }
 
+TEST(Hostile, ManyUnknownNamesAreNotQuadratic) {
+  std::string text = "braid: 1\ninputs: {x: {shape: [N]}}\nlayers:\n";
+  for (int i = 0; i < 50000; ++i)
+    text +=
+        "  - {name: r" + std::to_string(i) + ", type: ReLU, from: s" + std::to_string(i) + "}\n";
+  auto before = std::chrono::steady_clock::now();
+  EXPECT_NE(said(text).find("no layer or input named 's0' stands above"), std::string::npos);
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(20));
+}
+
 class Paths : public testing::Test {
  protected:
   Paths() : folder_(fs::temp_directory_path() / ("braid-dsl-" + std::to_string(getpid()))) {
