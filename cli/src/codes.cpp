@@ -1,5 +1,5 @@
-// One sentence and the usual fix for each code. Codes are stable: one that is no longer used stays
-// unused.
+// One sentence and the usual fix for each code; cli/explain/CODE.txt has a wrong and a right
+// example. Codes are stable: one that is no longer used stays unused.
 #include "codes.h"
 
 namespace braid::cli {
@@ -35,6 +35,14 @@ constexpr CodeEntry table[] = {
      "A scalar is written in a way that YAML readers disagree about (yes, 010, 1e, .inf ...).",
      "Use true or false, integers without leading zeros, finite numbers; quote what is text."},
     {"E0013", "The top of the file is not a mapping.", "A network begins with `braid: 1`."},
+    {"E0014", "A tab indents a line.", "Indent with spaces; editors can show and convert tabs."},
+    {"E0015", "A quote or a bracket is not closed, or closed without having been opened.",
+     "The message shows where it was opened."},
+    {"E0016", "A line is indented so that it belongs to nothing above it, or lacks its `-` or `:`.",
+     "Lines of one list or mapping begin in the same column."},
+    {"E0017", "A `:` stands where one value is expected.",
+     "Put a value that contains `: ` in quotes."},
+    {"E0018", "A comma is missing between two keys.", "{name: a, type: ReLU}"},
     {"E0020",
      "The key `braid: 1` is missing, not first, or names a format that this version does not "
      "read.",

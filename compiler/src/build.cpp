@@ -3,6 +3,7 @@
 #include "build.h"
 
 #include <algorithm>
+#include <set>
 
 #include "glob.h"
 #include "hooks.h"
@@ -11,11 +12,27 @@
 namespace braid {
 namespace {
 
-// All names where they are few, else where to find them.
-std::string help_for_unknown(const std::vector<std::string>& names) {
+// What was meant; else all names where they are few, else where to find them.
+std::string help_for_unknown(const std::string& typed, const std::vector<std::string>& names) {
+  if (auto name = meant(typed, names); !name.empty()) return "write type: " + name;
+  std::string called = typed.substr(0, typed.find('('));  // Conv2d(3, 64)
+  if (called.size() < typed.size() && !meant(called, names).empty())
+    return "parameters stand by name beside `type`: {type: " + meant(called, names) + ", ...}";
   if (names.size() > 8) return "`braid layers` lists all types that this build knows";
   std::string list = "this build has";
   for (auto& name : names) list += (&name == names.data() ? " " : ", ") + name;
+  return list;
+}
+
+std::vector<std::string> port_names(const std::vector<PortDef>& ports) {
+  std::vector<std::string> names;
+  for (auto& port : ports) names.push_back(port.name);
+  return names;
+}
+
+std::string listed(const std::vector<std::string>& names) {
+  std::string list;
+  for (auto& name : names) list += (list.empty() ? "" : ", ") + name;
   return list;
 }
 
@@ -74,11 +91,12 @@ class Forward {
     const LayerDef* def = b_.registry().layer(model_.layers[size_t(link.index)].type);
     for (size_t i = 0; i < def->outputs.size(); ++i)
       if (def->outputs[i].name == link.port) return outs[i];
-    std::vector<std::string> names;
-    for (auto& port : def->outputs) names.push_back(port.name);
-    found_.error("E0242", link.mark,
-                 "layer '" + model_.layers[size_t(link.index)].path + "' (" + def->name +
-                     ") has no output '" + link.port + "'" + did_you_mean(link.port, names));
+    std::vector<std::string> names = port_names(def->outputs);
+    found_
+        .error("E0242", link.mark,
+               "layer '" + model_.layers[size_t(link.index)].path + "' (" + def->name +
+                   ") has no output '" + link.port + "'" + did_you_mean(link.port, names))
+        .help("its outputs: " + listed(names));
     return -1;
   }
 
@@ -92,15 +110,14 @@ class Forward {
     if (def)
       d.help("'" + type + "' is not a " + what);
     else
-      d.help(help_for_unknown(names));
+      d.help(help_for_unknown(type, names));
     return nullptr;
   }
 
   // Inputs in the order of the definition's ports; false when something is wrong or missing.
   bool connect(const LayerDef& def, const std::vector<Link>& from, const std::string& who,
                Mark mark, std::vector<int>& in, bool target_is_constant = false) {
-    std::vector<std::string> names;
-    for (auto& port : def.inputs) names.push_back(port.name);
+    std::vector<std::string> names = port_names(def.inputs);
     bool variadic = !def.inputs.empty() && def.inputs.back().variadic;
     bool good = true;
     std::vector<int> ports(variadic ? std::max(from.size(), def.inputs.size()) : def.inputs.size(),
@@ -112,18 +129,24 @@ class Forward {
         auto at = std::ranges::find(names, link.into);
         port = size_t(at - names.begin());
         if (at == names.end()) {
-          found_.error("E0242", link.mark,
-                       who + ": " + def.name + " has no input '" + link.into + "'" +
-                           did_you_mean(link.into, names));
+          found_
+              .error("E0242", link.mark,
+                     who + ": " + def.name + " has no input '" + link.into + "'" +
+                         did_you_mean(link.into, names))
+              .help("its inputs: " + listed(names));
           good = false;
           continue;
         }
       }
       if (port >= ports.size()) {
-        found_.error("E0241", mark,
-                     who + ": " + def.name + " takes " + std::to_string(def.inputs.size()) +
-                         (def.inputs.size() == 1 ? " input" : " inputs") + ", given " +
-                         std::to_string(from.size()));
+        found_
+            .error("E0241", link.mark ? link.mark : mark,
+                   who + ": " + def.name + " takes " + std::to_string(def.inputs.size()) +
+                       (def.inputs.size() == 1 ? " input" : " inputs") + ", given " +
+                       std::to_string(from.size()))
+            .help(def.inputs.size() == 1
+                      ? "join them first: Concat puts them side by side, Add sums them up"
+                      : "its inputs: " + listed(names));
         return false;
       }
       ports[port] = value_of(link);
@@ -132,12 +155,13 @@ class Forward {
       if (ports[i] == -1) good = false;  // reported where it failed
       if (ports[i] == -2 && i == 1 && target_is_constant) continue;
       if (ports[i] == -2) {
-        if (i < def.inputs.size() && !def.inputs[i].optional) {
+        // After a misspelt port the one that was meant stays open: one error, not two.
+        if (good && i < def.inputs.size() && !def.inputs[i].optional) {
           found_
               .error("E0241", mark,
                      who + ": the input '" + def.inputs[i].name + "' of " + def.name +
                          " is not connected")
-              .help("name it with `from:`");
+              .help("its inputs: " + listed(names) + "; name them with `from:`");
           good = false;
         }
         continue;
@@ -202,7 +226,7 @@ class Forward {
     add_forward_hooks(b_, options_.hooks, id);
     item_call_[size_t(index)] = id;
     outs_[size_t(index)] = b_.graph().calls[size_t(id)].handed;
-    expect(item, outs_[size_t(index)][0]);
+    expect(item, b_.graph().calls[size_t(id)]);
   }
 
   int64_t replicas() const { return options_.replicas ? options_.replicas : model_.replicas; }
@@ -253,13 +277,16 @@ class Forward {
     auto diagnostics = std::vector(e.diagnostics().begin(), e.diagnostics().end());
     auto& first = diagnostics.front();
     if (!first.mark) first.mark = call.mark;
-    if (first.notes.empty())
-      for (size_t i = 0; i < call.in.size(); ++i) {
-        auto [mark, name] = origin(call.in[i]);
-        first.note(mark, "input " + std::to_string(i) + "  '" + name + "'  " +
-                             to_string(b_.type(call.in[i]).shape));
-      }
+    if (first.notes.empty()) note_inputs(first, call);
     return Error(e.fault(), std::move(diagnostics));
+  }
+
+  void note_inputs(Diagnostic& d, const Call& call) {
+    for (size_t i = 0; i < call.in.size(); ++i) {
+      auto [mark, name] = origin(call.in[i]);
+      d.note(mark,
+             "input " + std::to_string(i) + "  '" + name + "'  " + to_string(b_.type(call.in[i])));
+    }
   }
 
   std::pair<Mark, std::string> origin(int value) {
@@ -271,9 +298,9 @@ class Forward {
     return {b_.graph().calls[size_t(call)].mark, b_.graph().calls[size_t(call)].path};
   }
 
-  void expect(const LayerItem& item, int value) {
+  void expect(const LayerItem& item, const Call& call) {
     if (!item.expect) return;
-    const Shape& has = b_.type(value).shape;
+    const Shape& has = b_.type(call.handed[0]).shape;
     bool same = has.size() == item.expect->size();
     std::string wants;
     for (size_t i = 0; i < item.expect->size(); ++i) {
@@ -281,10 +308,12 @@ class Forward {
       wants += (i ? ", " : "") + (dim ? to_string(*dim) : std::string("_"));
       if (same && dim) same = *dim == has[i];
     }
-    if (!same)
-      found_.error(
-          "E0240", item.expect_mark ? item.expect_mark : item.mark,
-          "layer '" + item.path + "': expected shape [" + wants + "], inferred " + to_string(has));
+    if (same) return;
+    auto& d = found_.error(
+        "E0240", item.expect_mark ? item.expect_mark : item.mark,
+        "layer '" + item.path + "': expected shape [" + wants + "], inferred " + to_string(has));
+    note_inputs(d, call);
+    d.help("expect: " + to_string(has) + " if the layers are as they should be");
   }
 
   // Every tie joins two parameters that exist.
@@ -460,18 +489,56 @@ void differentiate(Builder& b, Diagnostics& found, const std::vector<HookSpec>& 
   }
 }
 
+namespace {
+
+/// The optimizer, when it is known and its own parameters are right.
+const LayerDef* find_optimizer(const TypedDict& decl, const Registry& registry,
+                               Diagnostics& found) {
+  const LayerDef* def = registry.layer(decl.type);
+  if (!def || def->role != Role::optimizer) {
+    auto names = registry.layers(Role::optimizer);
+    found
+        .error("E0103", decl.type_mark ? decl.type_mark : decl.mark,
+               "unknown optimizer '" + decl.type + "'" + did_you_mean(decl.type, names))
+        .help(help_for_unknown(decl.type, names));
+    return nullptr;
+  }
+  size_t before = found.errors();
+  check_params(def->params, decl.params, "optimizer " + def->name, decl.mark, found);
+  return found.errors() > before ? nullptr : def;
+}
+
+// A group that matches nothing: names what is nearest to what it seeks.
+void refuse_unused(const OptimizerGroup& group, const Graph& graph, Diagnostics& found) {
+  auto& d = found.error("E0211", group.mark, "this optimizer group matches no parameter");
+  std::vector<std::string> keys;
+  std::set<std::string> types;
+  for (auto& state : graph.states) {
+    if (!state.trainable) continue;
+    keys.push_back(state.key);
+    types.insert(graph.calls[size_t(state.call)].def->name);
+  }
+  const std::vector<std::string> known(types.begin(), types.end());
+  for (auto& pattern : group.match)
+    d.help("'" + pattern + "' is no key of a weight" + did_you_mean(pattern, keys));
+  for (auto& type : group.types)
+    d.help("'" + type + "' has no weights here" + did_you_mean(type, known));
+  constexpr size_t shown = 4;
+  if (keys.size() > shown) keys.resize(shown), keys.push_back("...");
+  if (!group.match.empty()) d.help("keys are " + listed(keys) + "; `*` crosses dots");
+}
+
+}  // namespace
+
+void check_optimizer(const Model& model, const Registry& registry, Diagnostics& found) {
+  if (model.optimizer) find_optimizer(*model.optimizer, registry, found);
+}
+
 void optimize(const Model& model, Builder& b, Diagnostics& found) {
   if (!model.optimizer) return;
   auto& decl = *model.optimizer;
-  const LayerDef* def = b.registry().layer(decl.type);
-  if (!def || def->role != Role::optimizer) {
-    found
-        .error("E0103", decl.type_mark ? decl.type_mark : decl.mark,
-               "unknown optimizer '" + decl.type + "'" +
-                   did_you_mean(decl.type, b.registry().layers(Role::optimizer)))
-        .help(help_for_unknown(b.registry().layers(Role::optimizer)));
-    return;
-  }
+  const LayerDef* def = find_optimizer(decl, b.registry(), found);
+  if (!def) return;
   size_t states = b.graph().states.size();
   std::vector<bool> used(model.groups.size(), false);
   for (size_t s = 0; s < states; ++s) {
@@ -507,8 +574,7 @@ void optimize(const Model& model, Builder& b, Diagnostics& found) {
     def->update(b, checked, weight, gradient);
   }
   for (size_t g = 0; g < used.size(); ++g)
-    if (!used[g])
-      found.error("E0211", model.groups[g].mark, "this optimizer group matches no parameter");
+    if (!used[g]) refuse_unused(model.groups[g], b.graph(), found);
 }
 
 Graph build(const Model& model, const Registry& registry, const CompileOptions& options,

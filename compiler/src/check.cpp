@@ -12,6 +12,7 @@ Summary summarize(const Model& model, const Registry& registry, Diagnostics& fou
   Model once = model;
   once.batch.accumulate = 1;
   auto calls = forward(once, b, {.mode = Mode::train}, found);
+  check_optimizer(once, registry, found);
   if (!found.has_errors()) check_phases(model, graph.states, found);
   for (size_t p = 0; p < model.phases.size() && !found.has_errors(); ++p) {
     const Model phase = in_phase(once, registry, int(p), {});

@@ -28,6 +28,8 @@ double gain_of(const Dict& p) {
 }
 
 void check_keys(const Dict& p, const std::string& law, std::vector<std::string> allowed) {
+  std::string list;
+  for (auto& a : allowed) list += (list.empty() ? "" : ", ") + a;
   for (auto& e : p) {
     bool known = false;
     for (auto& a : allowed) known |= a == e.key;
@@ -35,7 +37,8 @@ void check_keys(const Dict& p, const std::string& law, std::vector<std::string> 
       throw Error(
           Fault::model, "E0109",
           "init law '" + law + "' has no parameter '" + e.key + "'" + did_you_mean(e.key, allowed),
-          e.mark);
+          e.mark)
+          .help("it takes " + list);
   }
 }
 
@@ -81,8 +84,11 @@ Init named(const std::string& law, const Dict& p, const Shape& shape, const Mark
     double bound = std::sqrt(3.0) * std;
     return law == "xavier_normal" ? Init::normal(0, std) : Init::uniform(-bound, bound);
   }
+  std::string known;
+  for (auto& name : laws) known += (known.empty() ? "" : ", ") + std::string(name);
   throw Error(Fault::model, "E0109", "unknown init law '" + law + "'" + did_you_mean(law, laws),
-              mark);
+              mark)
+      .help("there are " + known);
 }
 
 /// One kernel, row-major.

@@ -45,7 +45,8 @@ void take_kind(const Env& env, Item& item, const KindKey& key, const Member& mem
   if (item.kind != Item::Kind::none) {
     env.error("E0050", member.place,
               "an item has one of type, use, layers and share, this one has two")
-        .note(env.mark(item.what->place), "the first");
+        .note(env.mark(item.what->place), "the first")
+        .help("two items are two entries of the list, each with its own `-`");
     return;
   }
   item.kind = key.kind;
@@ -93,9 +94,14 @@ Item read_item(const Env& env, const Node& node) {
   bool shorthand = node.members.size() == 1 && item.rest.size() == 1 && !item.rest[0]->key.empty();
   if (shorthand && std::isupper(static_cast<unsigned char>(item.rest[0]->key[0])))
     error.help("write {type: " + item.rest[0]->key + ", ...}, with its parameters beside `type`");
+  if (item.rest.empty()) error.help("such as {type: ReLU}");
   for (const Member* member : item.rest) {
-    std::string hint = key_hint(member->key, common_keys());
-    if (!hint.empty()) error.note(env.mark(member->place), "'" + member->key + "'" + hint);
+    if (auto advice = advice_on(member->key); !advice.empty()) error.help(std::string(advice));
+    std::string hint = did_you_mean(member->key, common_keys());
+    if (hint.empty()) continue;
+    error.note(env.mark(member->place), "'" + member->key + "'" + hint);
+    if (member->value.is_scalar() && !member->value.text.empty())
+      error.help("write " + meant(member->key, common_keys()) + ": " + member->value.text);
   }
   return item;
 }

@@ -38,7 +38,7 @@ void read_network(const Env& env, Keys& keys, Model& model) {
   read_inputs(env, keys, model);
   Writer writer(env.reading, model);
   List layers = writer.start(env);
-  const Node* items = keys.require("layers");
+  const Node* items = keys.require("layers", "layers: [{type: Linear, out_features: 10}]");
   if (items) writer.write(layers, *items);
   read_outputs(writer, layers, keys, model);
   read_losses(writer, layers, keys, model);

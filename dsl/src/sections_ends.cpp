@@ -7,16 +7,18 @@ namespace {
 std::optional<TermDecl> read_term(Writer& writer, const List& layers, const Node& node,
                                   const std::string& name, const Place& at, const char* what) {
   const Env& env = layers.env;
-  Keys keys(env, node, std::string(what) + " '" + name + "'");
+  Keys keys(env, node, std::string(what) + " '" + name + "'",
+            "{type: CrossEntropy, from: [prediction, target]}");
   if (!keys.is_map()) return {};
   TermDecl term;
   term.name = name;
   term.mark = env.mark(at);
-  if (const Node* type = keys.require("type")) {
+  if (const Node* type = keys.require(
+          "type", std::string(what) == "loss" ? "type: CrossEntropy" : "type: Accuracy")) {
     term.type = read_text_value(env, *type, "type").value_or("");
     term.type_mark = env.mark(type->place);
   }
-  if (const Node* from = keys.require("from"))
+  if (const Node* from = keys.require("from", "from: [prediction, target]"))
     for (const Input& input : writer.read_from(layers, env, *from))
       term.from.push_back(writer.link(env, input));
   if (const Node* factor = keys.take("factor"))
@@ -31,7 +33,8 @@ std::optional<TermDecl> read_term(Writer& writer, const List& layers, const Node
 
 void read_terms(Writer& writer, const List& layers, const Node& node, const char* what,
                 std::vector<TermDecl>& terms, const std::string& prefix = "") {
-  if (!Keys(layers.env, node, what).is_map()) return;
+  if (!Keys(layers.env, node, what, "{type: CrossEntropy, from: [prediction, target]}").is_map())
+    return;
   for (const Member& member : node.members) {
     if (is_users(member.key) || member.key == "note") continue;
     check_name(layers.env, member.key, member.place, "the name");
@@ -53,11 +56,13 @@ void read_outputs(Writer& writer, const List& layers, Keys& keys, Model& model) 
           {model.layers.back().path, layers.prev->link, model.layers.back().mark});
     return;
   }
-  if (!Keys(env, *node, "outputs").is_map()) return;
+  if (!Keys(env, *node, "outputs", "outputs: {logits: fc}").is_map()) return;
   for (const Member& member : node->members) {
     check_name(env, member.key, member.place, "the output");
     if (!member.value.is_scalar()) {
-      env.error("E0032", member.value.place, "an output names one layer, {logits: fc}");
+      env.error("E0032", member.value.place,
+                "an output names one layer, this is " + kind_of(member.value))
+          .help("outputs: {logits: fc}");
       continue;
     }
     for (const Input& input : writer.read_from(layers, env, member.value))

@@ -8,6 +8,7 @@
 namespace braid::dsl {
 namespace {
 
+constexpr const char* shape_help = "[N, 3, 224, 224]: N is the batch, the others are numbers";
 constexpr int64_t largest_dim = INT32_MAX;
 
 std::string without_blanks(std::string_view text) {
@@ -70,13 +71,14 @@ Read read_word(const Env& env, const Node& node, const std::string& typed, size_
   if (int64_t factor = factor_of_n(text)) {
     if (index == 0) return {true, Dim(factor, true)};
     env.error("E0060", node.place, "N, the batch, can only be dimension 0")
-        .help("replicas hold slices of dimension 0");
+        .help("replicas hold slices of dimension 0: [N, 3, 224, 224]");
     return {};
   }
   if (is_free_name(text)) return read_free(env, node, text, any);
   env.error("E0060", node.place,
             "a dimension is an integer, N or k*N" + std::string(any ? ", or _" : "") +
-                "; this is '" + typed + "'");
+                "; this is '" + typed + "'")
+      .help(shape_help);
   return {};
 }
 
@@ -86,13 +88,15 @@ Read read_dim(const Env& env, const Node& node, size_t index, bool any) {
   if (value->is<std::string>()) return read_word(env, node, value->as_text(), index, any);
   if (!value->is<int64_t>()) {
     env.error("E0060", node.place,
-              "a dimension is an integer, N or k*N; this is " + described(*value));
+              "a dimension is an integer, N or k*N; this is " + described(*value))
+        .help(shape_help);
     return {};
   }
   int64_t size = value->as_int();
   if (size >= 1 && size <= largest_dim) return {true, Dim(size)};
   env.error("E0060", node.place,
-            "a dimension is between 1 and 2147483647, this is " + std::to_string(size));
+            "a dimension is between 1 and 2147483647, this is " + std::to_string(size))
+      .help(size == -1 ? "the batch is N: [N, 3, 224, 224]" : shape_help);
   return {};
 }
 
@@ -105,7 +109,8 @@ bool is_free_name(const std::string& text) {
 
 std::optional<std::vector<ExpectDim>> read_dims(const Env& env, const Node& node, bool any) {
   if (!node.is_list()) {
-    env.error("E0060", node.place, "a shape is a list of dimensions, [N, 3, 224, 224]");
+    env.error("E0060", node.place, "a shape is a list of dimensions, this is " + kind_of(node))
+        .help(shape_help);
     return {};
   }
   std::vector<ExpectDim> dims;
@@ -129,7 +134,8 @@ std::optional<Shape> read_shape(const Env& env, const Node& node) {
   }
   if (elements && *elements <= int64_t{1} << 48) return shape;
   env.error("E0060", node.place,
-            "a tensor of shape " + to_string(shape) + " is larger than any memory");
+            "a tensor of shape " + to_string(shape) + " is larger than any memory")
+      .help("one sample has at most 2^48 elements");
   return {};
 }
 

@@ -49,23 +49,24 @@ void refuse_laws(const Env& env, const Item& item) {
       env.error("E0064", node->place, std::string(key) + " belongs to an item with a type");
 }
 
-struct Foreign {
-  const char *theirs, *ours;
-};
-constexpr Foreign foreign[] = {{"bottom", "from"},
-                               {"filters", "out_channels"},
-                               {"num_output", "out_channels or out_features"},
-                               {"units", "out_features"},
-                               {"strides", "stride"},
-                               {"args", "the parameters themselves, beside `type`"}};
-
-/// Parameters are the registry's to judge, but these come from other frameworks.
+/// Parameters are the registry's to judge, but no layer has these: they are how Caffe, Keras and
+/// YOLO write an item.
 void refuse_foreign(const Env& env, const std::vector<const Member*>& members) {
-  for (const Member* member : members)
-    for (const Foreign& f : foreign)
-      if (member->key == f.theirs)
-        env.error("E0030", member->place,
-                  std::string("'") + f.theirs + "' is called " + f.ours + " here");
+  static constexpr std::string_view structural[] = {
+      "bottom", "top", "class_name", "inbound_nodes", "args", "config", "module"};
+  for (const Member* member : members) {
+    const std::string& key = member->key;
+    bool is_structural =
+        std::find(std::begin(structural), std::end(structural), key) != std::end(structural);
+    if (!is_structural && !key.ends_with("_param")) continue;
+    auto& error = env.error("E0030", member->place,
+                            "unknown key '" + key + "'" + did_you_mean(key, common_keys()));
+    std::string ours = translated(key, common_keys());
+    if (!ours.empty() && member->value.is_scalar())
+      error.help("write " + ours + ": " + member->value.text);
+    else if (auto advice = advice_on(key); !advice.empty())
+      error.help(std::string(advice));
+  }
 }
 
 }  // namespace
@@ -185,8 +186,12 @@ size_t Writer::enter(const List& list, const Copy& copy, const std::string& type
 void Writer::take_path(const LayerItem& layer, const Place& at) {
   auto [before, fresh] = paths_.emplace(layer.path, int(model_.layers.size()));
   if (fresh) return;
+  const Mark& first = model_.layers[size_t(before->second)].mark;
+  bool in_a_loop = first.line == at.line && first.column == at.column;
   reading_.error("E0052", at, "two layers are called '" + layer.path + "'", layer.mark.via)
-      .note(model_.layers[size_t(before->second)].mark, "the first");
+      .note(first, "the first")
+      .help(in_a_loop ? "one item writes several: name them by its variable, as in name: h_$k"
+                      : "rename one of the two");
 }
 
 const Block* Writer::find_block(const Env& env, const Node& node) {
@@ -207,7 +212,8 @@ const Block* Writer::find_block(const Env& env, const Node& node) {
   const Block* block = found->second;
   if (std::find(inside_.begin(), inside_.end(), block) != inside_.end()) {
     env.error("E0046", node.place, "block '" + *name + "' uses itself")
-        .note(reading_.mark(block->place), "defined");
+        .note(reading_.mark(block->place), "defined")
+        .help("blocks are templates: `repeat: n` writes one n times");
     return nullptr;
   }
   return block->layers ? block : nullptr;
@@ -245,7 +251,9 @@ bool Writer::name_inputs(const Copy& copy, const Block& block, const Inputs& inp
                                    " input" + (wanted.size() > 1 ? "s" : "")
                              : "block '" + block.name + "' has no input '" + into + "'" +
                                    did_you_mean(into, wanted);
-      copy.env.error("E0056", inputs[i].place, what).help("its inputs are " + listed(wanted));
+      copy.env.error("E0056", inputs[i].place, what)
+          .note(reading_.mark(block.place), "defined")
+          .help("its inputs are " + listed(wanted));
       return false;
     }
     given[size_t(found - wanted.begin())] = &inputs[i];
@@ -256,6 +264,7 @@ bool Writer::name_inputs(const Copy& copy, const Block& block, const Inputs& inp
           .error("E0056", copy.item.place(),
                  "block '" + block.name + "' takes " + listed(wanted) + ", but '" + wanted[i] +
                      "' is not given")
+          .note(reading_.mark(block.place), "defined")
           .help("write from: [" + listed(wanted) + "] with values for them");
       return false;
     }
@@ -311,9 +320,9 @@ void Writer::read_outputs(const List& body, const Block& block, Target& target) 
 Target Writer::write_inline(List& list, const Copy& copy, const Inputs& inputs) {
   const Item& item = copy.item;
   for (const Member* member : item.rest)
-    copy.env.error(
-        "E0030", member->place,
-        "unknown key '" + member->key + "' beside `layers`" + key_hint(member->key, common_keys()));
+    copy.env.error("E0030", member->place,
+                   "unknown key '" + member->key + "' beside `layers`" +
+                       did_you_mean(member->key, common_keys()));
   refuse_laws(copy.env, item);
   if (inputs.size() > 1)
     copy.env.error("E0056", inputs[1].place, "an inline list takes one input")
@@ -355,13 +364,16 @@ Target Writer::write_share(List& list, const Copy& copy, Inputs inputs) {
   auto name = read_name(copy.env, *item.what, "share");
   if (!name) return {};
   for (const Member* member : item.rest)
-    copy.env.error("E0053", member->place,
-                   "a second call has the parameters of the first; '" + member->key +
-                       "' cannot stand beside share");
+    copy.env
+        .error("E0053", member->place,
+               "a second call has the parameters of the first; '" + member->key +
+                   "' cannot stand beside share")
+        .help("without `share` and with a `type` it is a layer of its own");
   if (item.sync || item.freeze || item.recompute || item.init || item.constant || item.on_replicate)
-    copy.env.error(
-        "E0053", item.place(),
-        "sync, freeze, recompute, init, constant and on_replicate belong to the first call");
+    copy.env
+        .error("E0053", item.place(),
+               "sync, freeze, recompute, init, constant and on_replicate belong to the first call")
+        .help("write them on '" + *name + "'");
   Target shared = resolve(copy.env, *list.names, list.prev, *name, item.what->place);
   if (!shared.origin) {
     if (shared.link.index >= 0)
