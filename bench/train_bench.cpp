@@ -3,6 +3,7 @@
 //   train_bench NET [--batch N] [--threads N] [--engine E] [--rounds N] [--steps N]
 //                                      one line of JSON for each round of steps
 //   train_bench NET --set KEY=VALUE    another value of the file, as `braid` takes it
+//   train_bench NET --disable-pass PASS   without a pass, as `braid` takes it
 //   train_bench NET --serve            a round whenever a number of steps arrives on standard input
 //                                      (train_vs_torch.py lets Braid and PyTorch take turns)
 //   train_bench NET --profile          where the time of a step goes, by operation, on one thread
@@ -15,6 +16,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <set>
 #include <string>
 
 #include <sys/resource.h>
@@ -59,6 +61,7 @@ int64_t resident(const std::string& which) {
 struct Arguments {
   std::string net, engine = "tbb";
   std::vector<std::pair<std::string, std::string>> set;
+  std::set<std::string> disabled;
   int64_t batch = 256, classes = 10;
   int threads = 1, rounds = 10, steps = 10;
   std::optional<int64_t> replicas;
@@ -95,6 +98,8 @@ Arguments parse(int argc, char** argv) {
       a.engine = argv[++i];
     else if (flag == "--set" && i + 1 < argc)
       a.set.push_back(assignment(argv[++i]));
+    else if (flag == "--disable-pass" && i + 1 < argc)
+      a.disabled.insert(argv[++i]);
     else if (flag == "--serve")
       a.serve = true;
     else if (flag == "--profile")
@@ -123,8 +128,9 @@ class Bench {
  public:
   explicit Bench(const Arguments& a)
       : a_(a),
-        session_(braid::Session::open(a.net, {.threads = a.threads, .engine = a.engine},
-                                      {.set = a.set, .replicas = a.replicas})) {
+        session_(braid::Session::open(
+            a.net, {.threads = a.threads, .engine = a.engine, .disabled = a.disabled},
+            {.set = a.set, .replicas = a.replicas})) {
     std::mt19937 random(1);
     for (auto& input : session_.model().inputs) {
       inputs_.push_back(random_input(input.type, a, random));

@@ -84,6 +84,12 @@ class Grammar {
     c.add_option("--replicas", a_.replicas, "Replace the file's number of replicas")
         ->option_text("N");
     c.add_option("--seed", a_.seed, "Replace the file's seed")->option_text("N");
+    c.add_option("--allow", a_.allow, "Say nothing of these warnings")
+        ->delimiter(',')
+        ->option_text("CODE ...");
+    c.add_option("--deny", a_.deny, "Take these warnings, or all, for errors")
+        ->delimiter(',')
+        ->option_text("CODE ...|warnings");
   }
 
   void deployment(CLI::App& c) {

@@ -24,6 +24,9 @@ struct Arguments {
   std::string weights = {};
   bool fold_bn = false;  ///< check, eval, run
 
+  // Warnings, by their codes.
+  std::vector<std::string> allow = {}, deny = {};
+
   // The deployment.
   std::vector<std::string> devices = {};
   int threads = 0;

@@ -25,6 +25,13 @@ Json as_json(const Summary& summary) {
           {"layers", layers}};
 }
 
+/// What the FLOPs are for, where sizes are free: ", L = 64".
+std::string sizes_text(const Summary& summary) {
+  std::string text;
+  for (auto& dim : summary.free) text += ", " + dim.name + " = " + std::to_string(dim.size);
+  return text;
+}
+
 std::string as_text(const Summary& summary) {
   Table table({"layer", "type", "output", "parameters", "FLOPs"}, "lllrr");
   for (auto& l : summary.layers)
@@ -32,7 +39,7 @@ std::string as_text(const Summary& summary) {
                l.flops ? grouped(l.flops) : ""});
   return table.text() + "\n" + summary.name + ": " + grouped(summary.parameters) + " parameters, " +
          grouped(summary.buffers) + " elements in buffers, " + grouped(summary.flops) +
-         " FLOPs forward for one sample\n";
+         " FLOPs forward for one sample" + sizes_text(summary) + "\n";
 }
 
 // The network as `eval --fold-bn` runs it, and what became of its batch norms.

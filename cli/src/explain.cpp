@@ -1,6 +1,7 @@
 // `braid explain CODE`.
 #include "codes.h"
 #include "commands.h"
+#include "examples.h"
 #include "json.h"
 #include "output.h"
 
@@ -29,6 +30,19 @@ const char* family(std::string_view code) {
   }
 }
 
+std::string as_json(const CodeEntry& entry) {
+  Json all = {{"code", entry.code}, {"meaning", entry.meaning}, {"fix", entry.fix}};
+  for (auto& [title, text] : example_sections(entry.code)) all["example"][title] = text;
+  return line(all);
+}
+
+std::string as_text(const CodeEntry& entry) {
+  std::string text = std::string(entry.code) + "  (" + family(entry.code) + ")\n\n" +
+                     std::string(entry.meaning) + "\n\nfix: " + std::string(entry.fix) + "\n";
+  std::string_view example = example_text(entry.code);
+  return example.empty() ? text : text + "\n" + std::string(example);
+}
+
 }  // namespace
 
 int explain_command(const Arguments& a) {
@@ -37,10 +51,9 @@ int explain_command(const Arguments& a) {
     known.emplace_back(entry.code);
     if (entry.code != a.target) continue;
     if (a.json)
-      print(line({{"code", entry.code}, {"meaning", entry.meaning}, {"fix", entry.fix}}));
+      print(as_json(entry));
     else
-      print(std::string(entry.code) + "  (" + family(entry.code) + ")\n\n" +
-            std::string(entry.meaning) + "\n\nfix: " + std::string(entry.fix) + "\n");
+      print(as_text(entry));
     return 0;
   }
   throw Error(Fault::usage, "E0706",

@@ -1,5 +1,6 @@
 #include "network.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include <braid/nodes/builtin.h>
@@ -7,21 +8,60 @@
 #include <braid/runtime/deployment.h>
 #include <braid/runtime/schedule.h>
 
+#include "codes.h"
 #include "output.h"
 
 namespace braid::cli {
 
+namespace {
+
+bool names(const std::vector<std::string>& list, const std::string& code) {
+  return std::ranges::find(list, code) != list.end();
+}
+
+/// What --allow and --deny name has to be a warning.
+void check_warnings(const std::vector<std::string>& list, const char* option,
+                    std::vector<std::string> known) {
+  for (auto& entry : codes())
+    if (entry.code[0] == 'W') known.emplace_back(entry.code);
+  for (auto& code : list)
+    if (!names(known, code))
+      throw Error(
+          Fault::usage, "E0706",
+          std::string(option) + ": there is no warning '" + code + "'" + did_you_mean(code, known));
+}
+
+/// Silences or reports warnings; those that --deny names become errors. What is denied wins.
+void settle_warnings(const Arguments& a, Diagnostics& found) {
+  std::vector<Diagnostic> denied;
+  for (auto& d : found.all()) {
+    if (d.severity != Severity::warning) continue;
+    if (names(a.deny, d.code) || (names(a.deny, "warnings") && !names(a.allow, d.code)))
+      denied.push_back(d);
+    else if (!names(a.allow, d.code))
+      report({&d, 1}, a.json);
+  }
+  for (auto& d : denied) d.severity = Severity::error;
+  if (!denied.empty()) found.add(Error(Fault::model, std::move(denied)));
+}
+
+}  // namespace
+
 Network load_network(const Arguments& a) {
+  check_warnings(a.allow, "--allow", {});
+  check_warnings(a.deny, "--deny", {"warnings"});
   Diagnostics found;
   Model model = read_file(a.target, {.set = a.set, .replicas = a.replicas, .seed = a.seed}, found);
   Registry registry;
   register_builtin(registry);
   Summary summary = check(model, registry, found);
   if (model.schedule) check_schedule(*model.schedule, found);
-  if (model.train_data) check_data(*model.train_data, model.inputs, found);
-  if (model.test_data) check_data(*model.test_data, model.inputs, found);
-  for (auto& d : found.all())
-    if (d.severity == Severity::warning) report({&d, 1}, a.json);
+  for (auto& phase : model.phases)
+    if (phase.schedule) check_schedule(*phase.schedule, found);
+  bool sized = std::ranges::all_of(model.free, [](auto& dim) { return dim.size > 0; });
+  for (auto* data : {&model.train_data, &model.test_data})
+    if (sized && *data) check_data(**data, model.inputs, found);
+  settle_warnings(a, found);
   found.raise();
   if (!a.weights.empty())
     model.weights = WeightsDecl{.path = std::filesystem::absolute(a.weights).string()};
@@ -64,12 +104,14 @@ Inference open_inference(const Arguments& a, const std::vector<std::string>& kee
   return {std::move(folded), std::move(report)};
 }
 
-Plan make_plan(const Model& model, const Arguments& a) {
+Plan make_plan(const Model& model, const Arguments& a, int phase) {
   Registry registry;
   register_builtin(registry);
   CompileOptions options{.mode = a.mode == "eval" ? Mode::eval : Mode::train,
                          .batch = a.batch ? a.batch : model.batch.global,
-                         .disabled = a.disabled};
+                         .disabled = a.disabled,
+                         .phase = phase};
+  for (int ran = 0; ran < phase; ++ran) options.ran.push_back(ran);
   if (!a.devices.empty())
     options.devices = a.devices;
   else if (!model.devices.empty())

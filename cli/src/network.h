@@ -30,6 +30,7 @@ struct Inference {
 /// be asked for as outputs. Says on stderr what was folded, unless the result is to be JSON.
 Inference open_inference(const Arguments& arguments, const std::vector<std::string>& keep = {});
 /// What `plan` and `draw` show: compiled, not executed.
-Plan make_plan(const Model& model, const Arguments& arguments);
+/// `phase`: of a network that has some, behind all that come before it.
+Plan make_plan(const Model& model, const Arguments& arguments, int phase = -1);
 
 }  // namespace braid::cli

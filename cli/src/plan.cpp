@@ -252,17 +252,31 @@ std::string kernel_table(const PlanSummary& s) {
   return out;
 }
 
+std::string as_text(const Model& model, const Plan& plan, bool verbose) {
+  PlanSummary s = inspect(plan);
+  return head(model, plan, s) + "\n" + device_table(s) + "\n" + sync_table(plan, s, verbose) +
+         "\n" + callback_table(plan) + kernel_table(s);
+}
+
 }  // namespace
 
 int plan_command(const Arguments& a) {
   Model model = load_network(a).model;
-  Plan plan = make_plan(model, a);
-  PlanSummary s = inspect(plan);
-  if (a.json)
-    print(line(as_json(model, plan, s)));
-  else
-    print(head(model, plan, s) + "\n" + device_table(s) + "\n" + sync_table(plan, s, a.verbose) +
-          "\n" + callback_table(plan) + kernel_table(s));
+  if (model.phases.empty() || a.mode == "eval") {
+    Plan plan = make_plan(model, a);
+    print(a.json ? line(as_json(model, plan, inspect(plan))) : as_text(model, plan, a.verbose));
+    return 0;
+  }
+  Json phases = Json::array();  // one program each
+  for (size_t p = 0; p < model.phases.size(); ++p) {
+    Plan plan = make_plan(model, a, int(p));
+    const std::string& name = model.phases[p].name;
+    if (!a.json)
+      print((p ? "\n" : "") + ("phase " + name + "\n") + as_text(model, plan, a.verbose));
+    phases.push_back(as_json(model, plan, inspect(plan)));
+    phases.back()["phase"] = name;
+  }
+  if (a.json) print(line({{"name", model.name}, {"phases", phases}}));
   return 0;
 }
 

@@ -3,6 +3,7 @@
 #include "build.h"
 
 #include <algorithm>
+#include <set>
 
 #include "glob.h"
 #include "hooks.h"
@@ -11,11 +12,27 @@
 namespace braid {
 namespace {
 
-// All names where they are few, else where to find them.
-std::string help_for_unknown(const std::vector<std::string>& names) {
+// What was meant; else all names where they are few, else where to find them.
+std::string help_for_unknown(const std::string& typed, const std::vector<std::string>& names) {
+  if (auto name = meant(typed, names); !name.empty()) return "write type: " + name;
+  std::string called = typed.substr(0, typed.find('('));  // Conv2d(3, 64)
+  if (called.size() < typed.size() && !meant(called, names).empty())
+    return "parameters stand by name beside `type`: {type: " + meant(called, names) + ", ...}";
   if (names.size() > 8) return "`braid layers` lists all types that this build knows";
   std::string list = "this build has";
   for (auto& name : names) list += (&name == names.data() ? " " : ", ") + name;
+  return list;
+}
+
+std::vector<std::string> port_names(const std::vector<PortDef>& ports) {
+  std::vector<std::string> names;
+  for (auto& port : ports) names.push_back(port.name);
+  return names;
+}
+
+std::string listed(const std::vector<std::string>& names) {
+  std::string list;
+  for (auto& name : names) list += (list.empty() ? "" : ", ") + name;
   return list;
 }
 
@@ -27,6 +44,11 @@ class Forward {
     b_.graph().micros = is_step() && b_.training() ? int(model.batch.accumulate) : 1;
     item_call_.assign(model.layers.size(), -1);
     if (!options.disabled.contains("recompute")) segments_ = segments_of(model);
+    for (auto& tie : model.ties) b_.tie(tie.key, tie.to);
+    if (!model.update.empty())
+      b_.train_only([&](const std::string& key) {
+        return std::ranges::any_of(model_.update, [&](auto& p) { return glob(p, key); });
+      });
   }
 
   void run() {
@@ -40,6 +62,7 @@ class Forward {
       outputs();
     }
     b_.enter(-1);
+    if (!found_.has_errors() && model_.update.empty()) ties();
   }
 
   std::vector<int>& item_calls() { return item_call_; }
@@ -68,11 +91,12 @@ class Forward {
     const LayerDef* def = b_.registry().layer(model_.layers[size_t(link.index)].type);
     for (size_t i = 0; i < def->outputs.size(); ++i)
       if (def->outputs[i].name == link.port) return outs[i];
-    std::vector<std::string> names;
-    for (auto& port : def->outputs) names.push_back(port.name);
-    found_.error("E0242", link.mark,
-                 "layer '" + model_.layers[size_t(link.index)].path + "' (" + def->name +
-                     ") has no output '" + link.port + "'" + did_you_mean(link.port, names));
+    std::vector<std::string> names = port_names(def->outputs);
+    found_
+        .error("E0242", link.mark,
+               "layer '" + model_.layers[size_t(link.index)].path + "' (" + def->name +
+                   ") has no output '" + link.port + "'" + did_you_mean(link.port, names))
+        .help("its outputs: " + listed(names));
     return -1;
   }
 
@@ -86,15 +110,14 @@ class Forward {
     if (def)
       d.help("'" + type + "' is not a " + what);
     else
-      d.help(help_for_unknown(names));
+      d.help(help_for_unknown(type, names));
     return nullptr;
   }
 
   // Inputs in the order of the definition's ports; false when something is wrong or missing.
   bool connect(const LayerDef& def, const std::vector<Link>& from, const std::string& who,
-               Mark mark, std::vector<int>& in) {
-    std::vector<std::string> names;
-    for (auto& port : def.inputs) names.push_back(port.name);
+               Mark mark, std::vector<int>& in, bool target_is_constant = false) {
+    std::vector<std::string> names = port_names(def.inputs);
     bool variadic = !def.inputs.empty() && def.inputs.back().variadic;
     bool good = true;
     std::vector<int> ports(variadic ? std::max(from.size(), def.inputs.size()) : def.inputs.size(),
@@ -106,31 +129,39 @@ class Forward {
         auto at = std::ranges::find(names, link.into);
         port = size_t(at - names.begin());
         if (at == names.end()) {
-          found_.error("E0242", link.mark,
-                       who + ": " + def.name + " has no input '" + link.into + "'" +
-                           did_you_mean(link.into, names));
+          found_
+              .error("E0242", link.mark,
+                     who + ": " + def.name + " has no input '" + link.into + "'" +
+                         did_you_mean(link.into, names))
+              .help("its inputs: " + listed(names));
           good = false;
           continue;
         }
       }
       if (port >= ports.size()) {
-        found_.error("E0241", mark,
-                     who + ": " + def.name + " takes " + std::to_string(def.inputs.size()) +
-                         (def.inputs.size() == 1 ? " input" : " inputs") + ", given " +
-                         std::to_string(from.size()));
+        found_
+            .error("E0241", link.mark ? link.mark : mark,
+                   who + ": " + def.name + " takes " + std::to_string(def.inputs.size()) +
+                       (def.inputs.size() == 1 ? " input" : " inputs") + ", given " +
+                       std::to_string(from.size()))
+            .help(def.inputs.size() == 1
+                      ? "join them first: Concat puts them side by side, Add sums them up"
+                      : "its inputs: " + listed(names));
         return false;
       }
       ports[port] = value_of(link);
     }
     for (size_t i = 0; i < ports.size(); ++i) {
       if (ports[i] == -1) good = false;  // reported where it failed
+      if (ports[i] == -2 && i == 1 && target_is_constant) continue;
       if (ports[i] == -2) {
-        if (i < def.inputs.size() && !def.inputs[i].optional) {
+        // After a misspelt port the one that was meant stays open: one error, not two.
+        if (good && i < def.inputs.size() && !def.inputs[i].optional) {
           found_
               .error("E0241", mark,
                      who + ": the input '" + def.inputs[i].name + "' of " + def.name +
                          " is not connected")
-              .help("name it with `from:`");
+              .help("its inputs: " + listed(names) + "; name them with `from:`");
           good = false;
         }
         continue;
@@ -142,6 +173,7 @@ class Forward {
 
   void layer(int index, int micro) {
     auto& item = model_.layers[size_t(index)];
+    if (item.idle) return;
     std::string who = "layer '" + item.path + "'";
     const LayerDef* def =
         find_def(item.type, Role::layer, item.type_mark ? item.type_mark : item.mark, "layer type");
@@ -153,22 +185,34 @@ class Forward {
               .mark = item.mark};
     if (!def) return;
     if (!connect(*def, item.from, who, item.mark, call.in)) return;
+    if (!item.when.empty() && call.in.empty()) {
+      found_
+          .error("E0241", item.mark,
+                 who + ": in the other mode `when` hands on the first input, and " + def->name +
+                     " has none")
+          .help("take `when` out, and give it to the layer that uses '" + item.path + "'");
+      return;
+    }
     if (!item.when.empty() && (item.when == "train") != b_.training()) {
       outs_[size_t(index)] = {call.in.at(0)};
       return;
     }
-    if (item.share >= 0) {
+    const LayerItem* first = item.share >= 0 ? &model_.layers[size_t(item.share)] : nullptr;
+    if (first && !first->idle) {
       int of = item_call_[size_t(item.share)];
       if (of < 0) return;
       call.owner = b_.graph().calls[size_t(of)].owner;
       call.params = b_.graph().calls[size_t(of)].params;
     } else {
       size_t before = found_.errors();
+      if (first) call.owner = first->path;  // the phase needs the second call alone
       call.params = check_params(def->params, item.params, who, item.type_mark, found_);
       if (found_.errors() > before) return;
     }
     call.freeze = item.freeze;
     call.init = item.init;
+    call.constant = item.constant;
+    call.settled = item.settled;
     if (!segments_.empty() && segments_[size_t(index)] >= 0)
       call.segment = micro * int(model_.layers.size()) + segments_[size_t(index)];
     call.group = item.sync.value_or(0);
@@ -182,7 +226,7 @@ class Forward {
     add_forward_hooks(b_, options_.hooks, id);
     item_call_[size_t(index)] = id;
     outs_[size_t(index)] = b_.graph().calls[size_t(id)].handed;
-    expect(item, outs_[size_t(index)][0]);
+    expect(item, b_.graph().calls[size_t(id)]);
   }
 
   int64_t replicas() const { return options_.replicas ? options_.replicas : model_.replicas; }
@@ -198,6 +242,7 @@ class Forward {
       Call work = calls[size_t(id)];
       work.handed = work.out = work.def->forward(b_, work);
       calls[size_t(id)] = std::move(work);
+      require_laws(id);
       return id;
     } catch (const Error& e) {
       if (e.fault() != Fault::model) throw;
@@ -207,18 +252,41 @@ class Forward {
     }
   }
 
+  // Laws of `init` and `constant` are for parameters that the layer has.
+  void require_laws(int id) {
+    const Call& call = b_.graph().calls[size_t(id)];
+    if (call.init.empty() && call.constant.empty()) return;
+    std::vector<std::string> names;
+    for (auto& var : b_.graph().states)
+      if (var.key.starts_with(call.owner + "."))
+        names.push_back(var.key.substr(call.owner.size() + 1));
+    std::string list;
+    for (auto& name : names) list += (list.empty() ? "" : ", ") + name;
+    for (auto* laws : {&call.init, &call.constant})
+      for (auto& entry : *laws)
+        if (std::ranges::find(names, entry.key) == names.end())
+          found_
+              .error("E0110", entry.mark,
+                     "layer '" + call.path + "' has no parameter '" + entry.key + "'" +
+                         did_you_mean(entry.key, names))
+              .help(list.empty() ? call.def->name + " has none" : "it has " + list);
+  }
+
   // Shape errors show both shapes and where each came from.
   Error with_inputs(const Error& e, const Call& call) {
     auto diagnostics = std::vector(e.diagnostics().begin(), e.diagnostics().end());
     auto& first = diagnostics.front();
     if (!first.mark) first.mark = call.mark;
-    if (first.notes.empty())
-      for (size_t i = 0; i < call.in.size(); ++i) {
-        auto [mark, name] = origin(call.in[i]);
-        first.note(mark, "input " + std::to_string(i) + "  '" + name + "'  " +
-                             to_string(b_.type(call.in[i]).shape));
-      }
+    if (first.notes.empty()) note_inputs(first, call);
     return Error(e.fault(), std::move(diagnostics));
+  }
+
+  void note_inputs(Diagnostic& d, const Call& call) {
+    for (size_t i = 0; i < call.in.size(); ++i) {
+      auto [mark, name] = origin(call.in[i]);
+      d.note(mark,
+             "input " + std::to_string(i) + "  '" + name + "'  " + to_string(b_.type(call.in[i])));
+    }
   }
 
   std::pair<Mark, std::string> origin(int value) {
@@ -226,12 +294,13 @@ class Forward {
     if (v.input >= 0)
       return {model_.inputs[size_t(v.input)].mark, model_.inputs[size_t(v.input)].name};
     int call = b_.graph().nodes[size_t(v.node)].call;
+    if (call < 0) return {{}, "target"};  // a constant one
     return {b_.graph().calls[size_t(call)].mark, b_.graph().calls[size_t(call)].path};
   }
 
-  void expect(const LayerItem& item, int value) {
+  void expect(const LayerItem& item, const Call& call) {
     if (!item.expect) return;
-    const Shape& has = b_.type(value).shape;
+    const Shape& has = b_.type(call.handed[0]).shape;
     bool same = has.size() == item.expect->size();
     std::string wants;
     for (size_t i = 0; i < item.expect->size(); ++i) {
@@ -239,10 +308,23 @@ class Forward {
       wants += (i ? ", " : "") + (dim ? to_string(*dim) : std::string("_"));
       if (same && dim) same = *dim == has[i];
     }
-    if (!same)
-      found_.error(
-          "E0240", item.expect_mark ? item.expect_mark : item.mark,
-          "layer '" + item.path + "': expected shape [" + wants + "], inferred " + to_string(has));
+    if (same) return;
+    auto& d = found_.error(
+        "E0240", item.expect_mark ? item.expect_mark : item.mark,
+        "layer '" + item.path + "': expected shape [" + wants + "], inferred " + to_string(has));
+    note_inputs(d, call);
+    d.help("expect: " + to_string(has) + " if the layers are as they should be");
+  }
+
+  // Every tie joins two parameters that exist.
+  void ties() {
+    std::vector<std::string> keys;
+    for (auto& var : b_.graph().states)
+      if (var.kind == StateVar::Kind::parameter) keys.push_back(var.key);
+    for (auto& tie : model_.ties)
+      if (!b_.has_tied(tie.key))
+        found_.error("E0152", tie.mark,
+                     "no layer has a parameter '" + tie.key + "'" + did_you_mean(tie.key, keys));
   }
 
   void term(const TermDecl& term, Role role, Result::Kind kind, int micro) {
@@ -257,7 +339,8 @@ class Forward {
         auto& when = model_.layers[size_t(link.index)].when;
         if (!when.empty() && (when == "train") != b_.training()) return;
       }
-    if (!connect(*def, term.from, who, term.mark, call.in)) return;
+    if (!connect(*def, term.from, who, term.mark, call.in, term.target.has_value())) return;
+    if (term.target && !give_target(*def, term, call)) return;
     size_t before = found_.errors();
     Dict given = term.params;
     if (role == Role::loss && term.factor != 1) set(given, "factor", term.factor);
@@ -269,6 +352,35 @@ class Forward {
     if (id < 0) return;
     b_.graph().results.push_back(
         {term.name, kind, b_.graph().calls[size_t(id)].out[0], term.factor});
+  }
+
+  /// A constant in place of the target, as large as the prediction. It hangs on an input, so that
+  /// no count waits for the network.
+  bool give_target(const LayerDef& def, const TermDecl& term, Call& call) {
+    if (call.in.size() != 1 || def.inputs.size() < 2) {
+      found_
+          .error("E0234", term.mark,
+                 "loss '" + term.name + "': a constant target stands for the second input" +
+                     (call.in.size() > 1 ? ", and that is given" : ", and there is none"))
+          .help("{type: " + def.name + ", from: prediction, target: 1}");
+      return false;
+    }
+    const Type type = b_.type(call.in[0]);
+    auto batched = std::ranges::find_if(inputs_, [&](int v) { return b_.type(v).batched(); });
+    if (!type.batched() || batched == inputs_.end()) {
+      found_.error("E0234", term.mark,
+                   "loss '" + term.name +
+                       "': a constant target needs a prediction with N, this is " +
+                       to_string(type));
+      return false;
+    }
+    Attr::List shape;
+    for (Dim dim : type.shape) shape.push_back(dim.batched ? Attr(to_string(dim)) : dim.value);
+    b_.enter(-1);
+    b_.label(term.name);
+    call.in.push_back(
+        b_.one("full", {*batched}, {{"shape", std::move(shape)}, {"value", *term.target}}));
+    return true;
   }
 
   void outputs() {
@@ -377,18 +489,56 @@ void differentiate(Builder& b, Diagnostics& found, const std::vector<HookSpec>& 
   }
 }
 
+namespace {
+
+/// The optimizer, when it is known and its own parameters are right.
+const LayerDef* find_optimizer(const TypedDict& decl, const Registry& registry,
+                               Diagnostics& found) {
+  const LayerDef* def = registry.layer(decl.type);
+  if (!def || def->role != Role::optimizer) {
+    auto names = registry.layers(Role::optimizer);
+    found
+        .error("E0103", decl.type_mark ? decl.type_mark : decl.mark,
+               "unknown optimizer '" + decl.type + "'" + did_you_mean(decl.type, names))
+        .help(help_for_unknown(decl.type, names));
+    return nullptr;
+  }
+  size_t before = found.errors();
+  check_params(def->params, decl.params, "optimizer " + def->name, decl.mark, found);
+  return found.errors() > before ? nullptr : def;
+}
+
+// A group that matches nothing: names what is nearest to what it seeks.
+void refuse_unused(const OptimizerGroup& group, const Graph& graph, Diagnostics& found) {
+  auto& d = found.error("E0211", group.mark, "this optimizer group matches no parameter");
+  std::vector<std::string> keys;
+  std::set<std::string> types;
+  for (auto& state : graph.states) {
+    if (!state.trainable) continue;
+    keys.push_back(state.key);
+    types.insert(graph.calls[size_t(state.call)].def->name);
+  }
+  const std::vector<std::string> known(types.begin(), types.end());
+  for (auto& pattern : group.match)
+    d.help("'" + pattern + "' is no key of a weight" + did_you_mean(pattern, keys));
+  for (auto& type : group.types)
+    d.help("'" + type + "' has no weights here" + did_you_mean(type, known));
+  constexpr size_t shown = 4;
+  if (keys.size() > shown) keys.resize(shown), keys.push_back("...");
+  if (!group.match.empty()) d.help("keys are " + listed(keys) + "; `*` crosses dots");
+}
+
+}  // namespace
+
+void check_optimizer(const Model& model, const Registry& registry, Diagnostics& found) {
+  if (model.optimizer) find_optimizer(*model.optimizer, registry, found);
+}
+
 void optimize(const Model& model, Builder& b, Diagnostics& found) {
   if (!model.optimizer) return;
   auto& decl = *model.optimizer;
-  const LayerDef* def = b.registry().layer(decl.type);
-  if (!def || def->role != Role::optimizer) {
-    found
-        .error("E0103", decl.type_mark ? decl.type_mark : decl.mark,
-               "unknown optimizer '" + decl.type + "'" +
-                   did_you_mean(decl.type, b.registry().layers(Role::optimizer)))
-        .help(help_for_unknown(b.registry().layers(Role::optimizer)));
-    return;
-  }
+  const LayerDef* def = find_optimizer(decl, b.registry(), found);
+  if (!def) return;
   size_t states = b.graph().states.size();
   std::vector<bool> used(model.groups.size(), false);
   for (size_t s = 0; s < states; ++s) {
@@ -424,8 +574,7 @@ void optimize(const Model& model, Builder& b, Diagnostics& found) {
     def->update(b, checked, weight, gradient);
   }
   for (size_t g = 0; g < used.size(); ++g)
-    if (!used[g])
-      found.error("E0211", model.groups[g].mark, "this optimizer group matches no parameter");
+    if (!used[g]) refuse_unused(model.groups[g], b.graph(), found);
 }
 
 Graph build(const Model& model, const Registry& registry, const CompileOptions& options,
@@ -438,7 +587,8 @@ Graph build(const Model& model, const Registry& registry, const CompileOptions& 
         .help("train the network as it was before, and fold it again afterwards");
   forward(model, b, options, found);
   if (found.errors() > before) return graph;
-  if (options.mode == Mode::train) check_stats_hooks(graph, options.hooks);
+  // A phase may leave out the layers that a hook is for.
+  if (options.mode == Mode::train && model.update.empty()) check_stats_hooks(graph, options.hooks);
   if (options.goal == Goal::forward) return graph;
   if (options.goal == Goal::backward) {
     seed_gradients(b);

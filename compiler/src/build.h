@@ -9,6 +9,8 @@ std::vector<int> forward(const Model& model, Builder& builder, const CompileOpti
                          Diagnostics& found);
 /// Walks the calls backwards. Refuses a layer without a gradient where one is needed.
 void differentiate(Builder& builder, Diagnostics& found, const std::vector<HookSpec>& hooks = {});
+/// The type of the optimizer and its own parameters: what can be checked without a graph.
+void check_optimizer(const Model& model, const Registry& registry, Diagnostics& found);
 void optimize(const Model& model, Builder& builder, Diagnostics& found);
 
 /// One input `grad:<output>` for each floating result so far, which seeds its gradient.

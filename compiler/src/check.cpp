@@ -1,13 +1,23 @@
+#include <braid/compiler/phases.h>
+#include <braid/compiler/sizes.h>
+
 #include "build.h"
 
 namespace braid {
+namespace {
 
-Summary check(const Model& model, const Registry& registry, Diagnostics& found) {
+Summary summarize(const Model& model, const Registry& registry, Diagnostics& found) {
   Graph graph;
   Builder b(graph, registry, Mode::train);
   Model once = model;
   once.batch.accumulate = 1;
   auto calls = forward(once, b, {.mode = Mode::train}, found);
+  check_optimizer(once, registry, found);
+  if (!found.has_errors()) check_phases(model, graph.states, found);
+  for (size_t p = 0; p < model.phases.size() && !found.has_errors(); ++p) {
+    const Model phase = in_phase(once, registry, int(p), {});
+    build(phase, registry, {.mode = Mode::train}, found);
+  }
   if (model.optimizer && model.eval_only.empty() && !found.has_errors()) {
     differentiate(b, found);
     optimize(once, b, found);
@@ -35,6 +45,44 @@ Summary check(const Model& model, const Registry& registry, Diagnostics& found) 
     if (call.def->flops) row.flops = call.def->flops(call, b);
     summary.flops += row.flops;
     summary.layers.push_back(std::move(row));
+  }
+  return summary;
+}
+
+// A dimension that differs between two checks follows a free one: L, 128*L; else it is some "?".
+Dim named(const std::vector<FreeDim>& free, const std::vector<int64_t>& one, Dim a,
+          const std::vector<int64_t>& two, Dim b) {
+  if (a == b || a.is_free()) return a;
+  for (size_t i = 0; i < free.size(); ++i) {
+    const int64_t factor = a.value / one[i];
+    if (factor * one[i] != a.value || factor * two[i] != b.value) continue;
+    std::string text = (factor == 1 ? "" : std::to_string(factor) + "*") + free[i].name;
+    if (text.size() <= a.name.size() && !a.batched) return Dim::free(text, a.value);
+  }
+  return Dim::free("?", a.value);
+}
+
+}  // namespace
+
+// Layers know numbers only: free dimensions are tried with two sizes each.
+Summary check(const Model& model, const Registry& registry, Diagnostics& found) {
+  if (model.free.empty()) return summarize(model, registry, found);
+  std::vector<int64_t> one, two;
+  for (size_t i = 0; i < model.free.size(); ++i) {
+    const int64_t known = model.free[i].size;
+    one.push_back(known ? known : 64 + 64 * int64_t(i));
+    two.push_back(known ? known : 96 + 64 * int64_t(model.free.size() - i - 1));
+  }
+  Summary summary = summarize(with_sizes(model, one), registry, found);
+  summary.free = model.free;
+  for (size_t i = 0; i < one.size(); ++i) summary.free[i].size = one[i];
+  if (found.has_errors()) return summary;
+  const Summary other = summarize(with_sizes(model, two), registry, found);
+  for (size_t i = 0; i < summary.layers.size() && i < other.layers.size(); ++i) {
+    Shape& a = summary.layers[i].shape;
+    const Shape& b = other.layers[i].shape;
+    for (size_t d = 0; d < a.size() && d < b.size(); ++d)
+      a[d] = named(model.free, one, a[d], two, b[d]);
   }
   return summary;
 }

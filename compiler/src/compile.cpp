@@ -5,7 +5,9 @@
 #include <chrono>
 #include <map>
 
+#include <braid/compiler/phases.h>
 #include <braid/compiler/positions.h>
+#include <braid/compiler/sizes.h>
 
 #include "hooks.h"
 #include "passes.h"
@@ -48,7 +50,8 @@ void check_deployment(const Model& model, const CompileOptions& options, int rep
 }
 
 bool answered(const std::vector<HookSpec>& hooks, const std::string& name) {
-  return std::ranges::any_of(hooks, [&](auto& h) { return h.called == name; });
+  return std::ranges::any_of(
+      hooks, [&](auto& h) { return h.kind == HookKind::replicate && h.called == name; });
 }
 
 // Steps name their hooks by index; what on_replicate calls comes behind.
@@ -104,11 +107,20 @@ std::string kind_of(const std::vector<std::string>& devices, const Mark& mark) {
 }
 
 const std::vector<std::string>& optional_passes() {
-  static const std::vector<std::string> names = {"alias", "gang", "replay", "reuse", "window"};
+  static const std::vector<std::string> names = {"alias",  "fuse_add", "gang",
+                                                 "replay", "reuse",    "window"};
   return names;
 }
 
 Plan compile(const Model& model, const Registry& registry, const CompileOptions& options) {
+  if (!model.free.empty()) return compile(with_sizes(model, known_sizes(model)), registry, options);
+  if (!model.phases.empty() && options.mode == Mode::train && options.goal == Goal::step) {
+    if (options.phase < 0)
+      throw Error(Fault::usage, "E0154",
+                  "a training step of '" + model.name + "' is one of a phase, and none is named",
+                  model.mark);
+    return compile(in_phase(model, registry, options.phase, options.ran), registry, options);
+  }
   int replicas = options.replicas ? options.replicas : int(model.replicas);
   if (replicas < 1 || replicas > 4096)
     throw Error(Fault::model, "E0212",
@@ -152,6 +164,8 @@ Plan compile(const Model& model, const Registry& registry, const CompileOptions&
   int64_t slice = (options.batch + replicas * graph.micros - 1) / (replicas * graph.micros);
   choose_formats(graph, registry, options, slice);
   clock.pass("formats");
+  if (!options.disabled.contains("fuse_add")) fuse_add(graph, registry);
+  clock.pass("fuse_add");
   Expanded expanded = replicate(graph, replicas, options.batch, options);
   clock.pass("replicate");
   choose_kernels(graph, expanded, registry, options.traits, plan);

@@ -7,7 +7,8 @@ void eliminate(Graph& graph, bool keep_writes) {
   for (auto& result : graph.results) needed[size_t(result.value)] = true;
   for (size_t i = graph.nodes.size(); i-- > 0;) {
     auto& node = graph.nodes[i];
-    bool on = (keep_writes && !node.op->writes.empty()) || node.op->effect;
+    bool settled = node.call >= 0 && graph.calls[size_t(node.call)].settled;
+    bool on = (keep_writes && !settled && !node.op->writes.empty()) || node.op->effect;
     for (int v : node.out) on = on || needed[size_t(v)];
     keep[i] = on;
     if (on)

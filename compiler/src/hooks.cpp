@@ -8,7 +8,10 @@ namespace braid {
 namespace {
 
 bool wanted(const HookSpec& spec, HookKind kind, const Call& call) {
-  return spec.kind == kind && call.item >= 0 && matches(spec, call.path, call.def->name);
+  if (spec.kind != kind || call.item < 0) return false;
+  if (!spec.called.empty())
+    return call.def->name == "Callback" && get_text(call.params, "call") == spec.called;
+  return matches(spec, call.path, call.def->name);
 }
 
 HookPoint point_of(const Call& call, size_t spec) {

@@ -26,6 +26,8 @@ void bundle(Graph& graph);
 /// Chooses memory formats through the graph and inserts reorders.
 void choose_formats(Graph& graph, const Registry& registry, const CompileOptions& options,
                     int64_t slice);
+/// normalize + add (+ relu), and relu's gradient + bn_reduce -> one operation each.
+void fuse_add(Graph& graph, const Registry& registry);
 /// R copies; a sync becomes a tree of merges.
 Expanded replicate(const Graph& graph, int replicas, int64_t batch, const CompileOptions& options);
 /// A kernel for each node and slice size; fills Plan::kernels and ExpandedNode::kernel.

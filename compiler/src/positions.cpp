@@ -14,18 +14,20 @@ HookPoint point_at(const Position& at, int position, int spec) {
   return {.spec = spec, .layer = at.path, .type = at.type, .position = position, .mark = at.mark};
 }
 
-[[noreturn]] void unbound(const Position& at, const std::vector<HookSpec>& specs) {
+// `who` calls `name`.
+[[noreturn]] void unbound(const std::string& who, const std::string& name, const Mark& mark,
+                          HookKind kind, const std::vector<HookSpec>& specs) {
   std::vector<std::string> bound;
   for (auto& spec : specs)
-    if (!spec.called.empty()) bound.push_back(spec.called);
+    if (spec.kind == kind && !spec.called.empty()) bound.push_back(spec.called);
   std::string list;
   for (auto& name : bound) list += (list.empty() ? "" : ", ") + name;
   throw Error(Fault::model, "E0423",
-              "layer '" + at.path + "': on_replicate calls '" + at.on_replicate +
-                  "', and nothing is bound under that name" + did_you_mean(at.on_replicate, bound),
-              at.mark)
-      .help((bound.empty() ? "no names are bound" : "bound: " + list) +
-            std::string("; in C++: hooks.bind(\"") + at.on_replicate + "\", function)");
+              who + " calls '" + name + "', and nothing is bound under that name" +
+                  did_you_mean(name, bound),
+              mark)
+      .help((bound.empty() ? "no names are bound" : "bound: " + list) + "; in C++: hooks.bind(\"" +
+            name + "\", function)");
 }
 
 // What was registered first, called or not; then layers that are no modules of their own.
@@ -90,9 +92,21 @@ std::vector<HookPoint> replication_points(const Model& model, const std::vector<
         points.push_back(point_at(all[p], int(p), int(s)));
       answered |= called;
     }
-    if (!answered) unbound(all[p], specs);
+    if (!answered)
+      unbound("layer '" + all[p].path + "': on_replicate", all[p].on_replicate, all[p].mark,
+              HookKind::replicate, specs);
   }
   return points;
+}
+
+void check_callbacks(const Model& model, const std::vector<HookSpec>& specs) {
+  for (auto& item : model.layers) {
+    if (item.type != "Callback") continue;
+    const std::string name = get_text(item.params, "call");
+    bool answered = std::ranges::any_of(
+        specs, [&](auto& spec) { return spec.kind == HookKind::forward && spec.called == name; });
+    if (!answered) unbound("layer '" + item.path + "'", name, item.mark, HookKind::forward, specs);
+  }
 }
 
 void check_hooks(const Model& model, const std::vector<HookSpec>& specs) {
@@ -101,7 +115,14 @@ void check_hooks(const Model& model, const std::vector<HookSpec>& specs) {
     if (spec.kind == HookKind::step) continue;
     std::vector<std::string> known;
     bool found = false;
-    for (auto& at : all) {
+    const bool callback = spec.kind == HookKind::forward && !spec.called.empty();
+    if (callback)
+      for (auto& item : model.layers)
+        if (item.type == "Callback") {
+          known.push_back(get_text(item.params, "call"));
+          found |= known.back() == spec.called;
+        }
+    for (auto& at : callback ? std::vector<Position>{} : all) {
       bool layer = at.layer >= 0;
       if (!layer && spec.kind != HookKind::replicate) continue;
       if (!spec.called.empty()) {

@@ -108,7 +108,8 @@ class Replication {
     in_.clear(), out_.clear();
     for (int v : node.in) in_.push_back(e_.common[size_t(v)]);
     if (of_step(node)) std::erase(in_, -1);  // a micro-batch without samples has no totals
-    if (in_.empty() || std::ranges::find(in_, -1) != in_.end()) return;
+    const bool gone = in_.empty() && !node.in.empty();
+    if (gone || std::ranges::find(in_, -1) != in_.end()) return;
     for (int v : node.out) out_.push_back(e_.common[size_t(v)] = add_value(v, -1, 0));
     add_node({.logical = id}, in_, out_);
   }

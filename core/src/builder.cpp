@@ -1,6 +1,7 @@
 #include <braid/core/builder.h>
 
 #include <algorithm>
+#include <optional>
 
 #include <braid/core/init.h>
 #include <braid/core/registry.h>
@@ -106,10 +107,19 @@ int Builder::state(StateVar var) {
   if (auto found = state_by_key_.find(var.key); found != state_by_key_.end()) {
     const Type& has = graph_.states[graph_.values[found->second].state].type;
     if (!(has == var.type))
-      fail("E0206", "shares '" + var.key + "', whose type is " + to_string(has) + ", and needs " +
-                        to_string(var.type));
+      fail("E0206",
+           "shares '" + var.key + "', whose type is " + to_string(has) + ", and needs " +
+               to_string(var.type),
+           "both uses need inputs of the same size; a layer of its own has a `type`, no `share`");
     return found->second;
   }
+  std::optional<int64_t> bytes = 8;  // at most, of an element
+  for (const Dim& dim : var.type.shape)
+    if (bytes) bytes = checked_product(*bytes, dim.value);
+  if (!bytes)
+    fail("E0290",
+         "'" + var.key + "' of " + to_string(var.type) + " has more elements than can be counted",
+         "check the sizes of the layer and of its input");
   Value value{.type = var.type, .layout = Layout::copy()};
   value.state = int(graph_.states.size());
   value.needs_gradient = var.trainable;
@@ -123,13 +133,27 @@ int Builder::state(StateVar var) {
 
 int Builder::param(const std::string& name, Shape shape, Init init) {
   const Call& call = graph_.calls.at(call_);
+  if (const Attr* law = find(call.constant, name)) {
+    const Init fixed = parse_init(*law, shape);
+    return buffer(name, {DType::f32, std::move(shape)}, fixed);
+  }
+  std::string key = call.owner + "." + name;
+  if (auto tied = ties_.find(key); tied != ties_.end()) {
+    tied->second.used = true;
+    if (!has_state(tied->second.to))
+      fail("E0152",
+           "'" + key + "' is tied to '" + tied->second.to + "', which is not there above it",
+           "write the layer of '" + tied->second.to + "' first, or tie the other way round");
+    key = tied->second.to;
+  }
   bool frozen = call.freeze == Freeze::params || call.freeze == Freeze::all;
   if (const Attr* law = find(call.init, name)) init = parse_init(*law, shape);
+  const bool trainable = !frozen && (!trains_ || trains_(key));
   return state({.kind = StateVar::Kind::parameter,
-                .key = call.owner + "." + name,
+                .key = std::move(key),
                 .type = {DType::f32, std::move(shape)},
                 .init = init,
-                .trainable = !frozen,
+                .trainable = trainable,
                 .call = call_});
 }
 
@@ -171,12 +195,22 @@ std::vector<int> Builder::contributions(int value) const {
 
 int Builder::batch_mean(int sum, int count) { return one("pair", {sum, count}); }
 
+namespace {
+
+const char* name_of(Role role) {
+  constexpr const char* names[] = {"layer", "loss", "metric", "optimizer"};
+  return names[size_t(role)];
+}
+
+}  // namespace
+
 void Builder::fail(std::string code, std::string message, std::string help) const {
   Mark mark;
   std::string who;
   if (call_ >= 0) {
-    mark = graph_.calls[call_].mark;
-    who = "layer '" + graph_.calls[call_].path + "': ";
+    const Call& call = graph_.calls[call_];
+    mark = call.mark;
+    who = std::string(name_of(call.def->role)) + " '" + call.path + "': ";
   }
   throw Error(Fault::model, std::move(code), who + message, mark).help(std::move(help));
 }

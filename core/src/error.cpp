@@ -1,8 +1,5 @@
 #include <braid/core/error.h>
 
-#include <algorithm>
-#include <cctype>
-
 namespace braid {
 
 Diagnostic& Diagnostic::note(Mark at, std::string text) {
@@ -48,22 +45,47 @@ void bug(std::string message) {
   throw Error(Fault::bug, "E7000", "internal error: " + std::move(message));
 }
 
+namespace {
+
+/// What is said, but for the layer that it is said of: a line in a block is many layers.
+std::string_view without_layer(std::string_view message) {
+  constexpr std::string_view who = "layer '";
+  size_t end = message.starts_with(who) ? message.find('\'', who.size()) : message.npos;
+  return end == message.npos ? message : message.substr(end);
+}
+
+}  // namespace
+
+bool Diagnostics::is_new(const Diagnostic& d) {
+  if (!d.mark) return true;
+  std::string key = char('0' + int(d.severity)) + d.code + '\n' + d.mark.source->name + '\n' +
+                    std::to_string(d.mark.line) + ':' + std::to_string(d.mark.column) + '\n';
+  return said_.insert(key.append(without_layer(d.message))).second;
+}
+
+/// Null when it is not kept: said before, or one of too many.
+Diagnostic* Diagnostics::keep(Diagnostic d) {
+  bool error = d.severity == Severity::error;
+  errors_ += error;
+  if (!is_new(d) || (error && ++distinct_ > limit_)) return nullptr;
+  return &found_.emplace_back(std::move(d));
+}
+
+Diagnostic& Diagnostics::say(Severity severity, std::string code, Mark mark, std::string message) {
+  Diagnostic* kept = keep({std::move(code), severity, std::move(mark), std::move(message), {}, {}});
+  return kept ? *kept : dropped_ = {};
+}
+
 Diagnostic& Diagnostics::error(std::string code, Mark mark, std::string message) {
-  Diagnostic fresh{std::move(code), Severity::error, std::move(mark), std::move(message), {}, {}};
-  if (++errors_ > limit_) return overflow_ = std::move(fresh);
-  return found_.emplace_back(std::move(fresh));
+  return say(Severity::error, std::move(code), std::move(mark), std::move(message));
 }
 
 Diagnostic& Diagnostics::warning(std::string code, Mark mark, std::string message) {
-  return found_.emplace_back(
-      Diagnostic{std::move(code), Severity::warning, std::move(mark), std::move(message), {}, {}});
+  return say(Severity::warning, std::move(code), std::move(mark), std::move(message));
 }
 
 void Diagnostics::add(const Error& e) {
-  for (const Diagnostic& d : e.diagnostics()) {
-    if (d.severity == Severity::error && ++errors_ > limit_) continue;
-    found_.push_back(d);
-  }
+  for (const Diagnostic& d : e.diagnostics()) keep(d);
 }
 
 void Diagnostics::raise(Fault fault) const {
@@ -71,61 +93,14 @@ void Diagnostics::raise(Fault fault) const {
   std::vector<Diagnostic> errors;
   for (const Diagnostic& d : found_)
     if (d.severity == Severity::error) errors.push_back(d);
-  if (errors_ > limit_)
+  if (distinct_ > limit_)
     errors.push_back({"E0100",
                       Severity::error,
                       {},
-                      std::to_string(errors_ - limit_) + " more errors are not shown",
+                      std::to_string(distinct_ - limit_) + " more errors are not shown",
                       {},
                       {}});
   throw Error(fault, std::move(errors));
-}
-
-namespace {
-
-char lower(char c) { return char(std::tolower(static_cast<unsigned char>(c))); }
-
-/// Damerau and Levenshtein's distance (adjacent swaps count once), upper and lower case alike.
-size_t distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> before(b.size() + 1), above(b.size() + 1), row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) above[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      bool same = lower(a[i - 1]) == lower(b[j - 1]);
-      row[j] = std::min({above[j] + 1, row[j - 1] + 1, above[j - 1] + (same ? 0 : 1)});
-      bool swapped = i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) &&
-                     lower(a[i - 2]) == lower(b[j - 1]);
-      if (swapped) row[j] = std::min(row[j], before[j - 2] + 1);
-    }
-    before.swap(above);
-    above.swap(row);
-  }
-  return above[b.size()];
-}
-
-}  // namespace
-
-std::string nearest(std::string_view typed, std::span<const std::string> candidates) {
-  constexpr size_t longest = 200;  // nobody mistypes a longer name; keeps hostile input cheap
-  if (typed.empty() || typed.size() > longest) return {};
-  std::string_view best;
-  size_t best_distance = longest;
-  for (const std::string& candidate : candidates) {
-    if (candidate.empty() || candidate.size() > longest) continue;
-    size_t allowed = std::max<size_t>(1, std::max(typed.size(), candidate.size()) / 3);
-    if (typed.size() <= 2 && candidate.size() <= 2) allowed = 0;  // `a` is not near `b`
-    size_t d = distance(typed, candidate);
-    if (d > allowed || d >= best_distance) continue;
-    best = candidate;
-    best_distance = d;
-  }
-  return std::string(best);
-}
-
-std::string did_you_mean(std::string_view typed, std::span<const std::string> candidates) {
-  std::string near = nearest(typed, candidates);
-  return near.empty() ? near : " (did you mean '" + near + "'?)";
 }
 
 }  // namespace braid

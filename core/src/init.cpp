@@ -14,9 +14,9 @@ int64_t receptive_field(const Shape& shape) {
   return field;
 }
 
-const std::vector<std::string> laws = {"constant",      "kaiming_normal", "kaiming_uniform",
-                                       "normal",        "ones",           "uniform",
-                                       "xavier_normal", "xavier_uniform", "zeros"};
+const std::vector<std::string> laws = {
+    "constant", "gaussian", "kaiming_normal", "kaiming_uniform", "normal",
+    "ones",     "uniform",  "xavier_normal",  "xavier_uniform",  "zeros"};
 
 double gain_of(const Dict& p) {
   auto name = get_text(p, "nonlinearity", "leaky_relu");
@@ -28,6 +28,8 @@ double gain_of(const Dict& p) {
 }
 
 void check_keys(const Dict& p, const std::string& law, std::vector<std::string> allowed) {
+  std::string list;
+  for (auto& a : allowed) list += (list.empty() ? "" : ", ") + a;
   for (auto& e : p) {
     bool known = false;
     for (auto& a : allowed) known |= a == e.key;
@@ -35,7 +37,8 @@ void check_keys(const Dict& p, const std::string& law, std::vector<std::string> 
       throw Error(
           Fault::model, "E0109",
           "init law '" + law + "' has no parameter '" + e.key + "'" + did_you_mean(e.key, allowed),
-          e.mark);
+          e.mark)
+          .help("it takes " + list);
   }
 }
 
@@ -54,6 +57,21 @@ Init named(const std::string& law, const Dict& p, const Shape& shape, const Mark
     check_keys(p, law, {"mean", "std"});
     return Init::normal(get_double(p, "mean", 0), get_double(p, "std", 1));
   }
+  if (law == "gaussian") {
+    check_keys(p, law, {"sigma"});
+    std::vector<int64_t> kernel;
+    for (size_t i = 2; i < shape.size(); ++i) kernel.push_back(shape[i].value);
+    double sigma = get_double(p, "sigma", 1);
+    if (kernel.empty() || !(sigma > 0))
+      throw Error(
+          Fault::model, "E0109",
+          kernel.empty()
+              ? "init law 'gaussian' is for kernels, not for a parameter of shape " +
+                    to_string(shape)
+              : "init law 'gaussian' has sigma " + shortest(sigma) + ", must be more than 0",
+          mark);
+    return Init::gaussian(sigma, std::move(kernel));
+  }
   if (law.starts_with("kaiming")) {
     check_keys(p, law, {"a", "mode", "nonlinearity"});
     auto fan = double(get_text(p, "mode", "fan_in") == "fan_out" ? fan_out(shape) : fan_in(shape));
@@ -66,14 +84,40 @@ Init named(const std::string& law, const Dict& p, const Shape& shape, const Mark
     double bound = std::sqrt(3.0) * std;
     return law == "xavier_normal" ? Init::normal(0, std) : Init::uniform(-bound, bound);
   }
+  std::string known;
+  for (auto& name : laws) known += (known.empty() ? "" : ", ") + std::string(name);
   throw Error(Fault::model, "E0109", "unknown init law '" + law + "'" + did_you_mean(law, laws),
-              mark);
+              mark)
+      .help("there are " + known);
+}
+
+/// One kernel, row-major.
+std::vector<double> bell(const Init& init) {
+  std::vector<double> all = {1};
+  for (int64_t size : init.kernel) {
+    std::vector<double> next;
+    for (double outer : all)
+      for (int64_t i = 0; i < size; ++i) {
+        double x = (double(i) - double(size - 1) / 2) / init.a;
+        next.push_back(outer * std::exp(-x * x / 2));
+      }
+    all = std::move(next);
+  }
+  double sum = 0;
+  for (double x : all) sum += x;
+  for (double& x : all) x /= sum;
+  return all;
 }
 
 template <class T>
 void fill_with(const Init& init, uint64_t seed, std::string_view key, std::span<T> out) {
   if (init.law == Init::Law::constant) {
     for (T& x : out) x = T(init.a);
+    return;
+  }
+  if (init.law == Init::Law::gaussian) {
+    const auto kernel = bell(init);
+    for (size_t i = 0; i < out.size(); ++i) out[i] = T(float(kernel[i % kernel.size()]));
     return;
   }
   uint64_t stream = random_key(seed, 0, hash_text(key));

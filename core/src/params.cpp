@@ -103,26 +103,75 @@ bool numbers_in_range(const ParamDef& def, const Attr& value) {
                              [&](const Attr& e) { return numbers_in_range(def, e); });
 }
 
+bool looks_like_number(const std::string& text) {
+  size_t first = text.find_first_of("0123456789");
+  return first != text.npos && text.find_first_not_of("0123456789.+-eE") == text.npos;
+}
+
+// Text where a number or a boolean is wanted was put in quotes, or is a boolean of other readers.
+std::string help_for_text(const ParamDef& def, const std::string& text) {
+  static constexpr std::string_view yes[] = {"yes", "Yes", "YES", "on", "On", "True", "TRUE", "y"},
+                                    no[] = {"no", "No", "NO", "off", "Off", "False", "FALSE", "n"};
+  if (def.kind == ParamKind::boolean) {
+    if (std::ranges::find(yes, text) != std::end(yes)) return "write " + def.name + ": true";
+    if (std::ranges::find(no, text) != std::end(no)) return "write " + def.name + ": false";
+    if (text == "true" || text == "false")
+      return "a value in quotes is text; write " + def.name + ": " + text;
+  }
+  if (text.find("{{") != text.npos) return "a param is written $name, an expression $(a + b)";
+  bool numeric = def.kind != ParamKind::text && def.kind != ParamKind::choice;
+  if (numeric && looks_like_number(text))
+    return "a value in quotes is text; write " + def.name + ": " + text;
+  return def.kind == ParamKind::choice && !nearest(text, def.choices).empty()
+             ? "write " + def.name + ": " + nearest(text, def.choices)
+             : "";
+}
+
+std::string help_for_kind(const ParamDef& def, const Attr& given) {
+  if (given.is<std::string>()) return help_for_text(def, given.as_text());
+  if (def.kind == ParamKind::boolean && given.is<int64_t>())
+    return "write " + def.name + ": " + (given.as_int() ? "true" : "false");
+  if (given.is_null()) return "a key without a value: give it one, or leave the key out";
+  bool whole = def.kind == ParamKind::integer && given.is<double>() &&
+               given.as_double() == std::floor(given.as_double());
+  if (whole) return "write it without a fraction";
+  return def.kind == ParamKind::integer && given.is<double>()
+             ? "in expressions `//` divides whole numbers"
+             : "";
+}
+
+void refuse_unknown(const Entry& entry, const std::vector<std::string>& names,
+                    const std::string& who, const Mark& mark, Diagnostics& found) {
+  auto& d =
+      found.error("E0104", entry.mark ? entry.mark : mark,
+                  who + " has no parameter '" + entry.key + "'" + did_you_mean(entry.key, names));
+  std::string ours = translated(entry.key, names);
+  if (!ours.empty()) d.help("write " + ours + ": " + to_string(entry.value));
+  if (std::string_view advice = advice_on(entry.key); ours.empty() && !advice.empty())
+    d.help(std::string(advice));
+  std::string list;
+  for (auto& n : names) list += (list.empty() ? "" : ", ") + n;
+  d.help(list.empty() ? who + " has no parameters" : "parameters: " + list);
+}
+
 }  // namespace
 
 Dict check_params(const std::vector<ParamDef>& params, const Dict& given, const std::string& who,
                   Mark mark, Diagnostics& found) {
   std::vector<std::string> names;
   for (auto& def : params) names.push_back(def.name);
+  std::vector<std::string> misspelt;  // reported once: not as missing, too
   for (auto& entry : given)
     if (std::ranges::find(names, entry.key) == names.end()) {
-      auto& d = found.error(
-          "E0104", entry.mark ? entry.mark : mark,
-          who + " has no parameter '" + entry.key + "'" + did_you_mean(entry.key, names));
-      std::string list;
-      for (auto& n : names) list += (list.empty() ? "" : ", ") + n;
-      d.help(list.empty() ? who + " has no parameters" : "parameters: " + list);
+      refuse_unknown(entry, names, who, mark, found);
+      misspelt.push_back(meant(entry.key, names));
     }
   Dict checked;
   for (auto& def : params) {
     const Entry* entry = find_entry(given, def.name);
     if (!entry || (entry->value.is_null() && def.optional)) {
-      if (!entry && def.fallback.is_null() && !def.optional)
+      bool needed = !entry && def.fallback.is_null() && !def.optional;
+      if (needed && std::ranges::find(misspelt, def.name) == misspelt.end())
         found.error("E0106", mark, who + " needs the parameter '" + def.name + "'")
             .help(def.name + ": " + def.doc);
       Attr fallback = def.fallback;
@@ -133,9 +182,10 @@ Dict check_params(const std::vector<ParamDef>& params, const Dict& given, const 
     }
     auto value = converted(def, entry->value);
     if (!value) {
-      found.error("E0105", entry->value.mark ? entry->value.mark : mark,
-                  who + ": '" + def.name + "' is " + kind_of(entry->value) + " (" +
-                      to_string(entry->value) + "), expected " + wanted(def));
+      auto& d = found.error("E0105", entry->value.mark ? entry->value.mark : mark,
+                            who + ": '" + def.name + "' is " + kind_of(entry->value) + " (" +
+                                to_string(entry->value) + "), expected " + wanted(def));
+      if (auto help = help_for_kind(def, entry->value); !help.empty()) d.help(help);
     } else if (!numbers_in_range(def, *value)) {
       found.error("E0107", entry->value.mark ? entry->value.mark : mark,
                   who + ": '" + def.name + "' is " + to_string(entry->value) + ", must be " +

@@ -33,6 +33,7 @@ std::optional<DType> parse_dtype(std::string_view name) {
 }
 
 std::string to_string(Dim dim) {
+  if (dim.is_free()) return std::string(dim.free_name());
   if (!dim.batched) return std::to_string(dim.value);
   return dim.value == 1 ? "N" : std::to_string(dim.value) + "*N";
 }

@@ -92,7 +92,14 @@ void Parser::expected(const char* what) {
     throw ExpressionError{"E0021", open_, text_.size() - open_, "this `$(` is never closed",
                           "a comma inside $(...) in a flow map or list needs quotes: "
                           "\"$(min(a, b))\""};
-  throw ExpressionError{"E0021", at_, 1, std::string("expected ") + what + " here"};
+  std::string_view next = text_.substr(at_);
+  std::string help;
+  if (next.starts_with('=')) help = "a comparison is ==";
+  if (next.starts_with('&')) help = "combine with `and`";
+  if (next.starts_with('|')) help = "combine with `or`";
+  if (next.starts_with('?')) help = "write a if condition else b";
+  if (next.starts_with('^')) help = "a power is **";
+  throw ExpressionError{"E0021", at_, 1, std::string("expected ") + what + " here", help};
 }
 
 bool Parser::accept(std::string_view symbol) {
@@ -258,9 +265,11 @@ Outcome Parser::atom() {
     if (digit(text_[at_]) || text_[at_] == '.') return number();
     if (letter(text_[at_])) return word();
     if (text_[at_] == '$')
-      throw ExpressionError{"E0021", at_, 1, "inside $(...) a name stands without `$`"};
+      throw ExpressionError{"E0021", at_, 1, "inside $(...) a name stands without `$`",
+                            "remove the inner `$`"};
     if (text_[at_] == '"')
-      throw ExpressionError{"E0021", at_, 1, "text inside $(...) stands in 'single quotes'"};
+      throw ExpressionError{"E0021", at_, 1, "text inside $(...) stands in 'single quotes'",
+                            "write 'text'"};
     if (text_[at_] == '=' || text_[at_] == '!' || text_[at_] == '&' || text_[at_] == '|')
       throw ExpressionError{"E0021", at_, 1, "not an operator of the language",
                             "compare with == and !=, combine with `and`, `or`, `not`"};

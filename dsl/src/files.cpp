@@ -35,7 +35,8 @@ void refuse_common_names(const Env& env, const Block& block) {
   for (const ParamDecl& param : block.params)
     if (std::find(common.begin(), common.end(), param.name) != common.end())
       env.error("E0034", param.place,
-                "a param cannot be named '" + param.name + "', which is a key of every item");
+                "a param cannot be named '" + param.name + "', which is a key of every item")
+          .help("call it otherwise, such as block_" + param.name);
 }
 
 /// Only blocks come in: anything else an included file says would be lost in silence.
@@ -53,13 +54,15 @@ bool check_version(const Env& env, const Node& root) {
     auto& error = env.error("E0020", root.members.empty() ? root.place : root.members[0].place,
                             "the first key of a file is `braid: 1`");
     if (braid) error.note(env.mark(braid->place), "it stands here");
+    error.help(braid ? "move it to the top" : "write `braid: 1` above this line");
     return false;
   }
   auto version = evaluate(env, braid->value);
   if (!version) return false;
   if (*version == Attr(1)) return true;
   env.error("E0020", braid->value.place,
-            "this is version 1 of the language, the file says " + to_string(*version));
+            "this is version 1 of the language, the file says " + described(*version))
+      .help("write braid: 1");
   return false;
 }
 
@@ -100,7 +103,8 @@ bool Files::include(File& file, const Node& entry) {
   auto name = read_text_value(env, entry, "an include");
   if (!name) return false;
   if (name->empty() || fs::path(*name).is_absolute()) {
-    env.error("E0042", entry.place, "an include is a path relative to this file");
+    env.error("E0042", entry.place, "an include is a path relative to this file")
+        .help("include: [blocks/resnet.yaml]");
     return false;
   }
   const File* other = load(env, joined(file.folder, *name), entry.place);
@@ -122,7 +126,8 @@ const File* Files::load(const Env& env, const std::string& name, const Place& at
     depth += l.open;
     if (l.canonical != real) continue;
     if (!l.open) return l.file;
-    env.error("E0041", at, "this include comes back to a file that is being read: " + name);
+    env.error("E0041", at, "this include comes back to a file that is being read: " + name)
+        .help("move the blocks that both files need into a third one");
     return nullptr;
   }
   if (depth > Limits::include_depth || loaded_.size() > Limits::files) {
@@ -132,7 +137,8 @@ const File* Files::load(const Env& env, const std::string& name, const Place& at
   std::string why;
   auto bytes = load_bytes(name, why);
   if (!bytes) {
-    env.error("E0040", at, "cannot read " + name + ": " + why);
+    env.error("E0040", at, "cannot read " + name + ": " + why)
+        .help("an include is a path relative to the file that it stands in");
     return nullptr;
   }
   Mark here = env.mark(at);
@@ -160,7 +166,8 @@ bool Files::publish(File& file, const Block& block, const Place& at) {
   if (fresh || known->second == &block) return true;
   reading_.error("E0044", at, "block '" + block.name + "' is defined twice")
       .note(reading_.mark(known->second->place), "here")
-      .note(reading_.mark(block.place), "and here");
+      .note(reading_.mark(block.place), "and here")
+      .help("rename one of the two");
   return false;
 }
 
@@ -177,11 +184,13 @@ bool Files::read_block(File& file, const Member& member) {
   size_t errors = reading_.errors;
   Block block{member.key, member.place, &file};
   check_name(env, block.name, member.place, "the block's name");
-  Keys keys(env, member.value, "block '" + block.name + "'");
+  Keys keys(env, member.value, "block '" + block.name + "'", "{layers: [ReLU]}");
   if (const Node* params = keys.take("params")) block.params = read_params(env, *params);
   if (const Node* inputs = keys.take("inputs")) {
     if (!inputs->is_list() || inputs->items.empty())
-      env.error("E0032", inputs->place, "inputs of a block are a list of names, [x, skip]");
+      env.error("E0032", inputs->place,
+                "inputs of a block are a list of names, this is " + kind_of(*inputs))
+          .help("inputs: [x, skip]");
     for (const Node& item : inputs->items)
       if (auto name = read_name(env, item, "an input")) {
         check_name(env, *name, item.place, "the input");
@@ -191,7 +200,7 @@ bool Files::read_block(File& file, const Member& member) {
         block.inputs.push_back({*name, item.place});
       }
   }
-  block.layers = keys.require("layers");
+  block.layers = keys.require("layers", "layers: [{type: Linear, out_features: 10}]");
   block.outputs = keys.take("outputs");
   keys.finish();
   refuse_common_names(env, block);

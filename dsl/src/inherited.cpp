@@ -4,6 +4,14 @@
 namespace braid::dsl {
 namespace {
 
+/// `1, 2, 4 or 8`; of many only the small ones.
+std::string divisors(int64_t number) {
+  std::string list;
+  for (int64_t d = 1, shown = 0; d <= number && shown < 8; ++d)
+    if (number % d == 0) list += (shown++ ? ", " : "") + std::to_string(d);
+  return list;
+}
+
 std::optional<int> read_sync(const Env& env, const Node& node, int64_t replicas) {
   auto value = evaluate(env, node);
   if (!value) return {};
@@ -18,7 +26,8 @@ std::optional<int> read_sync(const Env& env, const Node& node, int64_t replicas)
   if (group >= 1 && group <= replicas && replicas % group == 0) return int(group);
   env.error("E0061", node.place,
             "a sync group of " + std::to_string(group) + " does not divide the " +
-                std::to_string(replicas) + " replicas");
+                std::to_string(replicas) + " replicas")
+      .help("groups are " + divisors(replicas));
   return {};
 }
 
@@ -30,7 +39,8 @@ std::optional<Freeze> read_freeze(const Env& env, const Node& node) {
   if (*value == Attr("params")) return Freeze::params;
   if (*value == Attr("stats")) return Freeze::stats;
   env.error("E0062", node.place,
-            "freeze is true, false, params or stats, this is " + to_string(*value));
+            "freeze is true, false, params or stats, this is " + to_string(*value))
+      .help("params keeps the weights, stats the running statistics, true both");
   return {};
 }
 
@@ -38,7 +48,8 @@ std::string read_when(const Env& env, const Node& node, const std::string& outer
   auto value = evaluate(env, node);
   if (!value) return outer;
   if (*value != Attr("train") && *value != Attr("eval")) {
-    env.error("E0063", node.place, "when is train or eval, this is " + to_string(*value));
+    env.error("E0063", node.place, "when is train or eval, this is " + to_string(*value))
+        .help("`if` takes true and false, and holds in both modes");
     return outer;
   }
   if (!outer.empty() && outer != value->as_text())

@@ -21,6 +21,14 @@ size_t name_end(std::string_view text, size_t at) {
   return at;
 }
 
+/// `${name}` of shells and of Hydra, or a dollar that is meant as one.
+std::string help_for_lone(std::string_view rest) {
+  size_t end = rest.find('}');
+  if (!rest.starts_with('{') || end == rest.npos) return "a dollar is written $$";
+  std::string inner(rest.substr(1, end - 1));
+  return "write " + (name_end(inner, 0) == inner.size() ? "$" + inner : "$(" + inner + ")");
+}
+
 /// The value of the `$...` at `at`, which moves behind it; nothing for `$$`.
 std::optional<Attr> read_dollar(std::string_view text, size_t& at, const Lookup& lookup) {
   size_t from = at;
@@ -31,9 +39,7 @@ std::optional<Attr> read_dollar(std::string_view text, size_t& at, const Lookup&
   }
   size_t end = name_end(text, at + 1);
   if (end == at + 1)
-    throw ExpressionError{
-        "E0021", at, 1, "a lone `$`",
-        text.substr(at, 2) == "${" ? "write $name or $(expression)" : "a dollar is written $$"};
+    throw ExpressionError{"E0021", at, 1, "a lone `$`", help_for_lone(text.substr(at + 1))};
   at = end;
   try {
     return lookup(text.substr(from + 1, end - from - 1));

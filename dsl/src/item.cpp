@@ -21,7 +21,7 @@ struct CommonKey {
   const char* key;
   const Node* Item::*slot;
 };
-constexpr std::array<CommonKey, 12> slots = {{{"name", &Item::name},
+constexpr std::array<CommonKey, 13> slots = {{{"name", &Item::name},
                                               {"from", &Item::from},
                                               {"repeat", &Item::repeat},
                                               {"for", &Item::loop},
@@ -32,19 +32,21 @@ constexpr std::array<CommonKey, 12> slots = {{{"name", &Item::name},
                                               {"freeze", &Item::freeze},
                                               {"recompute", &Item::recompute},
                                               {"init", &Item::init},
+                                              {"constant", &Item::constant},
                                               {"on_replicate", &Item::on_replicate}}};
 
 struct LaterKey {
   const char *key, *code;
 };
-constexpr std::array<LaterKey, 2> later = {{{"constant", "E0809"}, {"spectral_norm", "E0808"}}};
+constexpr std::array<LaterKey, 1> later = {{{"spectral_norm", "E0808"}}};
 
 /// Is a kind of item already known? Two are one too many.
 void take_kind(const Env& env, Item& item, const KindKey& key, const Member& member) {
   if (item.kind != Item::Kind::none) {
     env.error("E0050", member.place,
               "an item has one of type, use, layers and share, this one has two")
-        .note(env.mark(item.what->place), "the first");
+        .note(env.mark(item.what->place), "the first")
+        .help("two items are two entries of the list, each with its own `-`");
     return;
   }
   item.kind = key.kind;
@@ -67,7 +69,7 @@ bool take_common(const Env& env, Item& item, const Member& member) {
 
 const std::vector<std::string>& common_keys() {
   static const std::vector<std::string> keys = [] {
-    std::vector<std::string> all = {"note", "constant"};
+    std::vector<std::string> all = {"note"};
     for (const KindKey& key : kind_keys) all.push_back(key.key);
     for (const CommonKey& key : slots) all.push_back(key.key);
     return all;
@@ -92,9 +94,14 @@ Item read_item(const Env& env, const Node& node) {
   bool shorthand = node.members.size() == 1 && item.rest.size() == 1 && !item.rest[0]->key.empty();
   if (shorthand && std::isupper(static_cast<unsigned char>(item.rest[0]->key[0])))
     error.help("write {type: " + item.rest[0]->key + ", ...}, with its parameters beside `type`");
+  if (item.rest.empty()) error.help("such as {type: ReLU}");
   for (const Member* member : item.rest) {
-    std::string hint = key_hint(member->key, common_keys());
-    if (!hint.empty()) error.note(env.mark(member->place), "'" + member->key + "'" + hint);
+    if (auto advice = advice_on(member->key); !advice.empty()) error.help(std::string(advice));
+    std::string hint = did_you_mean(member->key, common_keys());
+    if (hint.empty()) continue;
+    error.note(env.mark(member->place), "'" + member->key + "'" + hint);
+    if (member->value.is_scalar() && !member->value.text.empty())
+      error.help("write " + meant(member->key, common_keys()) + ": " + member->value.text);
   }
   return item;
 }

@@ -13,15 +13,15 @@ namespace braid::dsl {
 
 class Keys {
  public:
-  /// Reports when `node` is no mapping; nothing can be taken from it then.
-  Keys(const Env& env, const Node& node, std::string what);
+  /// Reports when `node` is no mapping, with an example of one; nothing can be taken from it then.
+  Keys(const Env& env, const Node& node, std::string what, const char* example = "");
 
   bool is_map() const { return node_.is_map(); }
   /// The value under `key`, or null; the key is known from now on.
   const Node* take(const char* key);
   const Member* take_member(const char* key);
-  /// The same, and reports when the key is missing.
-  const Node* require(const char* key);
+  /// The same, and reports when the key is missing, with what to add, or misspelt.
+  const Node* require(const char* key, const char* example = "");
   /// A key that has a message of its own and is never suggested.
   const Member* take_odd(const char* key);
   /// The key is known, and refused: the feature is not in this version.
@@ -32,6 +32,9 @@ class Keys {
   void finish();
 
  private:
+  const Member* misspelt(const char* key);
+  Diagnostic& unknown(const Member& member, const std::vector<std::string>& known);
+
   const Env& env_;
   const Node& node_;
   std::string what_;
@@ -41,9 +44,6 @@ class Keys {
 
 /// Keys that are the user's own, anywhere: `x-...`.
 bool is_users(const std::string& key);
-
-/// What an unknown key may have meant: the nearest of `known`, or a spelling of another framework.
-std::string key_hint(const std::string& key, const std::vector<std::string>& known);
 
 /// Reports that a feature of the language is not in this version.
 void not_yet(const Env& env, const Place& at, const char* code, const std::string& feature);

@@ -17,6 +17,16 @@ std::optional<int64_t> whole(std::string_view text) {
   return value;
 }
 
+/// Ranges of Python and of other notations.
+std::string help_for(const std::string& text) {
+  if (auto dash = text.find('-', 1); dash != text.npos && whole(text.substr(0, dash)))
+    return "write " + text.substr(0, dash) + ".." + text.substr(dash + 1);
+  auto turns = text.starts_with("range(") && text.ends_with(')')
+                   ? whole(text.substr(6, text.size() - 7))
+                   : std::nullopt;
+  return turns ? "write 0.." + std::to_string(*turns - 1) : "0..4 is 0, 1, 2, 3, 4";
+}
+
 /// `a..b`, both ends included; a range that runs backwards is empty.
 std::optional<Attr::List> range(const Env& env, const Node& node, const std::string& text) {
   size_t dots = text.find("..");
@@ -24,7 +34,8 @@ std::optional<Attr::List> range(const Env& env, const Node& node, const std::str
   auto last = dots == text.npos ? std::nullopt : whole(std::string_view(text).substr(dots + 2));
   if (!first || !last) {
     env.error("E0055", node.place,
-              "a loop runs over a range a..b or a list, this is '" + text + "'");
+              "a loop runs over a range a..b or a list, this is '" + text + "'")
+        .help(help_for(text));
     return {};
   }
   int64_t span = 0;
@@ -43,7 +54,10 @@ std::optional<Attr::List> values_of(const Env& env, const Node& node) {
   if (value->is<Attr::List>()) return value->as_list();
   if (value->is<std::string>()) return range(env, node, value->as_text());
   env.error("E0055", node.place,
-            "a loop runs over a range a..b or a list, this is " + kind_of(*value));
+            "a loop runs over a range a..b or a list, this is " + kind_of(*value))
+      .help(value->is<int64_t>() ? "0.." + std::to_string(value->as_int() - 1) + " runs " +
+                                       to_string(*value) + " times"
+                                 : "0..4 is 0, 1, 2, 3, 4");
   return {};
 }
 

@@ -27,6 +27,16 @@ const Target* Names::find_around(std::string_view path, std::string_view& rest) 
   return nullptr;
 }
 
+const Node* Names::below(std::string_view name) const {
+  for (const Names* names = this; names; names = names->outer_) {
+    if (!names->items_) continue;
+    for (const Node& item : names->items_->items)
+      if (const Member* typed = find_member(item, "name"); typed && typed->value.text == name)
+        return &typed->value;
+  }
+  return nullptr;
+}
+
 std::vector<std::string> Names::own() const {
   std::vector<std::string> all;
   for (const auto& [name, target] : targets_) all.push_back(name);
@@ -72,7 +82,13 @@ Target no_such(const Env& env, const std::string& path, std::string_view rest, c
   auto& error = env.error(
       "E0051", at,
       "'" + owner + "' has nothing named '" + std::string(rest) + "'" + did_you_mean(rest, known));
-  if (!known.empty()) error.help("it has " + listed(known));
+  if (!known.empty())
+    error.help("it has " + listed(known));
+  else if (target.layer || target.link.kind == Link::Kind::input)
+    error.help("it is one value: write " + owner);
+  else
+    error.help("a block has one output unless it lists others: outputs: {" + std::string(rest) +
+               ": layer}");
   return unknown(at);
 }
 
@@ -105,6 +121,10 @@ Target follow(const Env& env, const std::string& path, std::string_view rest, co
 
 }  // namespace
 
+/// Far more than are shown. What was meant is sought among all names, which is too slow for every
+/// line of a large file.
+constexpr size_t most_explained = 100;
+
 Target resolve(const Env& env, const Names& names, const std::optional<Target>& prev,
                const std::string& path, const Place& at) {
   bool is_prev = path == "prev" || path.compare(0, 5, "prev.") == 0;
@@ -112,12 +132,23 @@ Target resolve(const Env& env, const Names& names, const std::optional<Target>& 
     return follow(env, path, std::string_view(path).substr(std::min<size_t>(5, path.size())), *prev,
                   at);
   if (is_prev) {
-    env.error("E0054", at, "nothing stands above this item");
+    auto& error = env.error("E0054", at, "nothing stands above this item");
+    if (auto known = names.known(); !known.empty()) error.help("known here: " + listed(known));
     return unknown(at);
   }
   std::string_view rest;
   if (const Target* found = names.find_around(path, rest))
     return follow(env, path, rest, *found, at);
+  if (env.reading.errors > most_explained) {
+    env.error("E0051", at, "no layer or input named '" + path + "' stands above");
+    return unknown(at);
+  }
+  if (const Node* later = names.below(path)) {
+    env.error("E0051", at, "'" + path + "' does not stand above this use of it")
+        .note(env.mark(later->place), "'" + path + "' stands here")
+        .help("an item takes what stands above it, so there are no cycles: move one of the two");
+    return unknown(at);
+  }
   std::vector<std::string> known = names.known();
   auto& error =
       env.error("E0051", at,

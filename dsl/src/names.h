@@ -54,11 +54,16 @@ class Names {
   const Target* find(std::string_view path, std::string_view& rest) const;
   /// The same, among the names around this list, too.
   const Target* find_around(std::string_view path, std::string_view& rest) const;
+  /// The list that is being written: whoever names what stands further down is told so.
+  void promise(const Node& items) { items_ = &items; }
+  /// The name of an item further down in this list or those around it, or null.
+  const Node* below(std::string_view name) const;
   std::vector<std::string> own() const;    ///< names of this list
   std::vector<std::string> known() const;  ///< and those around it
 
  private:
   const Names* outer_;
+  const Node* items_ = nullptr;
   std::vector<std::pair<std::string, Target>> targets_;
   std::unordered_map<std::string, size_t> index_;
 };

@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 
+#include "shapes.h"
 #include "text.h"
 
 namespace braid::dsl {
@@ -85,6 +86,9 @@ class Setter {
     if (parts.size() == 1 && is_param(parts[0])) {
       overrides_.members.push_back({parts[0], at, std::move(node)});
       overrides_.params.push_back({&overrides_.members.back()});
+    } else if (is_free_name(key)) {
+      auto size = read_integer({reading_}, node, key, 1, INT32_MAX);
+      if (size) reading_.sizes.push_back({key, *size, at});
     } else if (parts.size() == 1 ? is_one_of(parts[0], single) : is_one_of(parts[0], sections)) {
       put(parts, at, std::move(node));
     } else {

@@ -25,6 +25,16 @@ const char* phrase(Kind kind) {
   return "a value";
 }
 
+/// The type of a declaration that names one of another language: its default would be that word.
+const char* type_meant_by(const ParamDecl& decl) {
+  static constexpr std::pair<const char*, const char*> others[] = {
+      {"integer", "int"}, {"number", "float"}, {"double", "float"}, {"boolean", "bool"},
+      {"str", "text"},    {"string", "text"},  {"array", "list"},   {"module", "layer"}};
+  for (auto& [theirs, ours] : others)
+    if (decl.otherwise && decl.otherwise->text == theirs) return ours;
+  return "";
+}
+
 Kind kind_of_value(const Attr& value) {
   if (value.is<int64_t>()) return Kind::integer;
   if (value.is<double>()) return Kind::number;
@@ -96,6 +106,8 @@ class Binding {
     if (kind == Kind::integer && value.is<double>() && decl.otherwise)
       error.help("write its default with a point to allow fractions");
     if (value.is<std::string>() && given.quoted) error.help("a value in quotes is text");
+    if (auto type = type_meant_by(decl); kind == Kind::text && *type)
+      error.help("as a type write " + decl.name + ": " + type);
     return false;
   }
 
@@ -136,6 +148,21 @@ std::vector<ParamDecl> read_params(const Env& env, const Node& node) {
   return decls;
 }
 
+namespace {
+
+/// Is something given that no param is called, and that stands for this one?
+bool is_misspelt(const std::string& name, const std::vector<Given>& given,
+                 const std::vector<ParamDecl>& decls) {
+  const std::vector<std::string> wanted = {name};
+  return std::any_of(given.begin(), given.end(), [&](const Given& g) {
+    bool declared = std::any_of(decls.begin(), decls.end(),
+                                [&](const ParamDecl& d) { return d.name == g.member->key; });
+    return !declared && !meant(g.member->key, wanted).empty();
+  });
+}
+
+}  // namespace
+
 ScopePtr bind_params(const Env& env, const std::vector<ParamDecl>& decls, std::vector<Given>& given,
                      const ScopePtr& outer, const Place* caller, const std::string& what) {
   Binding binding(env, outer);
@@ -146,7 +173,9 @@ ScopePtr bind_params(const Env& env, const std::vector<ParamDecl>& decls, std::v
     auto found = std::find_if(given.begin(), given.end(),
                               [&](const Given& g) { return g.member->key == decl.name; });
     if (found != given.end()) found->used = true;
-    if (found == given.end() && !decl.otherwise) {
+    if (found == given.end() && !decl.otherwise && is_misspelt(decl.name, given, decls)) {
+      fine = false;  // reported as what was typed
+    } else if (found == given.end() && !decl.otherwise) {
       auto& error =
           env.error("E0036", caller ? *caller : decl.place,
                     what + " needs a value for '" + decl.name + "', " + phrase(decl.kind));
@@ -162,7 +191,7 @@ ScopePtr bind_params(const Env& env, const std::vector<ParamDecl>& decls, std::v
   for (const Given& g : given) {
     if (g.used) continue;
     env.error("E0030", g.member->place,
-              what + " has no param '" + g.member->key + "'" + key_hint(g.member->key, names));
+              what + " has no param '" + g.member->key + "'" + did_you_mean(g.member->key, names));
     fine = false;
   }
   return fine ? binding.scope() : nullptr;

@@ -27,6 +27,7 @@ void read_training(const Env& env, Keys& keys, Model& model) {
   read_data(env, keys, model);
   read_train(env, keys, model);
   read_weights(env, keys, model);
+  read_ties(env, keys, model);
   read_deployment(env, keys, model);
   read_precision(env, keys);
   refuse_later_sections(keys);
@@ -37,11 +38,12 @@ void read_network(const Env& env, Keys& keys, Model& model) {
   read_inputs(env, keys, model);
   Writer writer(env.reading, model);
   List layers = writer.start(env);
-  const Node* items = keys.require("layers");
+  const Node* items = keys.require("layers", "layers: [{type: Linear, out_features: 10}]");
   if (items) writer.write(layers, *items);
   read_outputs(writer, layers, keys, model);
   read_losses(writer, layers, keys, model);
   read_metrics(writer, layers, keys, model);
+  read_phases(writer, layers, keys, model);
 }
 
 /// What follows from an error in the layers is no error of its own.
@@ -50,6 +52,7 @@ void forget_network(Model& model) {
   model.outputs.clear();
   model.losses.clear();
   model.metrics.clear();
+  model.phases.clear();
 }
 
 void read_tree(Reading& reading, const std::string& path, Node root, const ReadOptions& options,
@@ -69,7 +72,8 @@ void read_tree(Reading& reading, const std::string& path, Node root, const ReadO
   try {
     read_network(env, keys, model);
   } catch (const Stop&) {
-    for (const char* key : {"inputs", "layers", "outputs", "loss", "metrics"}) keys.take(key);
+    for (const char* key : {"inputs", "layers", "outputs", "loss", "metrics", "phases"})
+      keys.take(key);
   }
   if (reading.errors > 0) forget_network(model);
   read_training(env, keys, model);

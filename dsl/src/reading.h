@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <braid/core/error.h>
+#include <braid/core/model.h>
 #include <braid/dsl/read.h>
 
 #include "yaml.h"
@@ -48,6 +49,14 @@ struct Reading {
   /// Hands the errors over, in the order of the text.
   void flush();
 
+  /// Free dimensions in the order they were named, and sizes that options give them.
+  std::vector<FreeDim> free;
+  struct Size {
+    std::string name;
+    int64_t value;
+    Place place;
+  };
+  std::vector<Size> sizes;
   std::vector<std::shared_ptr<const Source>> sources;
   size_t errors = 0;  ///< reported so far
 

@@ -17,9 +17,13 @@ void read_inputs(const Env& env, Keys& keys, Model& model);
 void read_outputs(Writer& writer, const List& layers, Keys& keys, Model& model);
 void read_losses(Writer& writer, const List& layers, Keys& keys, Model& model);
 void read_metrics(Writer& writer, const List& layers, Keys& keys, Model& model);
+void read_phases(Writer& writer, const List& layers, Keys& keys, Model& model);
 
 // Of training and deployment.
 void read_optimizer(const Env& env, Keys& keys, Model& model);
+void read_optimizer(const Env& env, const Node& node, std::optional<TypedDict>& optimizer,
+                    std::vector<OptimizerGroup>& groups);
+void read_ties(const Env& env, Keys& keys, Model& model);
 void read_schedule(const Env& env, Keys& keys, Model& model);
 void read_data(const Env& env, Keys& keys, Model& model);
 void read_train(const Env& env, Keys& keys, Model& model);
@@ -29,7 +33,11 @@ void read_deployment(const Env& env, Keys& keys, Model& model);
 /// Parts of the language that this version does not have.
 void refuse_later_sections(Keys& keys);
 
-/// `{type: ..., ...}`
-std::optional<TypedDict> read_typed(const Env& env, const Node& node, const std::string& what);
+/// `{type: ..., ...}`; `example` is what to add where the type is missing.
+std::optional<TypedDict> read_typed(const Env& env, const Node& node, const std::string& what,
+                                    const char* example);
+
+/// A batch size that does not say of what: of a replica, or of all.
+void refuse_batch_size(const Env& env, const Member& bare);
 
 }  // namespace braid::dsl

@@ -12,11 +12,12 @@ Dict read_rest(const Env& env, Keys& keys) {
   return params;
 }
 
-std::optional<TypedDict> read_typed(const Env& env, const Node& node, Keys& keys) {
+std::optional<TypedDict> read_typed(const Env& env, const Node& node, Keys& keys,
+                                    const char* example) {
   if (!keys.is_map()) return {};
   TypedDict dict;
   dict.mark = env.mark(node.place);
-  if (const Node* type = keys.require("type")) {
+  if (const Node* type = keys.require("type", example)) {
     dict.type = read_text_value(env, *type, "type").value_or("");
     dict.type_mark = env.mark(type->place);
   }
@@ -24,7 +25,7 @@ std::optional<TypedDict> read_typed(const Env& env, const Node& node, Keys& keys
   return dict;
 }
 
-void read_group(const Env& env, const Node& node, Model& model) {
+void read_group(const Env& env, const Node& node, std::vector<OptimizerGroup>& groups) {
   Keys keys(env, node, "an optimizer group");
   if (!keys.is_map()) return;
   OptimizerGroup group;
@@ -36,11 +37,11 @@ void read_group(const Env& env, const Node& node, Model& model) {
     env.error("E0031", node.place, "an optimizer group needs match or types")
         .help("{match: ['*.bias'], weight_decay: 0}");
   group.params = read_rest(env, keys);
-  model.groups.push_back(std::move(group));
+  groups.push_back(std::move(group));
 }
 
 void read_checkpoint(const Env& env, const Node& node, TrainDecl& train) {
-  Keys keys(env, node, "checkpoint");
+  Keys keys(env, node, "checkpoint", "checkpoint: {every: 100, keep: 3}");
   if (const Node* every = keys.take("every"))
     train.checkpoint_every = read_integer(env, *every, "every", 1).value_or(0);
   if (const Node* keep = keys.take("keep"))
@@ -49,7 +50,7 @@ void read_checkpoint(const Env& env, const Node& node, TrainDecl& train) {
 }
 
 void read_eval(const Env& env, const Node& node, TrainDecl& train) {
-  Keys keys(env, node, "eval");
+  Keys keys(env, node, "eval", "eval: {every: 1}");
   if (const Node* every = keys.take("every"))
     train.eval_every = read_integer(env, *every, "every", 1).value_or(1);
   keys.finish();
@@ -57,49 +58,79 @@ void read_eval(const Env& env, const Node& node, TrainDecl& train) {
 
 }  // namespace
 
-std::optional<TypedDict> read_typed(const Env& env, const Node& node, const std::string& what) {
-  Keys keys(env, node, what);
-  return read_typed(env, node, keys);
+std::optional<TypedDict> read_typed(const Env& env, const Node& node, const std::string& what,
+                                    const char* example) {
+  const std::string such = "{" + std::string(example) + "}";
+  Keys keys(env, node, what, such.c_str());
+  if (const Member* bare = keys.take_odd("batch_size")) refuse_batch_size(env, *bare);
+  return read_typed(env, node, keys, example);
+}
+
+void read_optimizer(const Env& env, const Node& node, std::optional<TypedDict>& optimizer,
+                    std::vector<OptimizerGroup>& groups) {
+  Keys keys(env, node, "optimizer", "optimizer: {type: SGD, lr: 0.1}");
+  if (const Node* list = keys.take("groups")) {
+    if (!list->is_list())
+      env.error("E0032", list->place, "groups are a list, this is " + kind_of(*list))
+          .help("groups: [{match: ['*.bias'], weight_decay: 0}]");
+    for (const Node& group : list->items) read_group(env, group, groups);
+  }
+  optimizer = read_typed(env, node, keys, "type: SGD");
 }
 
 void read_optimizer(const Env& env, Keys& keys, Model& model) {
-  const Node* node = keys.take("optimizer");
-  if (!node) return;
-  Keys optimizer(env, *node, "optimizer");
-  if (const Node* groups = optimizer.take("groups")) {
-    if (!groups->is_list())
-      env.error("E0032", groups->place, "groups are a list, this is " + kind_of(*groups));
-    for (const Node& group : groups->items) read_group(env, group, model);
+  if (const Node* node = keys.take("optimizer"))
+    read_optimizer(env, *node, model.optimizer, model.groups);
+}
+
+void read_ties(const Env& env, Keys& keys, Model& model) {
+  const Node* node = keys.take("tie");
+  if (!node || !Keys(env, *node, "tie", "tie: {decoder.weight: embed.weight}").is_map()) return;
+  for (const Member& member : node->members) {
+    if (is_users(member.key)) continue;
+    auto to = read_text_value(env, member.value, "the parameter that it is tied to");
+    if (!to) continue;
+    if (find_member(*node, *to)) {
+      env.error("E0032", member.value.place, "'" + *to + "' is tied itself")
+          .help("tie both to one that is not");
+      continue;
+    }
+    model.ties.push_back({member.key, *to, env.mark(member.place)});
   }
-  model.optimizer = read_typed(env, *node, optimizer);
 }
 
 void read_schedule(const Env& env, Keys& keys, Model& model) {
-  if (const Node* node = keys.take("schedule")) model.schedule = read_typed(env, *node, "schedule");
+  if (const Node* node = keys.take("schedule"))
+    model.schedule = read_typed(env, *node, "schedule", "type: cosine");
 }
 
 void read_data(const Env& env, Keys& keys, Model& model) {
   const Node* node = keys.take("data");
   if (!node) return;
-  Keys data(env, *node, "data");
+  Keys data(env, *node, "data", "data: {train: {type: Csv, path: train.csv}}");
+  if (const Member* bare = data.take_odd("batch_size")) refuse_batch_size(env, *bare);
   if (const Node* train = data.take("train"))
-    model.train_data = read_typed(env, *train, "data.train");
-  if (const Node* test = data.take("test")) model.test_data = read_typed(env, *test, "data.test");
+    model.train_data = read_typed(env, *train, "data.train", "type: Csv");
+  if (const Node* test = data.take("test"))
+    model.test_data = read_typed(env, *test, "data.test", "type: Csv");
   data.finish();
 }
 
 void read_train(const Env& env, Keys& keys, Model& model) {
   const Node* node = keys.take("train");
   if (!node) return;
-  Keys train(env, *node, "train");
+  Keys train(env, *node, "train", "train: {epochs: 10}");
   TrainDecl& decl = model.train;
   decl.mark = env.mark(node->place);
+  for (const char* key : {"batch_size", "batch"})
+    if (const Member* bare = train.take_odd(key)) refuse_batch_size(env, *bare);
   const Node *steps = train.take("steps"), *epochs = train.take("epochs");
   if (steps) decl.steps = read_integer(env, *steps, "steps", 0);
   if (epochs) decl.epochs = read_integer(env, *epochs, "epochs", 0);
   if (steps && epochs)
     env.error("E0066", epochs->place, "training ends after steps or after epochs, not both")
-        .note(env.mark(steps->place), "steps");
+        .note(env.mark(steps->place), "steps")
+        .help("remove one of the two");
   if (const Node* eval = train.take("eval")) read_eval(env, *eval, decl);
   if (const Node* checkpoint = train.take("checkpoint")) read_checkpoint(env, *checkpoint, decl);
   train.not_yet("minutes", "E0820", "`minutes` is");
@@ -113,11 +144,11 @@ void read_train(const Env& env, Keys& keys, Model& model) {
 void read_weights(const Env& env, Keys& keys, Model& model) {
   const Node* node = keys.take("weights");
   if (!node) return;
-  Keys weights(env, *node, "weights");
+  Keys weights(env, *node, "weights", "weights: {path: w.safetensors}");
   if (!weights.is_map()) return;
   WeightsDecl decl;
   decl.mark = env.mark(node->place);
-  if (const Node* path = weights.require("path"))
+  if (const Node* path = weights.require("path", "path: weights.safetensors"))
     decl.path = read_text_value(env, *path, "path").value_or("");
   weights.not_yet("rename", "E0825", "renaming of weights is");
   weights.not_yet("missing", "E0826", "`missing` is");
@@ -129,10 +160,14 @@ void read_weights(const Env& env, Keys& keys, Model& model) {
 
 void read_deployment(const Env& env, Keys& keys, Model& model) {
   if (const Node* devices = keys.take("devices")) {
+    if (devices->is_scalar() && devices->text.find_first_not_of("0123456789") == std::string::npos)
+      return env.error("E0032", devices->place, "devices are named, not counted")
+                 .help("devices: [cpu:0, cpu:1]"),
+             void();
     model.devices = read_texts(env, *devices, "a device").value_or(std::vector<std::string>{});
     model.devices_mark = env.mark(devices->place);
     if (devices->is_list() && devices->items.empty())
-      env.error("E0033", devices->place, "the list of devices is empty");
+      env.error("E0033", devices->place, "the list of devices is empty").help("devices: [cpu]");
   }
   const Node* reduce = keys.take("reduce");
   if (!reduce) return;
@@ -142,14 +177,12 @@ void read_deployment(const Env& env, Keys& keys, Model& model) {
               "`reduce: fast` is not there yet: sums go by the fixed tree on all devices")
         .help("`exact`, the default, gives equal bits on any devices");
   else if (text && *text != "exact")
-    env.error("E0032", reduce->place, "reduce is exact or fast, this is " + *text);
+    env.error("E0032", reduce->place, "reduce is exact or fast, this is '" + *text + "'");
 }
 
 void refuse_later_sections(Keys& keys) {
   keys.not_yet("plugins", "E0801", "plug-ins are");
-  keys.not_yet("phases", "E0802", "phases with optimizers of their own are");
   keys.not_yet("pipeline", "E0803", "pipelines are");
-  keys.not_yet("tie", "E0804", "tied parameters are");
   keys.not_yet("freeze", "E0812", "freezing by pattern is");
   keys.not_yet("sync", "E0813", "sync groups by pattern are");
   keys.not_yet("init", "E0814", "initialisation by pattern is");

@@ -1,6 +1,8 @@
 #include "values.h"
 
 #include <algorithm>
+#include <cmath>
+#include <span>
 
 #include "expression.h"
 #include "scalar.h"
@@ -85,14 +87,22 @@ void wrong_kind(const Env& env, const Node& node, const std::string& what, const
                 const Attr& got) {
   auto& error =
       env.error("E0032", node.place, what + " is " + wanted + ", this is " + described(got));
+  const std::string_view kind = wanted;
+  if (kind == "text" && (got.is_number() || got.is<bool>()))
+    error.help("text that looks like a number or a boolean needs quotes: '" + node.text + "'");
+  if (kind == "an integer" && got.is<double>() && got.as_double() == std::floor(got.as_double()))
+    error.help("write it without a fraction");
+  if (kind == "true or false" && (got == Attr(0) || got == Attr(1)))
+    error.help(got == Attr(1) ? "write true" : "write false");
   if (!got.is<std::string>()) return;
   const std::string& text = got.as_text();
   if (node.quoted && !read_plain(text).value.is<std::string>())
-    error.help("a value in quotes is text; write it without quotes");
-  static constexpr std::string_view booleans[] = {"yes",  "no",    "on", "off", "True", "False",
-                                                  "TRUE", "FALSE", "y",  "n",   "Yes",  "No"};
-  if (std::find(std::begin(booleans), std::end(booleans), text) != std::end(booleans))
-    error.help("only true and false are booleans");
+    error.help("a value in quotes is text; write " + text + " without quotes");
+  static constexpr std::string_view yes[] = {"yes", "on", "True", "TRUE", "y", "Yes", "YES", "On"},
+                                    no[] = {"no", "off", "False", "FALSE", "n", "No", "NO", "Off"};
+  for (auto& [words, ours] : {std::pair{std::span(yes), "true"}, std::pair{std::span(no), "false"}})
+    if (std::find(words.begin(), words.end(), text) != words.end())
+      error.help(std::string("only true and false are booleans: write ") + ours);
 }
 
 }  // namespace
@@ -227,8 +237,18 @@ bool check_name(const Env& env, const std::string& name, const Place& at, const 
     why = "may hold letters, digits, `_`, `-` and dots";
   else if (name.front() == '.' || name.back() == '.' || name.find("..") != std::string::npos)
     why = "may not begin or end with a dot, nor hold two in a row";
-  if (why) env.error("E0034", at, what + " '" + name.substr(0, 40) + "' " + why);
-  return !why;
+  if (!why) return true;
+  auto& error = env.error("E0034", at, what + " '" + name.substr(0, 40) + "' " + why);
+  if (name.empty() || name.size() > Limits::key_bytes) return false;
+  std::string better;
+  for (char c : name)
+    if (allowed(c) && (c != '.' || (!better.empty() && better.back() != '.')))
+      better += c;
+    else if (!allowed(c) && !better.empty() && better.back() != '_')
+      better += '_';
+  while (!better.empty() && (better.back() == '.' || better.back() == '_')) better.pop_back();
+  if (!better.empty()) error.help("such as " + better);
+  return false;
 }
 
 }  // namespace braid::dsl

@@ -1,5 +1,6 @@
 // What one item becomes: a layer, the layers of a block or of an inline list, or a second call.
 #include <algorithm>
+#include <utility>
 
 #include "keys.h"
 #include "shapes.h"
@@ -32,23 +33,40 @@ Dict read_dict(const Env& env, const std::vector<const Member*>& members) {
   return dict;
 }
 
-struct Foreign {
-  const char *theirs, *ours;
-};
-constexpr Foreign foreign[] = {{"bottom", "from"},
-                               {"filters", "out_channels"},
-                               {"num_output", "out_channels or out_features"},
-                               {"units", "out_features"},
-                               {"strides", "stride"},
-                               {"args", "the parameters themselves, beside `type`"}};
+Dict read_laws(const Env& env, const Node& node, const std::string& what) {
+  auto laws = evaluate(env, node);
+  if (laws && laws->is<Dict>()) return laws->as_dict();
+  if (laws)
+    env.error("E0064", node.place,
+              what + " is a mapping from parameters to laws, {weight: {normal: {std: 0.02}}}");
+  return {};
+}
 
-/// Parameters are the registry's to judge, but these come from other frameworks.
+/// Keys that mean nothing beside `use` and `layers`.
+void refuse_laws(const Env& env, const Item& item) {
+  for (const char* key : {"init", "constant"})
+    if (const Node* node = *key == 'i' ? item.init : item.constant)
+      env.error("E0064", node->place, std::string(key) + " belongs to an item with a type");
+}
+
+/// Parameters are the registry's to judge, but no layer has these: they are how Caffe, Keras and
+/// YOLO write an item.
 void refuse_foreign(const Env& env, const std::vector<const Member*>& members) {
-  for (const Member* member : members)
-    for (const Foreign& f : foreign)
-      if (member->key == f.theirs)
-        env.error("E0030", member->place,
-                  std::string("'") + f.theirs + "' is called " + f.ours + " here");
+  static constexpr std::string_view structural[] = {
+      "bottom", "top", "class_name", "inbound_nodes", "args", "config", "module"};
+  for (const Member* member : members) {
+    const std::string& key = member->key;
+    bool is_structural =
+        std::find(std::begin(structural), std::end(structural), key) != std::end(structural);
+    if (!is_structural && !key.ends_with("_param")) continue;
+    auto& error = env.error("E0030", member->place,
+                            "unknown key '" + key + "'" + did_you_mean(key, common_keys()));
+    std::string ours = translated(key, common_keys());
+    if (!ours.empty() && member->value.is_scalar())
+      error.help("write " + ours + ": " + member->value.text);
+    else if (auto advice = advice_on(key); !advice.empty())
+      error.help(std::string(advice));
+  }
 }
 
 }  // namespace
@@ -94,8 +112,10 @@ Target Writer::write_type(List& list, const Copy& copy, const Inputs& inputs) {
     return {};
   }
   const std::string& name = type->as_text();
-  if (name == "Math" || name == "Callback")
-    not_yet(copy.env, item.what->place, name == "Math" ? "E0806" : "E0807", name + " layers are");
+  if (name == "Callback")
+    for (const Member* member : item.rest)
+      if (member->key == "ports" || member->key == "backward")
+        not_yet(copy.env, member->place, "E0807", "`" + member->key + "` of a Callback is");
   if (copy.env.scope->file->blocks.contains(name)) {
     copy.env.error("E0050", item.what->place, "'" + name + "' is a block, not a layer type")
         .help("write use: " + name);
@@ -112,6 +132,7 @@ Target Writer::write_layer(List& list, const Copy& copy, std::string type, const
   layer.type = std::move(type);
   layer.params = read_dict(copy.env, item.rest);
   for (const Input& input : inputs) layer.from.push_back(link(copy.env, input));
+  if (layer.type == "Math") name_by_expression(copy, layer);
   // Neighbours in one list are one segment; those of the next copy of a block are another.
   Inherited own = read_inherited(copy.env, item, list.inherited, model_.replicas, list.prefix);
   layer.sync = own.sync;
@@ -126,14 +147,8 @@ Target Writer::write_layer(List& list, const Copy& copy, std::string type, const
     layer.expect = read_dims(copy.env, *item.expect, true);
     layer.expect_mark = reading_.mark(item.expect->place, via);
   }
-  if (item.init) {
-    auto init = evaluate(copy.env, *item.init);
-    if (init && init->is<Dict>())
-      layer.init = init->as_dict();
-    else if (init)
-      copy.env.error("E0064", item.init->place,
-                     "init is a mapping from parameters to laws, {weight: {normal: {std: 0.02}}}");
-  }
+  if (item.init) layer.init = read_laws(copy.env, *item.init, "init");
+  if (item.constant) layer.constant = read_laws(copy.env, *item.constant, "constant");
   if (item.on_replicate)
     layer.on_replicate = read_text_value(copy.env, *item.on_replicate, "on_replicate").value_or("");
   take_path(layer, item.place());
@@ -142,6 +157,18 @@ Target Writer::write_layer(List& list, const Copy& copy, std::string type, const
   target.link = Link::layer(int(model_.layers.size()) - 1);
   target.layer = true;
   return target;
+}
+
+/// `from: {n: norm, g: gamma}` of Math: the ports are the names that its expression uses.
+void Writer::name_by_expression(const Copy& copy, LayerItem& layer) const {
+  Attr::List names;
+  for (Link& link : layer.from)
+    if (!link.into.empty()) names.emplace_back(std::exchange(link.into, "")).mark = link.mark;
+  if (names.empty()) return;
+  if (const Entry* given = find_entry(layer.params, "inputs"))
+    copy.env.error("E0032", copy.item.from->place, "from names the inputs, and so does `inputs`")
+        .note(given->mark, "inputs");
+  set(layer.params, "inputs", std::move(names));
 }
 
 /// What was typed as a tree is written flat; the container remembers which layers are inside.
@@ -159,8 +186,12 @@ size_t Writer::enter(const List& list, const Copy& copy, const std::string& type
 void Writer::take_path(const LayerItem& layer, const Place& at) {
   auto [before, fresh] = paths_.emplace(layer.path, int(model_.layers.size()));
   if (fresh) return;
+  const Mark& first = model_.layers[size_t(before->second)].mark;
+  bool in_a_loop = first.line == at.line && first.column == at.column;
   reading_.error("E0052", at, "two layers are called '" + layer.path + "'", layer.mark.via)
-      .note(model_.layers[size_t(before->second)].mark, "the first");
+      .note(first, "the first")
+      .help(in_a_loop ? "one item writes several: name them by its variable, as in name: h_$k"
+                      : "rename one of the two");
 }
 
 const Block* Writer::find_block(const Env& env, const Node& node) {
@@ -181,7 +212,8 @@ const Block* Writer::find_block(const Env& env, const Node& node) {
   const Block* block = found->second;
   if (std::find(inside_.begin(), inside_.end(), block) != inside_.end()) {
     env.error("E0046", node.place, "block '" + *name + "' uses itself")
-        .note(reading_.mark(block->place), "defined");
+        .note(reading_.mark(block->place), "defined")
+        .help("blocks are templates: `repeat: n` writes one n times");
     return nullptr;
   }
   return block->layers ? block : nullptr;
@@ -219,7 +251,9 @@ bool Writer::name_inputs(const Copy& copy, const Block& block, const Inputs& inp
                                    " input" + (wanted.size() > 1 ? "s" : "")
                              : "block '" + block.name + "' has no input '" + into + "'" +
                                    did_you_mean(into, wanted);
-      copy.env.error("E0056", inputs[i].place, what).help("its inputs are " + listed(wanted));
+      copy.env.error("E0056", inputs[i].place, what)
+          .note(reading_.mark(block.place), "defined")
+          .help("its inputs are " + listed(wanted));
       return false;
     }
     given[size_t(found - wanted.begin())] = &inputs[i];
@@ -230,6 +264,7 @@ bool Writer::name_inputs(const Copy& copy, const Block& block, const Inputs& inp
           .error("E0056", copy.item.place(),
                  "block '" + block.name + "' takes " + listed(wanted) + ", but '" + wanted[i] +
                      "' is not given")
+          .note(reading_.mark(block.place), "defined")
           .help("write from: [" + listed(wanted) + "] with values for them");
       return false;
     }
@@ -245,7 +280,7 @@ Target Writer::write_block(List& list, const Copy& copy, const Inputs& inputs) {
   const Item& item = copy.item;
   const Block* block = find_block(copy.env, *item.what);
   if (!block) return {};
-  if (item.init) copy.env.error("E0064", item.place(), "init belongs to an item with a type");
+  refuse_laws(copy.env, item);
   std::string arguments;
   ScopePtr scope = bind(copy, *block, arguments);
   Names& names = new_names(nullptr);
@@ -285,10 +320,10 @@ void Writer::read_outputs(const List& body, const Block& block, Target& target) 
 Target Writer::write_inline(List& list, const Copy& copy, const Inputs& inputs) {
   const Item& item = copy.item;
   for (const Member* member : item.rest)
-    copy.env.error(
-        "E0030", member->place,
-        "unknown key '" + member->key + "' beside `layers`" + key_hint(member->key, common_keys()));
-  if (item.init) copy.env.error("E0064", item.place(), "init belongs to an item with a type");
+    copy.env.error("E0030", member->place,
+                   "unknown key '" + member->key + "' beside `layers`" +
+                       did_you_mean(member->key, common_keys()));
+  refuse_laws(copy.env, item);
   if (inputs.size() > 1)
     copy.env.error("E0056", inputs[1].place, "an inline list takes one input")
         .help("its items can name every layer around it");
@@ -329,12 +364,16 @@ Target Writer::write_share(List& list, const Copy& copy, Inputs inputs) {
   auto name = read_name(copy.env, *item.what, "share");
   if (!name) return {};
   for (const Member* member : item.rest)
-    copy.env.error("E0053", member->place,
-                   "a second call has the parameters of the first; '" + member->key +
-                       "' cannot stand beside share");
-  if (item.sync || item.freeze || item.recompute || item.init || item.on_replicate)
-    copy.env.error("E0053", item.place(),
-                   "sync, freeze, recompute, init and on_replicate belong to the first call");
+    copy.env
+        .error("E0053", member->place,
+               "a second call has the parameters of the first; '" + member->key +
+                   "' cannot stand beside share")
+        .help("without `share` and with a `type` it is a layer of its own");
+  if (item.sync || item.freeze || item.recompute || item.init || item.constant || item.on_replicate)
+    copy.env
+        .error("E0053", item.place(),
+               "sync, freeze, recompute, init, constant and on_replicate belong to the first call")
+        .help("write them on '" + *name + "'");
   Target shared = resolve(copy.env, *list.names, list.prev, *name, item.what->place);
   if (!shared.origin) {
     if (shared.link.index >= 0)

@@ -24,6 +24,29 @@ bool takes_nothing(const Item& item) {
   return item.kind == Item::Kind::type && item.what->text == "Parameter";
 }
 
+/// YOLO's `[from, number, module, args]`.
+bool is_row(const Node& node) {
+  return node.items.size() == 4 && node.items[1].is_scalar() && node.items[2].is_scalar() &&
+         node.items[3].is_list();
+}
+
+/// Neither a word nor a mapping.
+void refuse_entry(const Env& env, const Node& node) {
+  if (!is_row(node)) {
+    env.error("E0050", node.place,
+              "an item is a layer's type or a mapping {type: ...}, this is " + kind_of(node))
+        .help(node.is_null() ? "an entry without an item: remove it, or write ReLU"
+                             : "such as - {type: Linear, out_features: 10}");
+    return;
+  }
+  const Node &from = node.items[0], &number = node.items[1];
+  auto& error = env.error("E0050", node.place, "[from, number, module, args] is no item here");
+  error.help("write - {type: " + node.items[2].text +
+             (number.text == "1" ? "" : ", repeat: " + number.text) +
+             (from.is_scalar() && from.text == "-1" ? "" : ", from: NAME") +
+             ", ...}, with the parameters by name beside `type`");
+}
+
 }  // namespace
 
 Writer::Writer(Reading& reading, Model& model) : reading_(reading), model_(model) {}
@@ -49,13 +72,16 @@ void Writer::write(List& list, const Node& items) {
         .error("E0050", items.place,
                items.is_list() ? "this list of layers is empty"
                                : "layers are a list of items, this is " + kind_of(items))
-        .help("- {name: fc, type: Linear, out_features: 10}");
+        .help(items.is_scalar() && items.text.starts_with('-')
+                  ? "an item is a `-`, a blank and what follows: - ReLU"
+                  : "- {name: fc, type: Linear, out_features: 10}");
     return;
   }
   if (++depth_ > deepest) {
     list.env.error("E0047", items.place, "blocks and lists stand in each other more than 64 deep");
     throw Stop{};
   }
+  list.names->promise(items);
   for (const Node& node : items.items) write_entry(list, node, list.env);
   --depth_;
 }
@@ -67,8 +93,7 @@ void Writer::write_entry(List& list, const Node& node, const Env& env) {
   } else if (node.is_scalar()) {
     write_item(list, bare_word(node), env, "");
   } else if (!node.is_map()) {
-    env.error("E0050", node.place,
-              "an item is a layer's type or a mapping {type: ...}, this is " + kind_of(node));
+    refuse_entry(env, node);
   } else if (Item item = read_item(env, node); item.kind == Item::Kind::none) {
     if (auto name = item.name ? read_name(env, *item.name, "a name") : std::nullopt)
       define(list, *name, item.name->place, unknown(node.place));
@@ -176,6 +201,8 @@ Inputs Writer::inputs_of(const List& list, const Copy& copy) {
   if (takes_nothing(item)) return {};
   if (list.prev) return {{*list.prev, "", item.place()}};
   if (item.kind == Item::Kind::layers) return {};  // its own items may name what they take
+  if (model_.inputs.empty())
+    return ++reading_.errors, Inputs{{unknown(item.place()), "", item.place()}};
   copy.env.error("E0054", item.place(), "nothing stands above this item")
       .help(model_.inputs.size() > 1
                 ? "the file has several inputs: write from: " + model_.inputs[0].name
@@ -194,7 +221,9 @@ Inputs Writer::read_from(const List& list, const Env& env, const Node& node) {
   for (const Node& item : node.items) add(item, "");
   for (const Member& member : node.members) add(member.value, member.key);
   if (node.is_scalar()) add(node, "");
-  if (node.is_null()) env.error("E0051", node.place, "from names nothing");
+  if (node.is_null())
+    env.error("E0051", node.place, "from names nothing")
+        .help("without `from` an item takes the one above it");
   return inputs;
 }
 
@@ -210,7 +239,8 @@ void Writer::define(List& list, const std::string& name, const Place& at, Target
   const Target* before = list.names->define(name, std::move(target));
   if (!before || reading_.has_reported("E0052", at)) return;
   list.env.error("E0052", at, "the name '" + name + "' is taken")
-      .note(reading_.mark(before->place), "'" + name + "' stands here, too");
+      .note(reading_.mark(before->place), "'" + name + "' stands here, too")
+      .help("rename one of the two");
 }
 
 }  // namespace braid::dsl

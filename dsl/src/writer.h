@@ -68,6 +68,7 @@ class Writer {
   Target write_copy(List& list, const Copy& copy, Inputs inputs);
   Target write_type(List& list, const Copy& copy, const Inputs& inputs);
   Target write_layer(List& list, const Copy& copy, std::string type, const Inputs& inputs);
+  void name_by_expression(const Copy& copy, LayerItem& layer) const;
   Target write_block(List& list, const Copy& copy, const Inputs& inputs);
   Target write_inline(List& list, const Copy& copy, const Inputs& inputs);
   Target write_share(List& list, const Copy& copy, Inputs inputs);

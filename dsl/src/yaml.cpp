@@ -72,7 +72,7 @@ class TreeBuilder : public YAML::EventHandler {
   void close();
   void add(Node node, size_t anchor, size_t nodes, size_t bytes, size_t begin);
   void add_key(Open& map, Node node, size_t begin);
-  void check_has_value(const Open& map);
+  bool has_value(const Open& map);
   int quoted_length(size_t begin, const Place& at);
   size_t line_end_after(size_t at);
 
@@ -128,7 +128,7 @@ void TreeBuilder::OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) {
   node.place = nothing_at(mark);
   count(node.place, 1, 0);
   if (!open_.empty() && open_.back().node.is_map() && !open_.back().expects_key)
-    check_has_value(open_.back());
+    open_.back().keeps_value &= has_value(open_.back());
   add(std::move(node), anchor, 1, 0, size_t(mark.pos));
 }
 
@@ -149,12 +149,13 @@ Place TreeBuilder::nothing_at(const YAML::Mark& mark) const {
 
 /// `{a, b: 1}` and `{a:1}`: a key without a colon, which usually comes from a comma or a missing
 /// blank.
-void TreeBuilder::check_has_value(const Open& map) {
+bool TreeBuilder::has_value(const Open& map) {
   size_t end = map.key_begin + map.key.size();
-  if (!map.keeps_value || text_.compare(map.key_begin, map.key.size(), map.key) != 0) return;
+  if (!map.keeps_value || text_.compare(map.key_begin, map.key.size(), map.key) != 0) return true;
   end = text_.find_first_not_of(" \t\r\n", end);
-  if (end != std::string::npos && text_[end] == ':') return;
+  if (end != std::string::npos && text_[end] == ':') return true;
   without_value_.push_back({map.key, map.key_place, {}});
+  return false;
 }
 
 /// Reported at the end only: in a list that is never closed every value looks like such a key.
@@ -166,6 +167,9 @@ void TreeBuilder::report_keys_without_value() {
       error.help("a comma inside $(...) in a flow map needs quotes: \"$(min(a, b))\"");
     else if (key.find(':') != std::string::npos)
       error.help("a colon needs a blank after it: `key: value`");
+    else if (key.find_first_not_of("0123456789") == std::string::npos)
+      error.help(
+          "a comma splits values: numbers have a point, 0.1, and no commas between thousands");
     else
       error.help("a comma may have split a value in two; put the value in quotes");
   }
@@ -290,7 +294,8 @@ void TreeBuilder::add_key(Open& map, Node node, size_t begin) {
   auto [before, fresh] = map.keys.emplace(node.text, node.place);
   if (!fresh) {
     reading_.error("E0005", node.place, "key '" + node.text + "' stands here twice")
-        .note(reading_.mark(before->second), "the first one");
+        .note(reading_.mark(before->second), "the first one")
+        .help("remove or rename one of the two");
     return;
   }
   map.key = std::move(node.text);

@@ -53,8 +53,8 @@ struct AdamStep {
         decay(T(r.decoupled ? 0 : r.decay)),
         keep(T(r.decoupled ? 1 - s.lr * r.lr_scale * r.decay : 1)),
         eps(T(r.eps)),
-        rate(T(s.lr * r.lr_scale / (1 - whole_power(r.beta1, s.step + 1)))),
-        root(T(1 / std::sqrt(1 - whole_power(r.beta2, s.step + 1)))) {}
+        rate(T(s.lr * r.lr_scale / (1 - whole_power(r.beta1, s.updates() + 1)))),
+        root(T(1 / std::sqrt(1 - whole_power(r.beta2, s.updates() + 1)))) {}
 };
 
 }  // namespace braid

@@ -1,6 +1,6 @@
-// The elementwise passes: y from x, and dx from g and x. The coefficients of the channels are made
-// once, by a launch of their own; then memory is walked from its start to its end, 16 bytes at a
-// time, whatever lies in it.
+// The elementwise passes: y from x [and z], and dx from g and x. The coefficients of the channels
+// are made once, by a launch of their own; then memory is walked from its start to its end, 16
+// bytes at a time, whatever lies in it.
 #include <numeric>
 
 #include "batch_norm/device.h"
@@ -14,8 +14,8 @@ using cuda::Parts;
 
 template <class T>
 struct ApplyPart {
-  const T *g, *x;
-  const float* w;  ///< of a mask, by position
+  const T *other, *x;  ///< g, or z, or null
+  const float* w;      ///< of a mask, by position
   T* out;
   CoefficientRows k;
   Lay lay;
@@ -31,13 +31,14 @@ struct Near {
   }
 };
 
-template <bool kRelu>
+template <class T, bool kRelu, bool kAdd>
 struct Normalize {
-  static constexpr bool gradient = false, weighted = false;
+  static constexpr bool gradient = false, two = kAdd, weighted = false;
   template <int kWidth>
-  static __device__ float apply(const Near<kWidth>& near, int k, float, float x) {
-    const float y = normal(near.forward(k), x);
-    return kRelu && y < 0 ? 0 : y;  // a NaN stays one
+  static __device__ float apply(const Near<kWidth>& near, int k, float z, float x) {
+    float y = normal(near.forward(k), x);
+    if constexpr (kAdd) y = cuda::to_float(cuda::from_float<T>(y)) + z;  // as if it were stored
+    return kRelu && y < 0 ? 0 : y;                                       // a NaN stays one
   }
 };
 
@@ -46,7 +47,7 @@ enum class Path { none, plain, weighted };
 
 template <bool kRelu, Path kPath>
 struct Gradient {
-  static constexpr bool gradient = true, weighted = kPath == Path::weighted;
+  static constexpr bool gradient = true, two = true, weighted = kPath == Path::weighted;
   template <int kWidth>
   static __device__ float apply(const Near<kWidth>& near, int k, float g, float x) {
     const auto forward = near.forward(k);
@@ -108,12 +109,12 @@ __device__ Near<kWidth> near_of(const ApplyPart<T>& p, int64_t first, int64_t ch
 template <class Op, class T, int kWidth>
 __device__ void apply_at(const ApplyPart<T>& p, int64_t first, const Near<kWidth>& near) {
   const auto x = cuda::load<kWidth>(p.x + first);
-  cuda::Pack<T, kWidth> g{}, out;
-  if constexpr (Op::gradient) g = cuda::load<kWidth>(p.g + first);
+  cuda::Pack<T, kWidth> other{}, out;
+  if constexpr (Op::two) other = cuda::load<kWidth>(p.other + first);
 #pragma unroll
   for (int k = 0; k < kWidth; ++k)
-    out.at[k] =
-        cuda::from_float<T>(Op::apply(near, k, cuda::to_float(g.at[k]), cuda::to_float(x.at[k])));
+    out.at[k] = cuda::from_float<T>(
+        Op::apply(near, k, cuda::to_float(other.at[k]), cuda::to_float(x.at[k])));
   cuda::store(p.out + first, out);
 }
 
@@ -170,12 +171,9 @@ Launch launch_of(std::span<const Signature> signatures, const Form& form, bool c
     }
     make_coefficients(args.queue, form.rule, channels, coefficients);
     auto part = [&](const KernelArgs& a, size_t i) {
-      return ApplyPart<T>{Op::gradient ? a.in<T>(0) : nullptr,
-                          a.in<T>(form.x),
-                          form.masked && !form.eval ? a.in<float>(last) : nullptr,
-                          a.out<T>(0),
-                          CoefficientRows::at(coefficients[i].out, channels),
-                          lays[i]};
+      return ApplyPart<T>{Op::two ? a.in<T>(Op::gradient ? 0 : last) : nullptr,    a.in<T>(form.x),
+                          form.masked && !form.eval ? a.in<float>(last) : nullptr, a.out<T>(0),
+                          CoefficientRows::at(coefficients[i].out, channels),      lays[i]};
     };
     cuda::for_parts(args.parts, part, [&](const Parts<ApplyPart<T>>& parts) {
       int64_t most = 0;
@@ -188,13 +186,13 @@ Launch launch_of(std::span<const Signature> signatures, const Form& form, bool c
   return {enqueue, each * int64_t(signatures.size())};
 }
 
-template <bool kEval>
+template <bool kEval, bool kAdd>
 Launch normalize(std::span<const Signature> s) {
   const Form form(s[0], 0, kEval, kEval ? 3 : 2);
   return with_activation(s[0].in[0].dtype, [&](auto value) {
     using T = decltype(value);
-    return form.relu ? launch_of<Normalize<true>, T>(s, form, !kEval)
-                     : launch_of<Normalize<false>, T>(s, form, !kEval);
+    return form.relu ? launch_of<Normalize<T, true, kAdd>, T>(s, form, !kEval)
+                     : launch_of<Normalize<T, false, kAdd>, T>(s, form, !kEval);
   });
 }
 
@@ -219,8 +217,10 @@ Launch eval_dx(std::span<const Signature> s) {
 }  // namespace
 
 void register_apply_cuda(Registry& r) {
-  r.add(activation_kernel("normalize", 0, normalize<false>, 0));
-  r.add(activation_kernel("normalize_eval", 0, normalize<true>, 0));
+  r.add(activation_kernel("normalize", 0, normalize<false, false>, 0));
+  r.add(activation_kernel("normalize_eval", 0, normalize<true, false>, 0));
+  r.add(activation_kernel("normalize_add", 0, normalize<false, true>, kLastInput));
+  r.add(activation_kernel("normalize_eval_add", 0, normalize<true, true>, kLastInput));
   r.add(activation_kernel("bn_dx", 1, dx, 0));
   r.add(activation_kernel("bn_eval_dx", 1, eval_dx, 0));
 }

@@ -11,6 +11,7 @@ Kernel activation_kernel(std::string op, size_t x,
     const Format last = channels_last(dims.size());
     const Format format = s.in[x].format == last ? last : Format{};
     Offer offer{.impl = "cuda:" + op, .alias = alias, .gang = true};
+    if (alias == kLastInput) offer.alias = int(s.in.size()) - 1;
     for (auto& operand : s.in) offer.in_formats.push_back(operand.dims == dims ? format : "");
     for (auto& operand : s.out) offer.out_formats.push_back(operand.dims == dims ? format : "");
     offer.launch = make;

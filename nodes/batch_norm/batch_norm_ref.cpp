@@ -89,37 +89,40 @@ KernelBody moments(const Signature& s) {
   };
 }
 
-template <bool kEval>
+template <bool kEval, bool kAdd>
 KernelBody normalize(const Signature& s) {
-  return [form = Form(s, 0, kEval, kEval ? 3 : 2)](const KernelArgs& a) {
-    if (!kEval) require_spread(a.in<double>(1));
-    const double* x = a.in<double>(0);
-    double* y = a.out<double>(0);
-    for (int64_t c = 0; c < form.view.channels; ++c) {
-      const Channel k = form.channel(a, c);
-      each_of(form.view, c, [&](int64_t i) {
-        double v = k.y(x[i]);
-        y[i] = form.relu && v < 0 ? 0 : v;
-      });
-    }
-  };
+  return
+      [form = Form(s, 0, kEval, kEval ? 3 : 2), last = int(s.in.size()) - 1](const KernelArgs& a) {
+        if (!kEval) require_spread(a.in<double>(1));
+        const double *x = a.in<double>(0), *z = a.in<double>(last);
+        double* y = a.out<double>(0);
+        for (int64_t c = 0; c < form.view.channels; ++c) {
+          const Channel k = form.channel(a, c);
+          each_of(form.view, c, [&](int64_t i) {
+            double v = kAdd ? k.y(x[i]) + z[i] : k.y(x[i]);
+            y[i] = form.relu && v < 0 ? 0 : v;
+          });
+        }
+      };
 }
 
-template <bool kEval>
+template <bool kEval, bool kApart>
 KernelBody reduce(const Signature& s) {
-  return [form = Form(s, 1, kEval, kEval ? 4 : 3)](const KernelArgs& a) {
-    const double *g = a.in<double>(0), *x = a.in<double>(1);
-    double *sum = a.out<double>(0), *with_x = sum + form.view.channels;
-    for (int64_t c = 0; c < form.view.channels; ++c) {
-      const Channel k = form.channel(a, c);
-      sum[c] = with_x[c] = 0;
-      each_of(form.view, c, [&](int64_t i) {
-        double e = form.passed(k, g[i], x[i]);
-        sum[c] += e;
-        if (!form.masked || e != 0) with_x[c] += e * k.xhat(x[i]);
-      });
-    }
-  };
+  return
+      [form = Form(s, 1, kEval, kEval ? 4 : 3), last = int(s.in.size()) - 1](const KernelArgs& a) {
+        const double *g = a.in<double>(0), *x = a.in<double>(1), *y = a.in<double>(last);
+        double *sum = a.out<double>(kApart), *with_x = sum + form.view.channels;
+        for (int64_t c = 0; c < form.view.channels; ++c) {
+          const Channel k = form.channel(a, c);
+          sum[c] = with_x[c] = 0;
+          each_of(form.view, c, [&](int64_t i) {
+            double e = form.passed(k, g[i], x[i]);
+            if (kApart) a.out<double>(0)[i] = e = y[i] > 0 ? e : 0;
+            sum[c] += e;
+            if (!form.masked || e != 0) with_x[c] += e * k.xhat(x[i]);
+          });
+        }
+      };
 }
 
 KernelBody dx_constant(const Signature& s) {
@@ -158,10 +161,14 @@ KernelBody dx(const Signature& s) {
 
 void register_reference(Registry& r) {
   r.add(plain_kernel("moments", "reference", moments));
-  r.add(plain_kernel("normalize", "reference", normalize<false>));
-  r.add(plain_kernel("normalize_eval", "reference", normalize<true>));
-  r.add(plain_kernel("bn_reduce", "reference", reduce<false>));
-  r.add(plain_kernel("bn_eval_reduce", "reference", reduce<true>));
+  r.add(plain_kernel("normalize", "reference", normalize<false, false>));
+  r.add(plain_kernel("normalize_eval", "reference", normalize<true, false>));
+  r.add(plain_kernel("normalize_add", "reference", normalize<false, true>));
+  r.add(plain_kernel("normalize_eval_add", "reference", normalize<true, true>));
+  r.add(plain_kernel("bn_reduce", "reference", reduce<false, false>));
+  r.add(plain_kernel("bn_eval_reduce", "reference", reduce<true, false>));
+  r.add(plain_kernel("bn_relu_reduce", "reference", reduce<false, true>));
+  r.add(plain_kernel("bn_eval_relu_reduce", "reference", reduce<true, true>));
   r.add(plain_kernel("bn_dx", "reference", dx));
   r.add(plain_kernel("bn_eval_dx", "reference", dx_constant));
 }

@@ -4,13 +4,13 @@
 //   Part      what it needs of a part: pointers
 //   Channel   what a thread keeps of its channel   Op::channel(part, lay, c)
 //   Values    what a thread loads at once          Op::load<kWidth>(part, index, position)
+//             and, where Op::kWrites, settles      Op::settle(part, values)
 //   Own<R>    what a thread sums up, in R          Op::add(values, k, channel, own)
-//   Sum       what a block sums up                 Op::sum(own), Op::merge(left, right)
-//   Tile      doubles that tiles are merged as     Op::tile(channel, sum, n), Op::merge(left,
-//   right) finish    what becomes of a channel's tiles    Op::finish(part, lay, c, tile)
+//   Sum       doubles that can be merged           Op::sum(own), Op::merge(left, right)
+//   finish    what becomes of a channel's sum      Op::finish(part, lay, c, sum)
 //
-// index = where a value stands in memory (`first`: the first of a tile), position =
-// sample * points + point. Loads are apart from sums, so that several are on their way.
+// index = where a value stands in memory, position = sample * points + point. Loads are apart from
+// sums, so that several are on their way.
 //
 // R is double, but where Op::kShort: then a few values at a time are summed in floats, and those
 // sums in doubles, unless Op::holds(own) sees that floats do not suffice.
@@ -75,6 +75,11 @@ template <class Op, int kWidth, bool kRows>
 constexpr Reading reading_of() {
   constexpr size_t bytes = sizeof(typename Op::template Values<kWidth>);
   const bool large = bytes > (Op::kShort && kWidth == 4 ? 8 : 16);
+  // As many rows as where nothing is written, since that is how many are summed in floats.
+  if (Op::kWrites) {
+    const int rows = kWidth == 1 ? 8 : kWidth == 4 ? 4 : 2, planes = kWidth == 1 ? 4 : 2;
+    return {kRows ? rows : planes, false, 2};
+  }
   if (kWidth == 1) return {8, true, kRows ? 2 : 3};
   if (kWidth == 8) return {kRows && large ? 2 : 4, false, kRows || large ? 2 : 3};
   return {!kRows && large ? 2 : 4, true, kRows ? 2 : 3};
@@ -114,6 +119,16 @@ __device__ void stream(int times, Load load, Take take) {
   }
 }
 
+/// What is written of n loads; behind all of them, so that none waits for another's result.
+template <class Op, int kMost, class Values>
+__device__ void settle(const typename Op::Part& part, Values& values, int n) {
+  if constexpr (Op::kWrites) {
+#pragma unroll
+    for (int i = 0; i < kMost; ++i)
+      if (i < n) Op::settle(part, values[i]);
+  }
+}
+
 // A block has a run of one channel's values, through all samples; kWidth at a time.
 template <class Op, int kWidth>
 __global__ void __launch_bounds__(kThreads, reading_of<Op, kWidth, false>().blocks)
@@ -143,7 +158,8 @@ __global__ void __launch_bounds__(kThreads, reading_of<Op, kWidth, false>().bloc
   };
   const int times = i < end ? int((end - i + kThreads - 1) / kThreads) : 0;
   constexpr auto reading = reading_of<Op, kWidth, false>();
-  stream<reading.ahead, reading.overlapped>(times, load, [&](const auto& values, int n) {
+  stream<reading.ahead, reading.overlapped>(times, load, [&](auto& values, int n) {
+    settle<Op, reading.ahead>(p.own, values, n);
 #pragma unroll
     for (int j = 0; j < reading.ahead; ++j)
       if (j < n)
@@ -185,7 +201,8 @@ __global__ void __launch_bounds__(kThreads, reading_of<Op, kWidth, true>().block
       return values;
     };
     constexpr auto reading = reading_of<Op, kWidth, true>();
-    stream<reading.ahead, reading.overlapped>(times, load, [&](const auto& values, int n) {
+    stream<reading.ahead, reading.overlapped>(times, load, [&](auto& values, int n) {
+      settle<Op, reading.ahead>(p.own, values, n);
 #pragma unroll
       for (int k = 0; k < kWidth; ++k)
         add_run<Op, reading.ahead>(

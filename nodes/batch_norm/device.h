@@ -11,6 +11,7 @@
 #include <braid/core/registry.h>
 
 #include "batch_norm/coefficients.h"
+#include "batch_norm/parts.h"
 #include "cuda/launch.h"
 #include "cuda/vector.h"
 

@@ -16,23 +16,29 @@
 HWY_BEFORE_NAMESPACE();
 namespace braid::batch_norm::HWY_NAMESPACE {
 
+/// g where y > 0, else 0. Not IfThenElseZero: it becomes a masked load of g, which waits for y and
+/// halves the speed where both come from memory.
+HWY_INLINE Vec where_positive(Vec g, Vec y) {
+  return hn::And(hn::VecFromMask(F32(), hn::Gt(y, hn::Zero(F32()))), g);
+}
+
 struct Forward {
   Vec shift, scale, offset;
 
   HWY_INLINE Vec centered(Vec x) const { return hn::Sub(x, shift); }
   HWY_INLINE Vec before_relu(Vec centered) const { return hn::MulAdd(centered, scale, offset); }
-  template <bool kRelu>
-  HWY_INLINE Vec y(Vec x) const {
+  /// The result; `z` is added where kAdd says so, to what a store would have rounded.
+  template <bool kRelu, bool kAdd>
+  HWY_INLINE Vec y(Vec x, Vec z) const {
     Vec v = before_relu(centered(x));
+    if constexpr (kAdd) v = hn::Add(v, z);
     return kRelu ? hn::Max(hn::Zero(F32()), v) : v;  // in this order NaN stays NaN
   }
-  /// g where ReLU let the value through, else 0. Not IfThenElseZero: it becomes a masked load of g,
-  /// which waits for x to arrive and halves the speed where both come from memory.
+  /// g where ReLU let the value through, else 0.
   template <bool kRelu>
   HWY_INLINE Vec passed(Vec g, Vec centered) const {
     if constexpr (!kRelu) return g;
-    const auto positive = hn::Gt(before_relu(centered), hn::Zero(F32()));
-    return hn::And(hn::VecFromMask(F32(), positive), g);
+    return where_positive(g, before_relu(centered));
   }
 };
 

@@ -26,7 +26,7 @@ Kernel pass_kernel(std::string op, size_t x, Make make, Workspace workspace, int
     if (!isa) return std::optional<Offer>();
     Signature chosen = s;
     const Format format = channel_block(s.in[x].format) ? s.in[x].format : Format{};
-    Offer offer{.alias = alias};
+    Offer offer{.alias = alias == kLastInput ? int(s.in.size()) - 1 : alias};
     for (auto& operand : chosen.in) {
       operand.format = operand.dims == s.in[x].dims ? format : Format{};
       offer.in_formats.push_back(operand.format);
@@ -51,7 +51,8 @@ Affine affine_at(const KernelArgs& a, bool affine, int first) {
   return affine ? Affine{a.in<float>(first), a.in<float>(first + 1)} : Affine{};
 }
 
-// Inputs that come after the statistics are weight and bias, or nothing; a mask's weights are last.
+// Inputs that come after the statistics are weight and bias, or nothing; a mask's weights are last,
+// and so is what is added or decides which gradients pass.
 bool affine_after(const Question& q, size_t others) { return q.signature.in.size() > others + 1; }
 
 KernelBody moments_body(const Question& q) {
@@ -70,33 +71,38 @@ Statistics statistics_at(const KernelArgs& a, int first) {
   return {a.in<double>(first), nullptr, nullptr};
 }
 
-template <bool kEval>
+template <bool kEval, bool kAdd>
 KernelBody normalize_body(const Question& q) {
   constexpr int others = kEval ? 3 : 2;
-  return [pass = q.pass(kEval), rule = eps_rule(q.signature.attrs),
-          affine = affine_after(q, others), run = apply_kernel(q.isa)](const KernelArgs& a) {
-    if constexpr (!kEval) require_spread(a.in<double>(1));
-    const View& v = pass.view;
-    const Coefficients k(a.workspace, v.padded());
-    forward_coefficients(statistics_at<kEval>(a, 1), affine_at(a, affine, others), rule, v.channels,
-                         v.padded(), k);
-    run(pass, a.in<float>(0), k, a.out<float>(0));
-  };
+  return
+      [pass = q.pass(kEval), rule = eps_rule(q.signature.attrs), affine = affine_after(q, others),
+       last = int(q.signature.in.size()) - 1, run = apply_kernel(q.isa)](const KernelArgs& a) {
+        if constexpr (!kEval) require_spread(a.in<double>(1));
+        const View& v = pass.view;
+        const Coefficients k(a.workspace, v.padded());
+        forward_coefficients(statistics_at<kEval>(a, 1), affine_at(a, affine, others), rule,
+                             v.channels, v.padded(), k);
+        run(pass, a.in<float>(0), kAdd ? a.in<float>(last) : nullptr, k, a.out<float>(0));
+      };
 }
 
-template <bool kEval>
+// `kApart`: the last input is the result of a ReLU, the first output what passes it.
+template <bool kEval, bool kApart>
 KernelBody reduce_body(const Question& q) {
   constexpr int others = kEval ? 4 : 3;
-  return [pass = q.pass(kEval), rule = eps_rule(q.signature.attrs),
-          affine = affine_after(q, others), run = reduce_kernel(q.isa)](const KernelArgs& a) {
-    const View& v = pass.view;
-    const Coefficients k(a.workspace, v.padded());
-    const Statistics s = statistics_at<kEval>(a, 2);
-    forward_coefficients(s, affine_at(a, affine, others), rule, v.channels, v.padded(), k);
-    char* rest = static_cast<char*>(a.workspace) + Coefficients::bytes(v.padded());
-    run(pass, a.in<float>(0), a.in<float>(1), k, a.out<double>(0), rest);
-    finish_sums(s, rule, v.channels, a.out<double>(0));
-  };
+  return
+      [pass = q.pass(kEval), rule = eps_rule(q.signature.attrs), affine = affine_after(q, others),
+       last = int(q.signature.in.size()) - 1, run = reduce_kernel(q.isa)](const KernelArgs& a) {
+        const View& v = pass.view;
+        const Coefficients k(a.workspace, v.padded());
+        const Statistics s = statistics_at<kEval>(a, 2);
+        forward_coefficients(s, affine_at(a, affine, others), rule, v.channels, v.padded(), k);
+        char* rest = static_cast<char*>(a.workspace) + Coefficients::bytes(v.padded());
+        const Gate gate = kApart ? Gate{a.in<float>(last), a.out<float>(0)} : Gate{};
+        double* sums = a.out<double>(kApart);
+        run(pass, a.in<float>(0), a.in<float>(1), gate, k, sums, rest);
+        finish_sums(s, rule, v.channels, sums);
+      };
 }
 
 template <bool kEval>
@@ -126,10 +132,20 @@ int64_t sums_workspace(const View& v) {
 
 void register_kernels(Registry& r) {
   r.add(pass_kernel("moments", 0, moments_body, sweep_workspace, -1));
-  r.add(pass_kernel("normalize", 0, normalize_body<false>, coefficient_workspace, 0));
-  r.add(pass_kernel("normalize_eval", 0, normalize_body<true>, coefficient_workspace, 0));
-  r.add(pass_kernel("bn_reduce", 1, reduce_body<false>, sums_workspace, -1));
-  r.add(pass_kernel("bn_eval_reduce", 1, reduce_body<true>, sums_workspace, -1));
+  auto normalize = [&r](std::string op, Make make, int alias) {
+    r.add(pass_kernel(std::move(op), 0, make, coefficient_workspace, alias));
+  };
+  normalize("normalize", normalize_body<false, false>, 0);
+  normalize("normalize_eval", normalize_body<true, false>, 0);
+  normalize("normalize_add", normalize_body<false, true>, kLastInput);
+  normalize("normalize_eval_add", normalize_body<true, true>, kLastInput);
+  auto reduce = [&r](std::string op, Make make, int alias) {
+    r.add(pass_kernel(std::move(op), 1, make, sums_workspace, alias));
+  };
+  reduce("bn_reduce", reduce_body<false, false>, -1);
+  reduce("bn_eval_reduce", reduce_body<true, false>, -1);
+  reduce("bn_relu_reduce", reduce_body<false, true>, 0);
+  reduce("bn_eval_relu_reduce", reduce_body<true, true>, 0);
   r.add(pass_kernel("bn_dx", 1, dx_body<false>, dx_workspace, 0));
   r.add(pass_kernel("bn_eval_dx", 1, dx_body<true>, coefficient_workspace, 0));
 }

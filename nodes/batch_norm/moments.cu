@@ -39,6 +39,7 @@ struct MomentsPart {
 template <class T>
 struct Moments {
   using Part = MomentsPart<T>;
+  static constexpr bool kWrites = false;
   static constexpr bool kShort = sizeof(T) < sizeof(float);
   struct Channel {
     float shift;
@@ -94,6 +95,7 @@ struct Moments {
 template <class T>
 struct WeightedMoments {
   using Part = MomentsPart<T>;
+  static constexpr bool kWrites = false;
   static constexpr bool kShort = false;
   struct Channel {};
   template <class R>

@@ -1,5 +1,5 @@
-// y = (x - shift) * scale + offset, clipped at 0 where ReLU is fused. Samples are taken from the
-// back: the moments went through them forward and left the last ones in cache.
+// y = (x - shift) * scale + offset [+ z], clipped at 0 where ReLU is fused. Samples are taken from
+// the back: the moments went through them forward and left the last ones in cache.
 #include "batch_norm/targets.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "batch_norm/normalize.cpp"
@@ -12,94 +12,119 @@
 HWY_BEFORE_NAMESPACE();
 namespace braid::batch_norm::HWY_NAMESPACE {
 
+// The operands of a slice at the same place.
+template <bool kRelu, bool kAdd>
+struct Places {
+  const float *x, *z;
+  float* y;
+
+  HWY_INLINE Places operator+(int64_t n) const { return {x + n, kAdd ? z + n : z, y + n}; }
+  HWY_INLINE Vec result(const Forward& f, int64_t i) const {
+    const F32 d;
+    return f.y<kRelu, kAdd>(hn::LoadU(d, x + i), kAdd ? hn::LoadU(d, z + i) : hn::Zero(d));
+  }
+  HWY_INLINE void finish(const Forward& f, int64_t n) const {
+    const Vec zv = kAdd ? load_first(z, n) : hn::Zero(F32());
+    store_first(f.y<kRelu, kAdd>(load_first(x, n), zv), y, n);
+  }
+};
+
 // What does not fill four vectors: vector `kSlot` and those behind it.
-template <bool kRelu, int kSlot, class F>
-HWY_INLINE void apply_rest(const float* x, int64_t n, const F& f, float* y) {
+template <int kSlot, class P, class F>
+HWY_INLINE void apply_rest(const P& at, int64_t n, const F& f) {
   const Forward& v = f.template at<kSlot>();
   if (n >= kLanes) {
-    hn::StoreU(v.y<kRelu>(hn::LoadU(F32(), x)), F32(), y);
-    if constexpr (kSlot < 3) apply_rest<kRelu, kSlot + 1>(x + kLanes, n - kLanes, f, y + kLanes);
+    hn::StoreU(at.result(v, 0), F32(), at.y);
+    if constexpr (kSlot < 3) apply_rest<kSlot + 1>(at + kLanes, n - kLanes, f);
   } else if (n > 0) {
-    store_first(v.y<kRelu>(load_first(x, n)), y, n);
+    at.finish(v, n);
   }
 }
 
-template <bool kRelu, bool kStream, class F>
-HWY_INLINE void apply_slice(const float* x, int64_t length, const F& f, float* y) {
-  const F32 d;
+template <bool kStream, class P, class F>
+HWY_INLINE void apply_slice(const P& at, int64_t length, const F& f) {
   int64_t i = 0;
   for (; i + kFour <= length; i += kFour) {
     const int64_t j = i + kLanes, k = j + kLanes, l = k + kLanes;
-    Vec a = f.template at<0>().template y<kRelu>(hn::LoadU(d, x + i));
-    Vec b = f.template at<1>().template y<kRelu>(hn::LoadU(d, x + j));
-    Vec c = f.template at<2>().template y<kRelu>(hn::LoadU(d, x + k));
-    Vec e = f.template at<3>().template y<kRelu>(hn::LoadU(d, x + l));
-    store<kStream>(a, y + i);
-    store<kStream>(b, y + j);
-    store<kStream>(c, y + k);
-    store<kStream>(e, y + l);
+    const Vec a = at.result(f.template at<0>(), i);
+    const Vec b = at.result(f.template at<1>(), j);
+    const Vec c = at.result(f.template at<2>(), k);
+    const Vec e = at.result(f.template at<3>(), l);
+    store<kStream>(a, at.y + i);
+    store<kStream>(b, at.y + j);
+    store<kStream>(c, at.y + k);
+    store<kStream>(e, at.y + l);
   }
-  apply_rest<kRelu, 0>(x + i, length - i, f, y + i);
+  apply_rest<0>(at + i, length - i, f);
 }
 
-template <bool kRelu, bool kStream>
+template <bool kStream, class P>
 struct ApplySlices {
   const View& v;
-  const float* x;
+  const P& all;
   const Coefficients& k;
-  float* y;
 
   template <int64_t kGroup>
   HWY_INLINE void run() const {
     from_the_back(v, [this](int64_t n) HWY_ATTR {
       for (int64_t g = 0; g < v.groups(); ++g) {
         const auto f = forward_of<kGroup>(k, g * kGroup);
-        int64_t at = n * v.sample() + g * v.slice(), length = v.slice();
+        P here = all + (n * v.sample() + g * v.slice());
+        int64_t length = v.slice();
         if constexpr (kStream)
-          if (int64_t head = std::min(length, floats_to_alignment(y + at)); head > 0) {
-            apply_rest<kRelu, 0>(x + at, head, f, y + at);
-            at += head, length -= head;
+          if (int64_t head = std::min(length, floats_to_alignment(here.y)); head > 0) {
+            apply_rest<0>(here, head, f);
+            here = here + head, length -= head;
           }
-        apply_slice<kRelu, kStream>(x + at, length, f, y + at);
+        apply_slice<kStream>(here, length, f);
       }
     });
   }
 };
 
-template <bool kRelu, bool kStream>
-HWY_INLINE void apply_rows(const View& v, const float* x, const Coefficients& k, float* y) {
+template <bool kStream, class P>
+HWY_INLINE void apply_rows(const View& v, const P& all, const Coefficients& k) {
   const int64_t width = v.channels;
   from_the_back(v, [&](int64_t n) HWY_ATTR {
     int64_t c = 0, at = n * width;
     for (; c + kLanes <= width; c += kLanes, at += kLanes)
-      store<kStream>(forward_at(k, c).y<kRelu>(hn::LoadU(F32(), x + at)), y + at);
+      store<kStream>(all.result(forward_at(k, c), at), all.y + at);
     if (const int64_t rest = width - c; rest > 0)
-      store_first(forward_first(k, c, rest).y<kRelu>(load_first(x + at, rest)), y + at, rest);
+      (all + at).finish(forward_first(k, c, rest), rest);
   });
 }
 
-template <bool kRelu, bool kStream>
-HWY_INLINE void apply_any(const View& v, const float* x, const Coefficients& k, float* y) {
+template <bool kStream, class P>
+HWY_INLINE void apply_any(const View& v, const P& all, const Coefficients& k) {
   if (v.rows())
-    apply_rows<kRelu, kStream>(v, x, k, y);
+    apply_rows<kStream>(v, all, k);
   else
-    with_group(v.group, ApplySlices<kRelu, kStream>{v, x, k, y});
+    with_group(v.group, ApplySlices<kStream, P>{v, all, k});
   if constexpr (kStream) hwy::FlushStream();
 }
 
-template <bool kRelu>
-HWY_INLINE void apply_relu(const View& v, const float* x, const Coefficients& k, float* y) {
-  if (streams(v, y))
-    apply_any<kRelu, true>(v, x, k, y);
+template <class P>
+HWY_INLINE void apply_places(const View& v, const P& all, const Coefficients& k) {
+  if (streams(v, all.y))
+    apply_any<true>(v, all, k);
   else
-    apply_any<kRelu, false>(v, x, k, y);
+    apply_any<false>(v, all, k);
 }
 
-void apply(const Pass& pass, const float* x, const Coefficients& k, float* y) {
-  if (pass.relu)
-    apply_relu<true>(pass.view, x, k, y);
+template <bool kRelu>
+HWY_INLINE void apply_relu(const View& v, const float* x, const float* z, const Coefficients& k,
+                           float* y) {
+  if (z)
+    apply_places(v, Places<kRelu, true>{x, z, y}, k);
   else
-    apply_relu<false>(pass.view, x, k, y);
+    apply_places(v, Places<kRelu, false>{x, z, y}, k);
+}
+
+void apply(const Pass& pass, const float* x, const float* z, const Coefficients& k, float* y) {
+  if (pass.relu)
+    apply_relu<true>(pass.view, x, z, k, y);
+  else
+    apply_relu<false>(pass.view, x, z, k, y);
 }
 
 }  // namespace braid::batch_norm::HWY_NAMESPACE

@@ -10,6 +10,9 @@ void register_statistics(Registry& registry);  // statistics.cpp: per-channel ar
 void register_weights(Registry& registry);     // weights.cpp: masks
 void register_reference(Registry& registry);   // batch_norm_ref.cpp
 
+/// As an alias (see Offer): the last input, what normalize_add adds. Backward needs x again.
+constexpr int kLastInput = -2;
+
 /// Throws (E0410, E0411) when a channel's statistics come from a single value or from none: a
 /// count, or a sum of weights, of at most 1.
 void require_spread(const double* moments);

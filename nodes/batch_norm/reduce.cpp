@@ -1,5 +1,6 @@
 // The first pass of backward: per channel the sums of g and of g·(x - shift). Where ReLU is fused,
-// g is 0 where y was not positive.
+// g is 0 where y was not positive; where a sum stands before ReLU, y is given, and what passes is
+// written in the same sweep.
 #include "batch_norm/targets.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "batch_norm/reduce.cpp"
@@ -13,26 +14,53 @@
 HWY_BEFORE_NAMESPACE();
 namespace braid::batch_norm::HWY_NAMESPACE {
 
+/// Which gradients pass: all; where the normalized value is positive; where the result of a ReLU
+/// further on is, and then those that pass are written, too, for others read them.
+enum class Relu { none, fused, apart };
+
+// The operands at the same place.
+template <Relu kRelu>
+struct Places {
+  const float *g, *x, *y;
+  float* passed;
+
+  HWY_INLINE Places operator+(int64_t n) const {
+    if constexpr (kRelu != Relu::apart) return {g + n, x + n, y, passed};
+    return {g + n, x + n, y + n, passed + n};
+  }
+};
+
 // g and g·(x - shift). With a mask, a value that no gradient reaches is not looked at: it may be
 // padding, and NaN.
-template <bool kRelu, bool kMasked, bool kSame>
+template <Relu kRelu, bool kMasked, bool kSame>
 struct Passed {
-  const float *g, *x;
+  Places<kRelu> all;
   Four<Forward, kSame> forward;
 
   template <int kSlot>
   HWY_INLINE void add(int64_t at, Vec& sum, Vec& product) const {
-    add<kSlot>(hn::LoadU(F32(), g + at), hn::LoadU(F32(), x + at), sum, product);
+    const F32 d;
+    Vec g = hn::LoadU(d, all.g + at);
+    if constexpr (kRelu == Relu::apart) {
+      g = where_positive(g, hn::LoadU(d, all.y + at));
+      hn::StoreU(g, d, all.passed + at);
+    }
+    add<kSlot>(g, hn::LoadU(d, all.x + at), sum, product);
   }
   template <int kSlot>
   HWY_INLINE void add_first(int64_t at, int64_t n, Vec& sum, Vec& product) const {
-    add<kSlot>(load_first(g + at, n), load_first(x + at, n), sum, product);
+    Vec g = load_first(all.g + at, n);
+    if constexpr (kRelu == Relu::apart) {
+      g = where_positive(g, load_first(all.y + at, n));
+      store_first(g, all.passed + at, n);
+    }
+    add<kSlot>(g, load_first(all.x + at, n), sum, product);
   }
   template <int kSlot>
   HWY_INLINE void add(Vec gv, Vec xv, Vec& sum, Vec& product) const {
     const Forward& f = forward.template at<kSlot>();
     const Vec centered = f.centered(xv);
-    const Vec passed = f.passed<kRelu>(gv, centered);
+    const Vec passed = f.passed<kRelu == Relu::fused>(gv, centered);
     sum = hn::Add(sum, passed);
     if constexpr (kMasked) {
       const auto unreached = hn::Eq(passed, hn::Zero(F32()));
@@ -43,28 +71,28 @@ struct Passed {
   }
 };
 
-template <bool kRelu, bool kMasked>
+template <Relu kRelu, bool kMasked>
 struct PassedRows {
-  const float *g, *x;
+  const Places<kRelu> all;
   const Coefficients& k;
 
   HWY_INLINE Passed<kRelu, kMasked, true> at(int64_t c, int64_t n) const {
     const Forward f = n == kLanes ? forward_at(k, c) : forward_first(k, c, n);
-    return {g, x, {f, f, f, f}};
+    return {all, {f, f, f, f}};
   }
 };
 
-template <bool kRelu, bool kMasked, int64_t kGroup>
-HWY_NOINLINE void sum_passed(const float* g, const float* x, const Walk& walk,
-                             const Coefficients& k, int64_t channel, double* sum, double* product) {
-  const Passed<kRelu, kMasked, same_for_all(kGroup)> term{g, x, forward_of<kGroup>(k, channel)};
+template <Relu kRelu, bool kMasked, int64_t kGroup>
+HWY_NOINLINE void sum_passed(const Places<kRelu>& all, const Walk& walk, const Coefficients& k,
+                             int64_t channel, double* sum, double* product) {
+  const Passed<kRelu, kMasked, same_for_all(kGroup)> term{all, forward_of<kGroup>(k, channel)};
   sum_walk<kGroup>(term, walk, sum, product);
 }
 
-template <bool kRelu, bool kMasked>
+template <Relu kRelu, bool kMasked>
 struct ReduceSlices {
   const View& v;
-  const float *g, *x;
+  const Places<kRelu>& all;
   const Coefficients& k;
   double* sums;
 
@@ -73,7 +101,7 @@ struct ReduceSlices {
     for_each_walk(v, [this](int64_t from, const Walk& walk, int64_t group, int64_t) {
       const int64_t first = group * kGroup;
       double sum[kGroup] = {}, product[kGroup] = {};
-      sum_passed<kRelu, kMasked, kGroup>(g + from, x + from, walk, k, first, sum, product);
+      sum_passed<kRelu, kMasked, kGroup>(all + from, walk, k, first, sum, product);
       for (int64_t j = 0; j < std::min(kGroup, v.channels - first); ++j) {
         sums[first + j] += sum[j];
         sums[v.channels + first + j] += product[j];
@@ -82,13 +110,13 @@ struct ReduceSlices {
   }
 };
 
-template <bool kRelu, bool kMasked>
-HWY_NOINLINE void reduce_rows(const View& v, const float* g, const float* x, const Coefficients& k,
+template <Relu kRelu, bool kMasked>
+HWY_NOINLINE void reduce_rows(const View& v, const Places<kRelu>& all, const Coefficients& k,
                               double* sums, void* workspace) {
   const int64_t width = v.channels;
   float *sum = static_cast<float*>(workspace), *product = sum + room(width);
   for (int64_t n = 0; n < v.samples; n += kRowRun) {
-    const PassedRows<kRelu, kMasked> term{g + n * width, x + n * width, k};
+    const PassedRows<kRelu, kMasked> term{all + n * width, k};
     sum_rows(term, std::min(kRowRun, v.samples - n), width, sum, product);
     for (int64_t c = 0; c < width; ++c) {
       sums[c] += sum[c];
@@ -97,31 +125,33 @@ HWY_NOINLINE void reduce_rows(const View& v, const float* g, const float* x, con
   }
 }
 
-template <bool kRelu, bool kMasked>
-HWY_INLINE void reduce_any(const View& v, const float* g, const float* x, const Coefficients& k,
+template <Relu kRelu, bool kMasked>
+HWY_INLINE void reduce_any(const View& v, const Places<kRelu>& all, const Coefficients& k,
                            double* sums, void* workspace) {
   std::fill(sums, sums + 2 * v.channels, 0.0);
   if (v.rows())
-    reduce_rows<kRelu, kMasked>(v, g, x, k, sums, workspace);
+    reduce_rows<kRelu, kMasked>(v, all, k, sums, workspace);
   else
-    with_group(v.group, ReduceSlices<kRelu, kMasked>{v, g, x, k, sums});
+    with_group(v.group, ReduceSlices<kRelu, kMasked>{v, all, k, sums});
 }
 
-template <bool kRelu>
-HWY_INLINE void reduce_relu(const Pass& pass, const float* g, const float* x, const Coefficients& k,
+template <Relu kRelu>
+HWY_INLINE void reduce_relu(const Pass& pass, const Places<kRelu>& all, const Coefficients& k,
                             double* sums, void* workspace) {
   if (pass.masked)
-    reduce_any<kRelu, true>(pass.view, g, x, k, sums, workspace);
+    reduce_any<kRelu, true>(pass.view, all, k, sums, workspace);
   else
-    reduce_any<kRelu, false>(pass.view, g, x, k, sums, workspace);
+    reduce_any<kRelu, false>(pass.view, all, k, sums, workspace);
 }
 
-void reduce(const Pass& pass, const float* g, const float* x, const Coefficients& k, double* sums,
-            void* workspace) {
-  if (pass.relu)
-    reduce_relu<true>(pass, g, x, k, sums, workspace);
+void reduce(const Pass& pass, const float* g, const float* x, const Gate& gate,
+            const Coefficients& k, double* sums, void* workspace) {
+  if (gate.y)
+    reduce_relu(pass, Places<Relu::apart>{g, x, gate.y, gate.passed}, k, sums, workspace);
+  else if (pass.relu)
+    reduce_relu(pass, Places<Relu::fused>{g, x, nullptr, nullptr}, k, sums, workspace);
   else
-    reduce_relu<false>(pass, g, x, k, sums, workspace);
+    reduce_relu(pass, Places<Relu::none>{g, x, nullptr, nullptr}, k, sums, workspace);
 }
 
 }  // namespace braid::batch_norm::HWY_NAMESPACE

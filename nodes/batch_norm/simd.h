@@ -18,7 +18,7 @@ std::string to_string(Isa isa);
 /// Throws Error(device) when this machine cannot run it.
 void require_isa(Isa isa);
 
-/// What a pass over activations reads and writes. `g` and `out` follow the view of `x`.
+/// What a pass over activations reads and writes: everything follows the view of `x`.
 struct Pass {
   View view;
   bool relu = false;      ///< y is clipped at 0; gradients pass where y > 0
@@ -27,9 +27,17 @@ struct Pass {
 };
 
 using MomentsFn = void (*)(const View&, const float* x, double* moments, void* workspace);
-using ApplyFn = void (*)(const Pass&, const float* x, const Coefficients&, float* y);
-using ReduceFn = void (*)(const Pass&, const float* g, const float* x, const Coefficients&,
-                          double* sums, void* workspace);
+/// `z`: what is added before ReLU, or null.
+using ApplyFn = void (*)(const Pass&, const float* x, const float* z, const Coefficients&,
+                         float* y);
+/// Of a ReLU that is not fused with the normalization: its result decides which gradients pass, and
+/// those are written. Nulls where there is none.
+struct Gate {
+  const float* y = nullptr;
+  float* passed = nullptr;
+};
+using ReduceFn = void (*)(const Pass&, const float* g, const float* x, const Gate&,
+                          const Coefficients&, double* sums, void* workspace);
 /// `w`: one weight for each sample and point, or null.
 using GradientFn = void (*)(const Pass&, const float* g, const float* x, const float* w,
                             const Coefficients&, float* dx, void* workspace);

@@ -29,7 +29,7 @@ std::vector<Type> slice_type(const Dict& attrs, std::span<const Type> in) {
 }  // namespace
 
 void register_concat_ops(Registry& registry) {
-  registry.add(OpDef{.name = "concat", .infer = concat_type});
+  registry.add(OpDef{.name = "concat", .infer = concat_type, .linear = true});
   registry.add(OpDef{.name = "slice", .infer = slice_type});
 }
 

@@ -1,10 +1,22 @@
 #include "conv2d/channels.h"
 
+#include <algorithm>
+
 #include <braid/core/layer.h>
 
 #include "ops/checks.h"
 
 namespace braid {
+namespace {
+
+std::string common_divisors(int64_t a, int64_t b) {
+  std::string list;
+  for (int64_t d = 1; d <= std::min(a, b); ++d)
+    if (a % d == 0 && b % d == 0) list += (d > 1 ? ", " : "") + std::to_string(d);
+  return list;
+}
+
+}  // namespace
 
 int64_t checked_channels(Builder& b, const Call& call) {
   require_f32(b, call, 0);
@@ -22,9 +34,11 @@ int64_t checked_channels(Builder& b, const Call& call) {
            "leave in_channels out: it follows from the input");
   int64_t groups = get_int(call.params, "groups"), out = get_int(call.params, "out_channels");
   if (channels % groups || out % groups)
-    b.fail("E0204", "groups is " + std::to_string(groups) + ", which does not divide " +
-                        (channels % groups ? std::to_string(channels) + " input channels"
-                                           : std::to_string(out) + " output channels"));
+    b.fail("E0204",
+           "groups is " + std::to_string(groups) + ", which does not divide " +
+               (channels % groups ? std::to_string(channels) + " input channels"
+                                  : std::to_string(out) + " output channels"),
+           "groups divides input and output channels: " + common_divisors(channels, out));
   return channels;
 }
 

@@ -1,6 +1,6 @@
 // The convolutions through oneDNN. Activations and weights are free to choose their format, so that
-// the jit kernels are picked. The weight of a grouped convolution has five dimensions there and
-// four here: it stays plain outside, and its blocked copy lives in the workspace.
+// the jit kernels are picked. The weight of a grouped convolution has one dimension more there than
+// here: it stays plain outside, and its blocked copy lives in the workspace.
 #include <braid/core/error.h>
 
 #include "conv2d/flipped.h"
@@ -38,7 +38,18 @@ onednn::Place weight_input(onednn::Sequence& sequence, const ConvQuestion& q,
 }
 
 std::optional<Offer> forward_offer(const Signature& s) {
-  ConvQuestion q(conv_size(s.attrs, s.in[0], s.in[1], s.out[0]), s.in.size() > 2);
+  return convolution_offer(
+      {conv_dims(conv_size(s.attrs, s.in[0], s.in[1], s.out[0])), s.in.size() > 2});
+}
+
+std::optional<Offer> grad_weight_offer(const Signature& s) {
+  return convolution_grad_weight_offer(
+      {conv_dims(conv_size(s.attrs, s.in[0], s.out[0], s.in[1])), s.out.size() > 1});
+}
+
+}  // namespace
+
+std::optional<Offer> convolution_offer(const ConvQuestion& q) {
   onednn::Sequence sequence;
   auto desc = q.forward();
   auto pd = onednn::choose(
@@ -62,8 +73,7 @@ std::optional<Offer> forward_offer(const Signature& s) {
   return sequence.offer(std::move(in), {*onednn::format_of(pd->dst_desc())});
 }
 
-std::optional<Offer> grad_weight_offer(const Signature& s) {
-  ConvQuestion q(conv_size(s.attrs, s.in[0], s.out[0], s.in[1]), s.out.size() > 1);
+std::optional<Offer> convolution_grad_weight_offer(const ConvQuestion& q) {
   onednn::Sequence sequence;
   auto desc = q.backward_weights();
   auto forward = hint(q, sequence.engine());
@@ -98,11 +108,7 @@ std::optional<Offer> grad_weight_offer(const Signature& s) {
       std::move(out));
 }
 
-}  // namespace
-
-std::optional<Offer> conv2d_grad_input_offer(const Signature& s) {
-  if (auto flipped = flipped_offer(s)) return flipped;
-  ConvQuestion q(conv_size(s.attrs, s.out[0], s.in[1], s.in[0]), false);
+std::optional<Offer> convolution_grad_input_offer(const ConvQuestion& q) {
   onednn::Sequence sequence;
   auto desc = q.backward_data();
   auto forward = hint(q, sequence.engine());
@@ -122,6 +128,12 @@ std::optional<Offer> conv2d_grad_input_offer(const Signature& s) {
   return sequence.offer(
       {*onednn::format_of(pd->diff_dst_desc()), weight_format(q, pd->weights_desc())},
       {*onednn::format_of(pd->diff_src_desc())});
+}
+
+std::optional<Offer> conv2d_grad_input_offer(const Signature& s) {
+  if (auto flipped = flipped_offer(s)) return flipped;
+  return convolution_grad_input_offer(
+      {conv_dims(conv_size(s.attrs, s.out[0], s.in[1], s.in[0])), false});
 }
 
 void register_conv2d_kernels(Registry& registry) {

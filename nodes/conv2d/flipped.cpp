@@ -48,7 +48,7 @@ void flip(const ConvSize& s, const float* w, float* to) {
 std::optional<Offer> flipped_offer(const Signature& s) {
   const auto size = conv_size(s.attrs, s.out[0], s.in[1], s.in[0]);
   if (!pays(size)) return {};
-  ConvQuestion q(turned(size), false);
+  ConvQuestion q(conv_dims(turned(size)), false);
   onednn::Sequence sequence;
   auto desc = q.forward();
   auto pd = onednn::choose(

@@ -5,41 +5,56 @@ namespace {
 
 constexpr auto direct = dnnl::algorithm::convolution_direct;
 
-onednn::Dims both(const std::array<int64_t, 2>& pair) { return {pair[0], pair[1]}; }
+onednn::Dims with(std::initializer_list<int64_t> first, const onednn::Dims& spatial) {
+  onednn::Dims dims = first;
+  dims.insert(dims.end(), spatial.begin(), spatial.end());
+  return dims;
+}
+
+onednn::Dims skipped(onednn::Dims dilation) {
+  for (auto& d : dilation) --d;
+  return dilation;
+}
 
 }  // namespace
 
-ConvQuestion::ConvQuestion(const ConvSize& s, bool with_bias)
-    : size(s),
-      x(onednn::any({s.images, s.in_channels, s.input[0], s.input[1]})),
+ConvDims conv_dims(const ConvSize& s) {
+  auto list = [](const std::array<int64_t, 2>& pair) { return onednn::Dims{pair[0], pair[1]}; };
+  return {s.images,         s.in_channels,  s.out_channels, s.groups,
+          list(s.input),    list(s.kernel), list(s.result), list(s.stride),
+          list(s.dilation), list(s.begin),  list(s.end)};
+}
+
+ConvQuestion::ConvQuestion(ConvDims s, bool with_bias)
+    : size(std::move(s)),
+      x(onednn::any(with({size.images, size.in_channels}, size.input))),
       w(onednn::any(weight_dims())),
-      b(onednn::plain({s.out_channels})),
-      y(onednn::any({s.images, s.out_channels, s.result[0], s.result[1]})),
-      stride(both(s.stride)),
-      dilation({s.dilation[0] - 1, s.dilation[1] - 1}),
-      begin(both(s.begin)),
-      end(both(s.end)),
+      b(onednn::plain({size.out_channels})),
+      y(onednn::any(with({size.images, size.out_channels}, size.result))),
+      dilation(skipped(size.dilation)),
       bias(with_bias) {}
 
 onednn::Dims ConvQuestion::weight_dims() const {
-  if (size.groups == 1)
-    return {size.out_channels, size.in_channels, size.kernel[0], size.kernel[1]};
-  return {size.groups, size.group_out(), size.group_in(), size.kernel[0], size.kernel[1]};
+  if (size.groups == 1) return with({size.out_channels, size.in_channels}, size.kernel);
+  return with({size.groups, size.group_out(), size.group_in()}, size.kernel);
 }
 
 ConvQuestion::Forward::desc ConvQuestion::forward() const {
   constexpr auto training = dnnl::prop_kind::forward_training;
-  return bias ? Forward::desc(training, direct, x, w, b, y, stride, dilation, begin, end)
-              : Forward::desc(training, direct, x, w, y, stride, dilation, begin, end);
+  return bias ? Forward::desc(training, direct, x, w, b, y, size.stride, dilation, size.begin,
+                              size.end)
+              : Forward::desc(training, direct, x, w, y, size.stride, dilation, size.begin,
+                              size.end);
 }
 
 ConvQuestion::BackwardData::desc ConvQuestion::backward_data() const {
-  return {direct, x, w, y, stride, dilation, begin, end};
+  return {direct, x, w, y, size.stride, dilation, size.begin, size.end};
 }
 
 ConvQuestion::BackwardWeights::desc ConvQuestion::backward_weights() const {
-  return bias ? BackwardWeights::desc(direct, x, w, b, y, stride, dilation, begin, end)
-              : BackwardWeights::desc(direct, x, w, y, stride, dilation, begin, end);
+  return bias ? BackwardWeights::desc(direct, x, w, b, y, size.stride, dilation, size.begin,
+                                      size.end)
+              : BackwardWeights::desc(direct, x, w, y, size.stride, dilation, size.begin, size.end);
 }
 
 }  // namespace braid

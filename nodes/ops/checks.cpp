@@ -1,11 +1,20 @@
 #include "ops/checks.h"
 
+#include <algorithm>
+
 namespace braid {
 
 std::string port_name(const Call& call, size_t input) {
   const auto& ports = call.def->inputs;
   if (input < ports.size() && !ports[input].variadic) return ports[input].name;
   return "input " + std::to_string(input);
+}
+
+// Of losses and metrics, prediction and target are easily swapped.
+static std::string order_of(const Call& call) {
+  if (call.def->role == Role::layer || call.in.size() != 2) return "";
+  return "\nfrom is [" + call.def->inputs[0].name + ", " + call.def->inputs[1].name +
+         "], in this order";
 }
 
 static void require(const Builder& b, const Call& call, size_t input, DType dtype) {
@@ -15,7 +24,7 @@ static void require(const Builder& b, const Call& call, size_t input, DType dtyp
          port_name(call, input) + " is " + to_string(type) + ", " + call.def->name + " needs " +
              std::string(to_string(dtype)),
          "there is no silent conversion between dtypes; declare the input with dtype " +
-             std::string(to_string(dtype)));
+             std::string(to_string(dtype)) + order_of(call));
 }
 
 void require_f32(const Builder& b, const Call& call, size_t input) {
@@ -24,6 +33,20 @@ void require_f32(const Builder& b, const Call& call, size_t input) {
 
 void require_i64(const Builder& b, const Call& call, size_t input) {
   require(b, call, input, DType::i64);
+}
+
+std::string how_to_match(const Shape& a, const Shape& b) {
+  if (a.size() != b.size() || a.size() < 3) return "all inputs need the same shape";
+  if (std::equal(a.begin() + 2, a.end(), b.begin() + 2))
+    return "the channels differ: a Conv2d with kernel_size 1 gives one of them as many as the "
+           "other";
+  const int64_t large = std::max(a[2].value, b[2].value), small = std::min(a[2].value, b[2].value);
+  if (large % small == 0 && large > small)
+    return "the heights differ by " + std::to_string(large / small) + "x: a stride of " +
+           std::to_string(large / small) +
+           " before the larger one, or an Upsample with scale_factor " +
+           std::to_string(large / small) + " after the smaller one";
+  return "pad, pool, stride or upsample one of them to the sizes of the other";
 }
 
 size_t resolve_dim(const Builder& b, const Type& type, int64_t dim) {

@@ -12,6 +12,9 @@ void require_f32(const Builder& b, const Call& call, size_t input);
 /// Input `input` is of class indices, i64 (E0230).
 void require_i64(const Builder& b, const Call& call, size_t input);
 
+/// What to do about two images that should have the same sizes.
+std::string how_to_match(const Shape& a, const Shape& b);
+
 /// `dim` counted from the front (-1 is the last) when it exists (E0231) and is no batch dimension
 /// (E0232): an operation over that would mix samples of different replicas.
 size_t resolve_dim(const Builder& b, const Type& type, int64_t dim);

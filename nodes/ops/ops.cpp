@@ -7,6 +7,7 @@ void register_ops(Registry& registry) {
   register_arithmetic(registry);
   register_arithmetic_references(registry);
   register_count(registry);
+  register_full(registry);
   register_pair(registry);
 }
 

@@ -1,4 +1,5 @@
-// add, merge_sum, count_elements, pair, and copies between formats, all of which are plain here.
+// add, merge_sum, count_elements, pair, full, and copies between formats, all of which are plain
+// here.
 #include <braid/core/error.h>
 
 #include "cuda/copy.h"
@@ -75,6 +76,32 @@ Launch count(std::span<const Signature> signatures) {
   }};
 }
 
+struct FullPart {
+  float* out;
+  int64_t n;
+};
+
+__global__ void fill_up(const __grid_constant__ Parts<FullPart> parts, const float value) {
+  const FullPart& p = parts.at[blockIdx.z];
+  const int64_t step = int64_t(gridDim.x) * blockDim.x;
+  for (int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; i < p.n; i += step)
+    p.out[i] = value;
+}
+
+Launch full(std::span<const Signature> signatures) {
+  std::vector<int64_t> sizes;
+  for (auto& s : signatures) sizes.push_back(s.out[0].elements());
+  const auto value = float(get_double(signatures[0].attrs, "value"));
+  return {[=](const LaunchArgs& args) {
+    auto part = [&](const KernelArgs& a, size_t i) { return FullPart{a.out<float>(0), sizes[i]}; };
+    for_parts(args.parts, part, [&](const Parts<FullPart>& parts) {
+      int64_t most = 0;
+      for (int k = 0; k < parts.count; ++k) most = std::max(most, parts.at[k].n);
+      launch(args.queue, fill_up, {blocks_for(most, 256), 1, parts.size()}, 256, parts, value);
+    });
+  }};
+}
+
 /// The format is the same on both sides: no kernel of this kind of device asks for another.
 std::optional<Offer> reorder(const Signature& s, const DeviceTraits&) {
   if (!s.in[0].format.empty() || !s.out[0].format.empty()) return {};
@@ -92,6 +119,7 @@ void register_ops_cuda(Registry& registry) {
   registry.add(cuda::kernel("merge_sum", merge_sum, {.alias = 0}));
   registry.add(cuda::kernel("count_elements", count));
   registry.add(cuda::kernel("pair", pair));
+  registry.add(cuda::kernel("full", full));
   registry.add(Kernel{"reorder", "cuda", reorder});
 }
 

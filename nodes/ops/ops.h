@@ -8,6 +8,7 @@ void register_ops(Registry&);
 void register_arithmetic(Registry&);  ///< add, merge_sum
 void register_arithmetic_references(Registry&);
 void register_count(Registry&);  ///< count_elements: what losses divide by
+void register_full(Registry&);   ///< full: a constant in every element
 void register_pair(Registry&);   ///< pair: (sum, count) of losses and metrics
 
 }  // namespace braid

@@ -82,9 +82,10 @@ Kernel kernel(const char* device) {
 }  // namespace
 
 void register_reshape(Registry& registry) {
-  registry.add(OpDef{.name = "reshape", .infer = [](const Dict& attrs, std::span<const Type> in) {
-                       return std::vector<Type>{{in[0].dtype, shape_of(*find(attrs, "shape"))}};
-                     }});
+  auto infer = [](const Dict& attrs, std::span<const Type> in) {
+    return std::vector<Type>{{in[0].dtype, shape_of(*find(attrs, "shape"))}};
+  };
+  registry.add(OpDef{.name = "reshape", .infer = infer, .linear = true});
   for (const char* device : {"cpu", "reference"}) registry.add(kernel(device));
   registry.add(LayerDef{
       .name = "Reshape",

@@ -91,7 +91,7 @@ Hooks& Hooks::add(HookSpec spec, Replicate replicate, Visit visit) {
 
 Hooks& Hooks::bind(std::string name, Replicate hook, const char* file, int line) {
   for (size_t i = 0; i < specs_.size(); ++i)
-    if (specs_[i].called == name && hook) {
+    if (specs_[i].called == name && hook && replicates_[i]) {
       specs_[i].mark = call_site(file, line);
       replicates_[i] = std::move(hook);
       return *this;
@@ -99,6 +99,18 @@ Hooks& Hooks::bind(std::string name, Replicate hook, const char* file, int line)
   return add(
       {.kind = HookKind::replicate, .name = name, .called = name, .mark = call_site(file, line)},
       std::move(hook), {});
+}
+
+Hooks& Hooks::bind(std::string name, Visit hook, const char* file, int line) {
+  for (size_t i = 0; i < specs_.size(); ++i)
+    if (specs_[i].called == name && hook && visits_[i]) {
+      specs_[i].mark = call_site(file, line);
+      visits_[i] = std::move(hook);
+      return *this;
+    }
+  return add(
+      {.kind = HookKind::forward, .name = name, .called = name, .mark = call_site(file, line)}, {},
+      std::move(hook));
 }
 
 Hooks& Hooks::on_replicate(HookPlace where, Replicate hook, std::string name) {

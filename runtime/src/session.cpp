@@ -6,6 +6,7 @@
 #include <list>
 #include <optional>
 
+#include <braid/compiler/sizes.h>
 #include <braid/nodes/builtin.h>
 #include <braid/runtime/deployment.h>
 
@@ -88,8 +89,13 @@ struct Session::Impl {
   }
 
   Program& program(ProgramKey wish);
-  StepReport step(const std::vector<const void*>& inputs, int64_t batch, double lr,
-                  const std::vector<const void*>& next = {});
+  StepReport step(const std::vector<const void*>& inputs, const ProgramKey& key,
+                  const std::vector<double>& rates, const std::vector<const void*>& next = {});
+  void step_phases(const std::vector<const void*>& inputs, ProgramKey key,
+                   const std::vector<double>& rates, Totals& totals);
+  std::vector<double> own_rates() const;
+  std::vector<InputDecl> declared(const std::map<std::string, Array>& arrays,
+                                  ProgramKey& key) const;
   Scalars scalars(std::optional<int64_t> step) const {
     return {.step = step.value_or(steps), .seed = model.seed};
   }
@@ -99,6 +105,7 @@ struct Session::Impl {
   // The replicas are the compiler's: they exist as soon as there is a model.
   static std::shared_ptr<HookTable> replicated(const Model& model, const SessionOptions& options) {
     check_hooks(model, options.hooks.specs());
+    check_callbacks(model, options.hooks.specs());
     auto table = std::make_shared<HookTable>(HookTable{.hooks = options.hooks});
     if (options.replicate)
       table->contexts = braid::replicate(model, options.hooks, int(model.replicas));
@@ -115,6 +122,9 @@ Session::Impl::Program& Session::Impl::program(ProgramKey wish) {
   }
   std::string key = (wish.mode == Mode::train ? "train " : "eval ") + std::to_string(wish.batch) +
                     " " + std::to_string(int(wish.goal)) + (wish.write_state ? "w" : "r");
+  if (wish.phase >= 0) key += " phase " + std::to_string(wish.phase);
+  for (int ran : wish.ran) key += " behind " + std::to_string(ran);
+  for (int64_t size : wish.sizes) key += " x" + std::to_string(size);
   for (auto& name : wish.wanted) key += "\n" + name;
   for (auto it = programs.begin(); it != programs.end(); ++it)
     if (it->key == key) {
@@ -132,8 +142,13 @@ Session::Impl::Program& Session::Impl::program(ProgramKey wish) {
                                  .disabled = options.disabled,
                                  .mutant = options.mutant,
                                  .chunk = options.chunk,
-                                 .hooks = hooks->hooks.specs()};
-  Program made{.key = key, .plan = compile(model, registry, compile_options)};
+                                 .hooks = hooks->hooks.specs(),
+                                 .phase = wish.phase,
+                                 .ran = wish.ran};
+  Program made{.key = key,
+               .plan = wish.sizes.empty()
+                           ? compile(model, registry, compile_options)
+                           : compile(with_sizes(model, wish.sizes), registry, compile_options)};
   programs.push_front(std::move(made));
   auto& front = programs.front();
   try {
@@ -195,36 +210,103 @@ Executor& Session::executor(Mode mode, int64_t batch, const std::vector<std::str
 const Plan& Session::plan(const ProgramKey& key) { return impl_->program(key).plan; }
 Executor& Session::executor(const ProgramKey& key) { return *impl_->program(key).executor; }
 
+std::vector<ProgramKey> Session::training_programs(int64_t batch) const {
+  std::vector<ProgramKey> all;
+  ProgramKey key{.mode = Mode::train, .batch = batch};
+  if (impl_->model.phases.empty()) return {key};
+  for (size_t p = 0; p < impl_->model.phases.size(); ++p) {
+    key.phase = int(p);
+    all.push_back(key);
+    key.ran.push_back(int(p));
+  }
+  return all;
+}
+
 void Session::check_finite(bool on) {
   impl_->options.check_finite = on;
   for (auto& program : impl_->programs) program.executor->check_finite(on);
 }
 
 // `inputs` as the engine takes them.
-StepReport Session::Impl::step(const std::vector<const void*>& inputs, int64_t batch, double lr,
+StepReport Session::Impl::step(const std::vector<const void*>& inputs, const ProgramKey& key,
+                               const std::vector<double>& rates,
                                const std::vector<const void*>& next) {
   DefaultFloatMode float_mode;
-  if (model.losses.empty() || !model.optimizer)
-    throw Error(Fault::model, "E0216", "training needs a `loss` and an `optimizer`", model.mark);
-  auto& program = this->program({.mode = Mode::train, .batch = batch});
-  program.executor->run(
-      {.inputs = inputs, .scalars = {.lr = lr, .step = steps, .seed = model.seed}, .next = next});
-  ++steps;
   Totals totals(model, registry);
-  totals.add(*program.executor);
+  if (!model.phases.empty()) {
+    step_phases(inputs, key, rates, totals);
+  } else if (model.losses.empty() || !model.optimizer) {
+    throw Error(Fault::model, "E0216", "training needs a `loss` and an `optimizer`", model.mark);
+  } else {
+    auto& program = this->program(key);
+    program.executor->run({.inputs = inputs,
+                           .scalars = {.lr = rates.at(0), .step = steps, .seed = model.seed},
+                           .next = next});
+    totals.add(*program.executor);
+  }
+  ++steps;
   return totals.report();
+}
+
+void Session::Impl::step_phases(const std::vector<const void*>& inputs, ProgramKey key,
+                                const std::vector<double>& rates, Totals& totals) {
+  for (size_t p = 0; p < model.phases.size(); ++p) {
+    const int64_t every = model.phases[p].every;
+    if (steps % every) continue;
+    key.phase = int(p);
+    auto& program = this->program(key);
+    program.executor->run(
+        {.inputs = inputs,
+         .scalars = {.lr = rates.at(p), .step = steps, .seed = model.seed, .every = every}});
+    totals.add(*program.executor);
+    key.ran.push_back(int(p));
+  }
+}
+
+std::vector<double> Session::Impl::own_rates() const {
+  auto rate = [](const std::optional<TypedDict>& optimizer) {
+    return optimizer ? get_double(optimizer->params, "lr", 0) : 0;
+  };
+  std::vector<double> rates;
+  for (auto& phase : model.phases) rates.push_back(rate(phase.optimizer));
+  if (rates.empty()) rates.push_back(rate(model.optimizer));
+  return rates;
+}
+
+/// The inputs with the sizes of free dimensions that the arrays have.
+std::vector<InputDecl> Session::Impl::declared(const std::map<std::string, Array>& arrays,
+                                               ProgramKey& key) const {
+  if (model.free.empty()) return model.inputs;
+  Model sized = model;
+  for (auto& free : sized.free)
+    for (auto& input : model.inputs) {
+      auto found = arrays.find(input.name);
+      if (found == arrays.end() || found->second.dims.size() != input.type.rank()) continue;
+      for (size_t d = 0; d < input.type.rank(); ++d)
+        if (free.size == 0 && input.type.shape[d].free_name() == free.name)
+          free.size = found->second.dims[d];
+    }
+  key.sizes = known_sizes(sized);
+  return with_sizes(sized, key.sizes).inputs;
 }
 
 StepReport Session::step(const std::vector<const void*>& inputs, int64_t batch, double lr,
                          const std::vector<const void*>& next) {
-  return impl_->step(impl_->feed.widened(impl_->model.inputs, inputs, batch), batch, lr, next);
+  const std::vector<double> rates(std::max<size_t>(1, impl_->model.phases.size()), lr);
+  return impl_->step(impl_->feed.widened(impl_->model.inputs, inputs, batch),
+                     {.mode = Mode::train, .batch = batch}, rates, next);
+}
+
+StepReport Session::step(const std::vector<const void*>& inputs, int64_t batch,
+                         const std::vector<double>& rates) {
+  return impl_->step(impl_->feed.widened(impl_->model.inputs, inputs, batch),
+                     {.mode = Mode::train, .batch = batch}, rates);
 }
 
 StepReport Session::step(const std::map<std::string, Array>& inputs) {
-  int64_t batch = 0;
-  auto pointers = impl_->feed.inputs(impl_->model.inputs, inputs, batch);
-  double lr = impl_->model.optimizer ? get_double(impl_->model.optimizer->params, "lr", 0) : 0;
-  return impl_->step(pointers, batch, lr);
+  ProgramKey key{.mode = Mode::train};
+  auto pointers = impl_->feed.inputs(impl_->declared(inputs, key), inputs, key.batch);
+  return impl_->step(pointers, key, impl_->own_rates());
 }
 
 StepReport Session::evaluate(const DataSource& source) {
@@ -273,13 +355,12 @@ void Session::Impl::check_names(const std::vector<std::string>& wanted) const {
 std::map<std::string, Array> Session::run(const std::map<std::string, Array>& inputs,
                                           const std::vector<std::string>& outputs,
                                           const RunOptions& options) {
-  int64_t batch = 0;
-  auto pointers = impl_->feed.inputs(impl_->model.inputs, inputs, batch);
-  auto& program = impl_->program({.mode = options.mode,
-                                  .batch = batch,
-                                  .wanted = outputs.empty() ? impl_->declared_outputs() : outputs,
-                                  .goal = Goal::forward,
-                                  .write_state = options.write_state});
+  ProgramKey key{.mode = options.mode,
+                 .wanted = outputs.empty() ? impl_->declared_outputs() : outputs,
+                 .goal = Goal::forward,
+                 .write_state = options.write_state};
+  auto pointers = impl_->feed.inputs(impl_->declared(inputs, key), inputs, key.batch);
+  auto& program = impl_->program(key);
   program.executor->run({.inputs = pointers, .scalars = impl_->scalars(options.step)});
   std::map<std::string, Array> out;
   for (size_t i = 0; i < program.plan.results.size(); ++i)
@@ -292,15 +373,13 @@ std::map<std::string, Array> Session::run(const std::map<std::string, Array>& in
 Backward Session::backward(const std::map<std::string, Array>& inputs,
                            const std::map<std::string, Array>& upstream,
                            const BackwardOptions& options) {
-  int64_t batch = 0;
-  auto pointers = impl_->feed.inputs(impl_->model.inputs, inputs, batch);
+  ProgramKey key{.mode = options.mode, .goal = Goal::backward, .write_state = options.write_state};
+  auto pointers = impl_->feed.inputs(impl_->declared(inputs, key), inputs, key.batch);
+  const int64_t batch = key.batch;
   auto wanted = options.outputs.empty() ? impl_->declared_outputs() : options.outputs;
   impl_->check_names(wanted);
-  auto& program = impl_->program({.mode = options.mode,
-                                  .batch = batch,
-                                  .wanted = wanted,
-                                  .goal = Goal::backward,
-                                  .write_state = options.write_state});
+  key.wanted = wanted;
+  auto& program = impl_->program(key);
   auto& plan = program.plan;
   auto seeds = std::span(plan.inputs).subspan(impl_->model.inputs.size());
   impl_->feed.upstream(seeds, upstream, batch, pointers);
@@ -342,7 +421,14 @@ std::map<std::string, Array> Session::weights() {
 void Session::set_weights(const std::map<std::string, Array>& tensors, const std::string& from) {
   DefaultFloatMode float_mode;
   impl_->make_variables();
-  impl_->state.load(tensors, from, false);
+  if (impl_->model.ties.empty()) return impl_->state.load(tensors, from, false);
+  auto own = tensors;  // others write a tied tensor under both names
+  for (auto& tie : impl_->model.ties) {
+    auto copy = own.find(tie.key), kept = own.find(tie.to);
+    if (copy != own.end() && kept != own.end() && copy->second.bytes == kept->second.bytes)
+      own.erase(copy);
+  }
+  impl_->state.load(own, from, false);
 }
 
 void Session::load_weights(const std::string& path) {
@@ -357,12 +443,14 @@ std::string Session::save_weights(const std::string& path) {
 }
 
 Checkpoint Session::checkpoint() {
-  auto& plan = this->plan(Mode::train, impl_->model.batch.global);
+  std::string program;
+  for (auto& key : training_programs(impl_->model.batch.global))
+    program += (program.empty() ? "" : "+") + hex(plan(key).program_hash);
   return {.step = impl_->steps,
           .tensors = impl_->state.all(),
-          .metadata = {{"program", hex(plan.program_hash)},
+          .metadata = {{"program", program},
                        {"isa", impl_->traits.isa},
-                       {"replicas", std::to_string(plan.replicas)},
+                       {"replicas", std::to_string(impl_->model.replicas)},
                        {"seed", std::to_string(impl_->model.seed)},
                        {"name", impl_->model.name}}};
 }

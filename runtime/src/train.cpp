@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 
+#include <braid/compiler/sizes.h>
 #include <braid/runtime/files.h>
 #include <braid/runtime/schedule.h>
 
@@ -57,12 +58,13 @@ class Training {
   void prepare() {
     if (!model_.train_data)
       throw Error(Fault::model, "E0221", "training needs `data: {train: ...}`", model_.mark);
-    if (model_.losses.empty() || !model_.optimizer)
+    if (model_.losses.empty() || (!model_.optimizer && model_.phases.empty()))
       throw Error(Fault::model, "E0216", "training needs a `loss` and an `optimizer`", model_.mark);
     if (!options_.out.empty()) {
       make_writable(options_.out);
       lock_.emplace(options_.out);
     }
+    known_sizes(model_);  // of free dimensions
     auto open = [&](const TypedDict& d) {
       return DataSource::open(d, model_.inputs, model_.folder, model_.seed);
     };
@@ -81,9 +83,22 @@ class Training {
       total_ = *train.steps;
     else
       total_ = train.epochs.value_or(1) * batches_->steps_per_epoch();
-    if (model_.schedule) schedule_ = Schedule::make(*model_.schedule, total_);
-    base_lr_ = get_double(model_.optimizer->params, "lr", 0);
-    session_.plan(Mode::train, model_.batch.global);  // faults of the model come before the data
+    if (model_.phases.empty()) take_optimizer(*model_.optimizer, model_.schedule);
+    for (auto& phase : model_.phases) take_optimizer(*phase.optimizer, phase.schedule);
+    for (auto& key : session_.training_programs(model_.batch.global))
+      session_.plan(key);  // faults of the model come before the data
+  }
+
+  void take_optimizer(const TypedDict& optimizer, const std::optional<TypedDict>& schedule) {
+    schedules_.push_back(schedule ? Schedule::make(*schedule, total_) : Schedule());
+    base_lr_.push_back(get_double(optimizer.params, "lr", 0));
+  }
+
+  std::vector<double> rates(int64_t step) const {
+    std::vector<double> rates;
+    for (size_t i = 0; i < base_lr_.size(); ++i)
+      rates.push_back(schedules_[i].lr(base_lr_[i], step));
+    return rates;
   }
 
   void resume() {
@@ -133,12 +148,14 @@ class Training {
     Prefetcher prefetcher(*train_, *batches_, first, total_);
     while (const Batch* batch = first < total_ ? prefetcher.next() : nullptr) {
       auto t = Clock::now();
-      double lr = schedule_.lr(base_lr_, batch->step);
+      const auto rates = this->rates(batch->step);
       auto n = int64_t(batch->samples.size());
       const Batch* ahead = prefetcher.peek();
       const bool alike = ahead && ahead->samples.size() == batch->samples.size();
-      auto result = session_.step(pointers(*batch), n, lr,
-                                  alike ? pointers(*ahead) : std::vector<const void*>{});
+      auto result = model_.phases.empty()
+                        ? session_.step(pointers(*batch), n, rates[0],
+                                        alike ? pointers(*ahead) : std::vector<const void*>{})
+                        : session_.step(pointers(*batch), n, rates);
       step_seconds_ += seconds_since(t);
       samples_ += n;
       report_.loss = result.loss;
@@ -150,7 +167,7 @@ class Training {
             .epoch = (done - 1) / per_epoch + 1,
             .samples = n,
             .loss = result.loss,
-            .lr = lr,
+            .lr = rates[0],
             .metrics = result.metrics});
       warn_if_not_finite(result.loss, done);
       if (options_.check_finite && !std::isfinite(result.loss))
@@ -232,8 +249,8 @@ class Training {
   std::optional<FolderLock> lock_;
   std::optional<DataSource> train_, test_;
   std::optional<BatchPlan> batches_;
-  Schedule schedule_;
-  double base_lr_ = 0;
+  std::vector<Schedule> schedules_;  // one for each optimizer
+  std::vector<double> base_lr_;
   int64_t total_ = 0, samples_ = 0, saved_at_ = -1, evaluated_at_ = -1;
   double step_seconds_ = 0;
   bool warned_ = false;

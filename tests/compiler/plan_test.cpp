@@ -161,6 +161,74 @@ TEST(Fuse, ReluGoesIntoTheBatchNorm) {
   EXPECT_EQ(std::ranges::count(apart.nodes, std::string("relu"), &NodeInfo::op), 1);
 }
 
+// conv - bn - add - relu, the conv's input besides; `from` is what the sum takes.
+Model block(std::vector<int> from, int channels = 16) {
+  Model m = model_of(2);
+  m.inputs[0].type.shape = {N, channels, 9, 9};
+  m.layers = {item("first", "Conv2d", -1, {{"out_channels", 16}, {"kernel_size", 1}}),
+              item("conv", "Conv2d", 0, {{"out_channels", 16}, {"kernel_size", 1}}),
+              item("bn", "BatchNorm2d", 1),
+              item("add", "Add", from[0]),
+              item("relu", "ReLU", 3),
+              item("last", "Conv2d", 4, {{"out_channels", 16}, {"kernel_size", 1}}),
+              item("flat", "Flatten", 5),
+              item("fc", "Linear", 6, {{"out_features", 10}})};
+  for (size_t i = 1; i < from.size(); ++i)
+    m.layers[3].from.push_back(from[i] < 0 ? Link::input(0) : Link::layer(from[i]));
+  m.losses[0].from[0] = Link::layer(7);
+  return m;
+}
+
+// How often the operations are there that make or take the sum.
+std::map<std::string, int> sums(const Plan& plan) {
+  static const std::set<std::string> ops = {"normalize", "normalize_add", "normalize_eval_add",
+                                            "add",       "relu",          "relu_grad",
+                                            "bn_reduce", "bn_relu_reduce"};
+  std::map<std::string, int> count;
+  for (auto& node : plan.nodes)
+    if (ops.contains(node.op)) ++count[node.op];
+  return count;
+}
+
+using Ops = std::map<std::string, int>;
+const Ops joined = {{"normalize_add", 1}, {"bn_relu_reduce", 1}, {"add", 1}};  // of gradients
+const Ops apart = {{"normalize", 1}, {"bn_reduce", 1}, {"add", 2}, {"relu", 1}, {"relu_grad", 1}};
+
+TEST(FuseAdd, TheSumGoesIntoTheBatchNorm) {
+  EXPECT_EQ(sums(plan_of(block({2, 0}), 8)), joined);
+  EXPECT_EQ(sums(plan_of(block({0, 2}), 8)), joined);
+  EXPECT_EQ(sums(plan_of(block({2, 0}), 8, 1, {"fuse_add"})), apart);
+  EXPECT_EQ(sums(plan_of(block({2, 0}), 8, 1, {}, Mode::eval)), (Ops{{"normalize_eval_add", 1}}));
+}
+
+TEST(FuseAdd, NotWhereTheBatchNormHasAnotherReader) {
+  Model twice = block({2, 0});
+  twice.layers[6].from = {Link::layer(2)};
+  EXPECT_FALSE(sums(plan_of(twice, 8)).contains("normalize_add"));
+  EXPECT_FALSE(sums(plan_of(block({2, 2}), 8)).contains("normalize_add"));
+  Model shown = block({2, 0});
+  shown.outputs = {{"bn", Link::layer(2)}};
+  CompileOptions options{.batch = 8, .wanted = {"loss", "bn"}};
+  options.traits.isa = current_isa();
+  EXPECT_EQ(sums(compile(shown, registry(), options)),
+            (Ops{{"normalize", 1}, {"bn_relu_reduce", 1}, {"add", 2}, {"relu", 1}}));
+}
+
+TEST(FuseAdd, AReluStaysWhereTheSumHasAnotherReader) {
+  Model m = block({2, 0});
+  m.layers[5] = item("last", "Add", 4);
+  m.layers[5].from.push_back(Link::layer(3));
+  EXPECT_EQ(
+      sums(plan_of(m, 8)),
+      (Ops{{"normalize_add", 1}, {"relu", 1}, {"relu_grad", 1}, {"bn_reduce", 1}, {"add", 3}}));
+}
+
+// The convolution's result lies in blocks of channels, the input does not.
+TEST(FuseAdd, NotWhereTheOtherLiesDifferently) {
+  EXPECT_FALSE(sums(plan_of(block({-1, 2}), 8)).contains("normalize_add"));
+  EXPECT_TRUE(sums(plan_of(block({0, 2}), 8)).contains("normalize_add"));
+}
+
 // ---- memory -----------------------------------------------------------------------------------
 
 // Which steps are done before a step: by the lanes and the edges between strands, worked out anew.

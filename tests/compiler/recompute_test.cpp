@@ -75,6 +75,16 @@ TEST(Recompute, RepeatsWhatTheGradientReadsAndNoMore) {
     }
 }
 
+TEST(FuseAdd, TakesEverySumOfResNet18) {
+  for (bool cut : {false, true}) {
+    std::map<std::string, int> count;
+    for (auto& node : plan_of(resnet(2, cut), 8).nodes) ++count[node.op];
+    EXPECT_EQ(count["normalize_add"], 8);
+    EXPECT_EQ(count["bn_relu_reduce"], 8);
+    EXPECT_EQ(count["relu"] + count["relu_grad"], 0);
+  }
+}
+
 // Beside the forward pass it would save nothing: each replica's lane has it behind its own loss.
 TEST(Recompute, WaitsForTheGradientOfTheSegmentsResult) {
   Plan plan = plan_of(resnet(4, true), 16);

@@ -116,6 +116,25 @@ TEST(Diagnostics, TakeInAnError) {
   EXPECT_EQ(found.all()[0].helps, "two");
 }
 
+TEST(Diagnostics, SayTheSameAtTheSamePlaceOnce) {
+  auto source = std::make_shared<const Source>(Source{"net.yaml", "braid: 1\n- {type: Liner}\n"});
+  const Mark here{source, 2, 10, 5, nullptr}, there{source, 1, 1, 5, nullptr};
+  Diagnostics found(2);
+  found.error("E1", here, "layer 'a.0': unknown").help("kept");
+  found.error("E1", here, "layer 'a.1': unknown").help("lost");  // one line, another layer of it
+  found.error("E1", there, "layer 'a.1': unknown");
+  found.warning("W1", here, "layer 'a.0': unknown");  // a warning is another thing
+  EXPECT_EQ(found.errors(), 3u);
+  ASSERT_EQ(found.all().size(), 3u);
+  EXPECT_EQ(found.all()[0].helps, "kept");
+  try {
+    found.raise();
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.diagnostics().size(), 2u);  // what was said before does not count as not shown
+  }
+}
+
 TEST(Error, BugsAreOurs) {
   try {
     bug("impossible");
@@ -142,6 +161,23 @@ TEST(Nearest, IsNearOrNothing) {
   EXPECT_EQ(nearest(std::string(100000, 'm'), names), "");
   EXPECT_EQ(did_you_mean("rl", names), "");
   EXPECT_EQ(did_you_mean("lrr", names), " (did you mean 'lr'?)");
+}
+
+TEST(Nearest, KnowsWhatOthersCallIt) {
+  const std::vector<std::string> conv = {"out_channels", "kernel_size", "stride"},
+                                 linear = {"out_features", "bias"}, types = {"Conv2d", "Linear"};
+  EXPECT_EQ(translated("filters", conv), "out_channels");
+  EXPECT_EQ(translated("num_output", linear), "out_features");
+  EXPECT_EQ(translated("filters", types), "");
+  EXPECT_EQ(translated("torch.nn.Conv2d", types), "Conv2d");
+  EXPECT_EQ(translated("keras.layers.Dense", types), "Linear");
+  EXPECT_EQ(translated("stride", conv), "");  // no other name: the same
+  EXPECT_EQ(meant("strides", conv), "stride");
+  EXPECT_EQ(meant("kernel_sise", conv), "kernel_size");
+  EXPECT_EQ(did_you_mean("units", linear), " (here it is called 'out_features')");
+  EXPECT_NE(advice_on("activation"), "");
+  EXPECT_NE(advice_on("convolution_param"), "");
+  EXPECT_EQ(advice_on("stride"), "");
 }
 
 }  // namespace

@@ -47,18 +47,23 @@ inline Value random_value(Operand o, uint64_t key, double mean = 0, double std =
   return value_of(*stored(v));
 }
 
-inline Operand result_of(const std::string& op, const std::vector<Value>& in, const Dict& attrs) {
+inline std::vector<Operand> results_of(const std::string& op, const std::vector<Value>& in,
+                                       const Dict& attrs) {
   std::vector<Type> types;
   for (auto& v : in)
     types.push_back({v.operand.dtype, Shape(v.operand.dims.begin(), v.operand.dims.end())});
-  const Type t = builtin().op(op)->infer(attrs, types).at(0);
-  Operand o{t.dtype, t.dims(0)};
-  for (auto& v : in)
-    if (v.operand.dims == o.dims && v.operand.dims.size() > 2) o.format = v.operand.format;
-  return o;
+  std::vector<Operand> results;
+  for (auto& t : builtin().op(op)->infer(attrs, types)) {
+    Operand o{t.dtype, t.dims(0)};
+    for (auto& v : in)
+      if (v.operand.dims == o.dims && v.operand.dims.size() > 2) o.format = v.operand.format;
+    results.push_back(std::move(o));
+  }
+  return results;
 }
 
-inline Value exact(const std::string& op, const std::vector<Value>& in, const Dict& attrs = {}) {
+inline std::vector<Value> all_exact(const std::string& op, const std::vector<Value>& in,
+                                    const Dict& attrs = {}) {
   OpCall call(op, {}, {}, attrs);
   call.device = "reference";
   std::vector<Numbers> numbers;
@@ -68,15 +73,23 @@ inline Value exact(const std::string& op, const std::vector<Value>& in, const Di
     numbers.push_back(v.numbers);
   }
   for (auto& n : numbers) ins.push_back(n.data());
-  Value out{{DType::f64, result_of(op, in, attrs).dims}, {}};
-  out.numbers.resize(size_t(out.operand.elements()));
-  call.signature.out.push_back(out.operand);
-  call.run(ins, {out.numbers.data()});
+  std::vector<Value> out;
+  for (auto& o : results_of(op, in, attrs)) {
+    out.push_back({{DType::f64, o.dims}, Numbers(size_t(o.elements()))});
+    call.signature.out.push_back(out.back().operand);
+  }
+  std::vector<void*> outs;
+  for (auto& v : out) outs.push_back(v.numbers.data());
+  call.run(ins, outs);
   return out;
+}
+inline Value exact(const std::string& op, const std::vector<Value>& in, const Dict& attrs = {}) {
+  return all_exact(op, in, attrs).at(0);
 }
 
 struct OnCuda {
-  std::vector<Value> out;
+  std::vector<Value> out;               ///< the first result of each part
+  std::vector<std::vector<Value>> all;  ///< all of them
   std::vector<int64_t> status;
 };
 
@@ -88,7 +101,7 @@ inline OnCuda on_cuda(const std::string& op, const std::vector<std::vector<Value
     for (auto& in : parts) {
       CudaPart part;
       for (auto& v : in) part.in.push_back(stored(v));
-      part.out = {std::make_shared<Tensor>(result_of(op, in, attrs))};
+      for (auto& o : results_of(op, in, attrs)) part.out.push_back(std::make_shared<Tensor>(o));
       all.push_back(part);
     }
     auto done = rig().run(op, all, attrs, gang);
@@ -101,9 +114,13 @@ inline OnCuda on_cuda(const std::string& op, const std::vector<std::vector<Value
   auto ganged = run(true, made.status), single = run(false, alone);
   EXPECT_EQ(made.status, alone) << op;
   for (size_t i = 0; i < parts.size(); ++i) {
-    EXPECT_TRUE(same_bytes(*ganged[i].out[0], *single[i].out[0]))
-        << op << ": part " << i << " depends on its company";
-    made.out.push_back(value_of(*ganged[i].out[0]));
+    made.all.emplace_back();
+    for (size_t k = 0; k < ganged[i].out.size(); ++k) {
+      EXPECT_TRUE(same_bytes(*ganged[i].out[k], *single[i].out[k]))
+          << op << ": part " << i << " depends on its company";
+      made.all[i].push_back(value_of(*ganged[i].out[k]));
+    }
+    made.out.push_back(made.all[i][0]);
   }
   return made;
 }

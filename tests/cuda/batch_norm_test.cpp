@@ -59,7 +59,7 @@ std::vector<Setting> settings() {
 /// One layer's operands, for all its replicas.
 struct Replicas {
   const Setting& setting;
-  std::vector<Value> x, g, w;
+  std::vector<Value> x, z, g, y, w;
   Value m, weight, bias, mean, variance;
   bool affine;
 
@@ -68,6 +68,8 @@ struct Replicas {
     for (size_t i = 0; i < t.samples.size(); ++i) {
       x.push_back(random_value(t.x(t.samples[i]), 10 + i, 0.5, 2));
       g.push_back(random_value(t.x(t.samples[i]), 20 + i));
+      z.push_back(random_value(t.x(t.samples[i]), 40 + i));
+      y.push_back(random_value(t.x(t.samples[i]), 50 + i));
       if (masked) mask(i);
       auto part = exact("moments", counted(i));
       part.operand = {DType::f64, {3, channels}};
@@ -100,6 +102,11 @@ struct Replicas {
   }
   std::vector<Value> with_affine(std::vector<Value> in) const {
     if (affine) in.insert(in.end(), {weight, bias});
+    return in;
+  }
+  std::vector<Value> with(std::vector<Value> in, const Value& last) const {
+    in = with_affine(std::move(in));
+    in.push_back(last);
     return in;
   }
   template <class F>
@@ -185,6 +192,86 @@ TEST(CudaBatchNorm, TakesConstantStatistics) {
       }
 }
 
+// Elementwise, rounded to what memory of this dtype holds.
+Numbers each(const Value& a, const Value& b, DType dtype, float (*f)(float, float)) {
+  Value made{a.operand, {}};
+  made.operand.dtype = dtype;
+  for (size_t i = 0; i < a.numbers.size(); ++i)
+    made.numbers.push_back(double(f(float(a.numbers[i]), float(b.numbers[i]))));
+  return value_of(*stored(made)).numbers;
+}
+
+// Against the reference, and against the bits of the operations that a fused one stands for.
+void check_add(const Setting& t, bool eval, bool relu, bool affine) {
+  const Replicas r(t, affine);
+  const Dict attrs = {{"eps", 1e-3}, {"eps_mode", relu ? "clamp" : "plus"}, {"relu", relu}};
+  const std::vector<Value> statistics = eval ? std::vector{r.mean, r.variance} : std::vector{r.m};
+  auto of = [&](std::vector<Value> first) {
+    first.insert(first.end(), statistics.begin(), statistics.end());
+    return first;
+  };
+  const std::string op = eval ? "normalize_eval" : "normalize";
+  auto in = r.parts([&](size_t i) { return r.with(of({r.x[i]}), r.z[i]); });
+  auto apart = r.parts([&](size_t i) { return r.with_affine(of({r.x[i]})); });
+  Dict plain = attrs;
+  set(plain, "relu", false);
+  const OnCuda joined = on_cuda(op + "_add", in, attrs), first = on_cuda(op, apart, plain);
+  float (*add)(float, float) = [](float a, float b) { return a + b; };
+  float (*add_relu)(float, float) = [](float a, float b) { return a + b < 0 ? 0 : a + b; };
+  EXPECT_EQ(joined.status, std::vector<int64_t>(in.size()));
+  for (size_t i = 0; i < in.size(); ++i) {
+    const std::string what = op + " " + t.name();
+    expect_close(joined.out[i].numbers, exact(op + "_add", in[i], attrs).numbers, t.tolerance(),
+                 what);
+    EXPECT_EQ(joined.out[i].numbers, each(first.out[i], r.z[i], t.dtype, relu ? add_relu : add))
+        << what;
+  }
+}
+
+void check_relu_reduce(const Setting& t, bool eval, bool affine, bool masked) {
+  const Replicas r(t, affine, masked);
+  Dict attrs = {{"eps", 1e-3}, {"eps_mode", "plus"}};
+  if (masked) set(attrs, "masked", true);
+  const std::string op = eval ? "bn_eval_" : "bn_";
+  auto of = [&](size_t i, const Value& g) {
+    return eval ? std::vector{g, r.x[i], r.mean, r.variance} : std::vector{g, r.x[i], r.m};
+  };
+  auto in = r.parts([&](size_t i) { return r.with(of(i, r.g[i]), r.y[i]); });
+  const OnCuda joined = on_cuda(op + "relu_reduce", in, attrs);
+  std::vector<std::vector<Value>> apart;
+  for (size_t i = 0; i < in.size(); ++i) {
+    Value passed = r.g[i];
+    passed.numbers = each(r.g[i], r.y[i], t.dtype, [](float g, float y) { return y > 0 ? g : 0; });
+    EXPECT_EQ(joined.all[i][0].numbers, passed.numbers) << op << " " << t.name();
+    apart.push_back(r.with_affine(of(i, passed)));
+    const auto judge = all_exact(op + "relu_reduce", in[i], attrs);
+    EXPECT_EQ(judge[0].numbers, passed.numbers);
+    for (int64_t k : {0, 1})
+      expect_close(row(joined.all[i][1], k), row(judge[1], k), 2e-5, op + " " + t.name());
+  }
+  const OnCuda sums = on_cuda(op + "reduce", apart, attrs);
+  for (size_t i = 0; i < in.size(); ++i)
+    EXPECT_EQ(joined.all[i][1].numbers, sums.out[i].numbers) << op << " " << t.name();
+}
+
+TEST(CudaBatchNorm, AddsAfterTheNormalization) {
+  for (auto& t : settings())
+    for (bool eval : {false, true}) {
+      check_add(t, eval, false, true);
+      check_add(t, eval, true, false);
+      check_add(t, eval, true, true);
+    }
+}
+
+TEST(CudaBatchNorm, WritesWhatPassesReluAndReducesIt) {
+  for (auto& t : settings())
+    for (bool affine : {false, true}) {
+      check_relu_reduce(t, false, affine, false);
+      check_relu_reduce(t, true, affine, false);
+      check_relu_reduce(t, false, affine, true);
+    }
+}
+
 // Several tiles of several strips, more than eight of them, and parts in one launch whose tiles are
 // few and many.
 TEST(CudaBatchNorm, JoinsManyTiles) {
@@ -197,6 +284,7 @@ TEST(CudaBatchNorm, JoinsManyTiles) {
                                       {{12, 64, 64}, {5, 2}, DType::bf16, "acdb"}}) {
     check_training(t, false, true, "plus", 1e-5, false);
     check_training(t, false, true, "plus", 1e-5, true);
+    check_relu_reduce(t, false, true, false);
   }
 }
 

@@ -22,6 +22,23 @@ TEST(CudaOps, AddsAndMaps) {
   // More packs than a launch has threads.
   Trial{.op = "add", .in = {f32({N, 3}), f32({N, 3})}, .out = {f32({N, 3})}}.check({1500001});
   Trial{.op = "pair", .in = {f64({1}), f64({1})}, .out = {f64({2})}}.check({1, 1, 1});
+  const Attr square{Attr::List{Attr::List{"input", 0}, Attr::List{"input", 1},
+                               Attr::List{"subtract", 0, 1}, Attr::List{"multiply", 2, 2}}};
+  Trial{.op = "math",
+        .attrs = {{"program", square}},
+        .in = {f32({N, 3, 5, 41}), f32({3, 1, 41})},
+        .out = {f32({N, 3, 5, 41})}}
+      .check({1, 40, 3});
+  Trial{.op = "sum_to",
+        .attrs = {{"shape", Attr::List{3, 1, 41}}},
+        .in = {f32({N, 3, 5, 41})},
+        .out = {f32({3, 1, 41})}}
+      .check({1, 40, 3});
+  Trial{.op = "full",
+        .attrs = {{"shape", Attr::List{"N", 5}}, {"value", 0.9}},
+        .in = {f32({N, 2})},
+        .out = {f32({N, 5})}}
+      .check({1, 700, 3});
   Trial{.op = "reshape",
         .attrs = {{"shape", Attr::List{"N", 15}}},
         .in = {i64({N, 3, 5})},

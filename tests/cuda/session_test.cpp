@@ -131,7 +131,8 @@ TEST_P(OnCudaSession, BitsDoNotDependOnEnginesAndPasses) {
   }
   for (auto& pass : optional_passes()) {
     Session session(model(4), on(gpus(2), {pass}));
-    EXPECT_EQ(difference(session, trace, run_steps(session, batches)), "") << "without " << pass;
+    EXPECT_EQ(difference(session, trace, run_steps(session, batches), pass != "fuse_add"), "")
+        << "without " << pass;
   }
 }
 

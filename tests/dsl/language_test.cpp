@@ -1,4 +1,6 @@
 // What the items of a layer list become: names, links, repeats, conditions, second calls.
+#include <braid/compiler/sizes.h>
+
 #include "reading.h"
 
 namespace braid {
@@ -39,6 +41,62 @@ TEST(From, InlineListsBeginWithTheirOwnInput) {
       - {type: Add, from: [prev, a]}
 )");
   EXPECT_EQ(wiring(model), "a <- x\nb <- a\none.0 <- a\none.1 <- one.0 b\ntwo.0 <- one.1 a\n");
+}
+
+TEST(From, NamesTheInputsOfMath) {
+  Model model = read_layers(R"(params: {t: 0.5}
+layers:
+  - {name: a, type: ReLU}
+  - {type: Math, from: {n: a, g: x}, expr: n * (1 + g)}
+  - {type: Math, expr: "x / $t"}
+)");
+  EXPECT_EQ(wiring(model), "a <- x\n1 <- a x\n2 <- 1\n");
+  EXPECT_EQ(to_string(Attr(model.layers[1].params)), "{expr: n * (1 + g), inputs: [n, g]}");
+  EXPECT_EQ(to_string(Attr(model.layers[2].params)), "{expr: x / 0.5}");
+}
+
+TEST(Phases, HaveLossesOptimizersAndWhatTheyUpdate) {
+  Model model = read_layers(R"(layers:
+  - {name: G, type: Linear, out_features: 3}
+  - {name: D, type: Linear, out_features: 1}
+phases:
+  d:
+    loss: {real: {type: Squares, from: D, target: 1}, fake: {type: Squares, from: D, target: 0, factor: 2}}
+    optimizer: {type: Adam, lr: 0.1, groups: [{match: "*.bias", lr_scale: 2}]}
+    update: ["D.*"]
+    every: 2
+  g: {loss: {type: Squares, from: D, target: 1}, optimizer: {type: SGD}, schedule: {type: cosine}, update: "G.*"}
+tie: {D.bias: G.bias}
+)");
+  ASSERT_EQ(model.phases.size(), 2u);
+  EXPECT_EQ(model.phases[0].losses, (std::vector<std::string>{"d.real", "d.fake"}));
+  EXPECT_EQ(model.phases[1].losses, (std::vector<std::string>{"g"}));
+  EXPECT_EQ(model.phases[0].every, 2);
+  EXPECT_EQ(model.phases[0].groups.at(0).match, (std::vector<std::string>{"*.bias"}));
+  EXPECT_EQ(model.phases[1].schedule->type, "cosine");
+  EXPECT_EQ(model.phases[1].update, (std::vector<std::string>{"G.*"}));
+  ASSERT_EQ(model.losses.size(), 3u);
+  EXPECT_EQ(model.losses[1].target, 0.0);
+  EXPECT_EQ(model.losses[1].factor, 2);
+  EXPECT_EQ(model.ties.at(0).key + "=" + model.ties.at(0).to, "D.bias=G.bias");
+}
+
+TEST(FreeDimensions, KeepTheirNames) {
+  Diagnostics found;
+  Model model = read_text(
+      "braid: 1\ninputs: {x: {shape: [N, L, W]}, y: {shape: [N, L]}}\n"
+      "layers: [{type: A, from: x, size: [N, L, 2*W], expect: [N, L, _]}]\n",
+      "net.yaml", {.set = {{"W", "8"}}}, found);
+  found.raise();
+  ASSERT_EQ(model.free.size(), 2u);
+  EXPECT_EQ(model.free[0].name, "L");
+  EXPECT_EQ(model.free[0].size, 0);
+  EXPECT_EQ(model.free[1].size, 8);
+  EXPECT_EQ(to_string(model.inputs[0].type.shape), "[N, L, W]");
+  Model sized = with_sizes(model, {5, 8});
+  EXPECT_EQ(sized.inputs[1].type.dims(3), (std::vector<int64_t>{3, 5}));
+  EXPECT_EQ(to_string(Attr(sized.layers[0].params)), "{size: [N, 5, 16]}");
+  EXPECT_EQ(sized.layers[0].expect->at(1), Dim(5));
 }
 
 TEST(If, UsersOfARemovedItemGetItsFirstInput) {

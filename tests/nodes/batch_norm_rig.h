@@ -77,15 +77,18 @@ struct Rig {
   }
 
   Array run(const std::string& op, const std::vector<Array>& in, const Dict& attrs = {}) {
+    return run_all(op, in, attrs).at(0);
+  }
+  std::vector<Array> run_all(const std::string& op, const std::vector<Array>& in,
+                             const Dict& attrs = {}) {
     const size_t x = op.find("reduce") != op.npos || op.find("dx") != op.npos ? 1 : 0;
-    Array result = blank_results(op, in, attrs).at(0);
+    std::vector<Array> results = blank_results(op, in, attrs);
     auto format_of = [&](const Array& a) { return a.dims == in[x].dims ? format : Format{}; };
     Signature s{op, attrs};
     for (auto& a : in) s.in.push_back({a.dtype, a.dims, format_of(a)});
-    s.out.push_back({result.dtype, result.dims, ""});
+    for (auto& result : results) s.out.push_back({result.dtype, result.dims, ""});
     Offer offer = builtin().offer(s, {.kind = "cpu", .isa = isa}).value();
     EXPECT_EQ(offer.in_formats[x], format);
-    const Format out_format = offer.out_formats[0];
 
     // Every operand ends where its memory ends, so that a sanitizer sees one float too many.
     std::vector<std::unique_ptr<void, void (*)(void*)>> memory;
@@ -105,41 +108,57 @@ struct Rig {
       inputs.push_back(wide ? place(a.data.data(), a.data.size() * 8, false)
                             : place(floats.data(), floats.size() * 4, a.dims == in[x].dims));
     }
-    const size_t elements = size_t(storage_elements(result.dims, out_format));
-    void* output = place(nullptr, elements * size_of(result.dtype), result.dims == in[x].dims);
-    void* workspace = place(nullptr, size_t(offer.workspace), false);
-    std::memset(output, 0xff, elements * size_of(result.dtype));  // NaN: everything is written
-    std::memset(workspace, 0xff, size_t(offer.workspace));
-    offer.bind()({.inputs = inputs.data(), .outputs = &output, .workspace = workspace});
-
-    if (result.dtype == DType::f64) {
-      std::memcpy(result.data.data(), output, elements * 8);
-      return result;
+    std::vector<void*> outputs;
+    auto elements = [&](size_t k) {
+      return size_t(storage_elements(results[k].dims, offer.out_formats[k]));
+    };
+    for (size_t k = 0; k < results.size(); ++k) {
+      const size_t bytes = elements(k) * size_of(results[k].dtype);
+      outputs.push_back(place(nullptr, bytes, results[k].dims == in[x].dims));
+      std::memset(outputs[k], 0xff, bytes);  // NaN: everything is written
     }
-    const float* floats = static_cast<float*>(output);
-    raw.assign(floats, floats + elements);
-    for (int64_t i = 0; i < result.size(); ++i)
-      result[i] =
-          floats[out_format.empty() ? i : blocked_index(result.dims, channel_block(out_format), i)];
-    return result;
+    void* workspace = place(nullptr, size_t(offer.workspace), false);
+    std::memset(workspace, 0xff, size_t(offer.workspace));
+    offer.bind()({.inputs = inputs.data(), .outputs = outputs.data(), .workspace = workspace});
+
+    for (size_t k = 0; k < results.size(); ++k) {
+      Array& result = results[k];
+      if (result.dtype == DType::f64) {
+        std::memcpy(result.data.data(), outputs[k], elements(k) * 8);
+        continue;
+      }
+      const Format& out = offer.out_formats[k];
+      const float* floats = static_cast<float*>(outputs[k]);
+      raw.assign(floats, floats + elements(k));
+      for (int64_t i = 0; i < result.size(); ++i)
+        result[i] = floats[out.empty() ? i : blocked_index(result.dims, channel_block(out), i)];
+    }
+    return results;
   }
 };
 
-inline Array reference(const std::string& op, std::vector<Array> in, const Dict& attrs = {}) {
-  Array result = blank_results(op, in, attrs).at(0);
+inline std::vector<Array> all_of_reference(const std::string& op, std::vector<Array> in,
+                                           const Dict& attrs = {}) {
+  std::vector<Array> results = blank_results(op, in, attrs);
   Signature s{op, attrs};
   std::vector<void*> inputs;
   for (auto& a : in) {
     s.in.push_back({DType::f64, a.dims});
     inputs.push_back(a.data.data());
   }
-  s.out.push_back({DType::f64, result.dims});
-  void* output = result.data.data();
+  std::vector<void*> outputs;
+  for (auto& result : results) {
+    s.out.push_back({DType::f64, result.dims});
+    outputs.push_back(result.data.data());
+  }
   builtin()
       .offer(s, {.kind = "reference"})
       .value()
-      .bind()({.inputs = inputs.data(), .outputs = &output});
-  return result;
+      .bind()({.inputs = inputs.data(), .outputs = outputs.data()});
+  return results;
+}
+inline Array reference(const std::string& op, std::vector<Array> in, const Dict& attrs = {}) {
+  return all_of_reference(op, std::move(in), attrs).at(0);
 }
 
 /// max|a - b| <= tolerance * max|b|

@@ -38,7 +38,7 @@ std::vector<Format> formats_of(size_t rank) {
 
 // One layer's numbers, with everything that its operations need.
 struct Case {
-  Array x, g, weight, bias, mean, var, moments, sums;
+  Array x, z, g, y, weight, bias, mean, var, moments, sums;
   Dict attrs;
   bool affine, relu;
 
@@ -46,6 +46,7 @@ struct Case {
       : affine(affine), relu(relu) {
     const int64_t c = dims[1];
     x = random_array(dims, 1, 3, 2), g = random_array(dims, 2);
+    z = random_array(dims, 7), y = random_array(dims, 8);
     weight = random_array({c}, 3, 1, 0.5), bias = random_array({c}, 4);
     mean = random_array({c}, 5, 3, 0.1), var = random_array({c}, 6, 4, 0.1);
     attrs = {{"eps", 0.5}, {"eps_mode", eps_mode}, {"affine", affine}, {"relu", relu}};
@@ -56,13 +57,27 @@ struct Case {
     if (affine) in.insert(in.end(), {weight, bias});
     return in;
   }
+  Dict without_relu() const {
+    Dict made = attrs;
+    set(made, "relu", false);
+    return made;
+  }
+  std::vector<Array> with(std::vector<Array> in, const Array& last) const {
+    in = with_affine(std::move(in));
+    in.push_back(last);
+    return in;
+  }
   std::vector<std::pair<std::string, std::vector<Array>>> operations() const {
     return {{"moments", {x}},
             {"normalize", with_affine({x, moments})},
             {"normalize_eval", with_affine({x, mean, var})},
+            {"normalize_add", with({x, moments}, z)},
+            {"normalize_eval_add", with({x, mean, var}, z)},
             {"bn_reduce", with_affine({g, x, moments})},
             {"bn_dx", with_affine({g, x, moments, sums})},
             {"bn_eval_reduce", with_affine({g, x, mean, var})},
+            {"bn_relu_reduce", with({g, x, moments}, y)},
+            {"bn_eval_relu_reduce", with({g, x, mean, var}, y)},
             {"bn_eval_dx", with_affine({g, x, mean, var})}};
   }
 };
@@ -70,18 +85,21 @@ struct Case {
 void check(const std::vector<int64_t>& dims, bool affine, bool relu, const char* eps_mode) {
   const Case c(dims, affine, relu, eps_mode);
   for (auto& [op, in] : c.operations()) {
-    const Array expected = reference(op, in, c.attrs);
+    // Where y decides which gradients pass, x does not.
+    const Dict attrs = op.ends_with("relu_reduce") ? c.without_relu() : c.attrs;
+    const auto expected = testing::all_of_reference(op, in, attrs);
     for (auto& isa : machine_isas())
       for (auto& format : formats_of(dims.size())) {
         Rig rig{.format = format, .isa = isa};
         std::string what = op + " " + isa + " '" + format + "'";
         for (auto d : dims) what += " " + std::to_string(d);
-        const Array got = rig.run(op, in, c.attrs);
+        const auto got = rig.run_all(op, in, attrs);
         if (op == "moments")
           for (int row : {0, 1, 2})
-            expect_close(testing::row_of(got, row), testing::row_of(expected, row), 5e-7, what);
+            expect_close(testing::row_of(got[0], row), testing::row_of(expected[0], row), 5e-7,
+                         what);
         else
-          expect_close(got, expected, 3e-6, what);
+          for (size_t k = 0; k < got.size(); ++k) expect_close(got[k], expected[k], 3e-6, what);
       }
   }
 }
@@ -117,7 +135,7 @@ TEST(BatchNormKernels, AgreeWithTheReferenceInEveryMode) {
 TEST(BatchNormKernels, LeaveZerosInThePaddingOfBlockedFormats) {
   const Case c({2, 20, 3, 5}, true, false, "plus");
   for (auto& [op, in] : c.operations()) {
-    if (op == "moments" || op.find("reduce") != op.npos) continue;
+    if (op == "moments" || op.ends_with("n_reduce") || op.ends_with("l_reduce")) continue;
     for (auto& isa : machine_isas())
       for (const char* format : {"aBcd16b", "aBcd8b"}) {
         Rig rig{.format = format, .isa = isa};
@@ -154,12 +172,13 @@ TEST(BatchNormKernels, GiveTheSameBitsAtEveryAddressAndOnEveryCall) {
     const Case c(dims, true, true, "plus");
     for (auto& format : formats_of(dims.size()))
       for (auto& [op, in] : c.operations()) {
-        if (c.x.size() > 1000000 && op != "normalize" && op != "bn_dx") continue;
-        const Array once = Rig{.format = format}.run(op, in, c.attrs);
-        for (size_t misalign : {0, 7})
-          EXPECT_EQ((Rig{.format = format, .misalign = misalign}.run(op, in, c.attrs).data),
-                    once.data)
-              << op << " '" << format << "' " << misalign;
+        if (c.x.size() > 1000000 && !op.starts_with("normalize") && op != "bn_dx") continue;
+        const auto once = Rig{.format = format}.run_all(op, in, c.attrs);
+        for (size_t misalign : {0, 7}) {
+          const auto again = Rig{.format = format, .misalign = misalign}.run_all(op, in, c.attrs);
+          for (size_t k = 0; k < once.size(); ++k)
+            EXPECT_EQ(again[k].data, once[k].data) << op << " '" << format << "' " << misalign;
+        }
       }
   }
 }
@@ -172,6 +191,55 @@ TEST(BatchNormKernels, RefuseToRunAnInstructionSetThatIsNotThere) {
 TEST(BatchNormKernels, AskForPlainWhereTheyDoNotKnowAFormat) {
   Signature s{"moments", {}, {{DType::f32, {2, 3, 4, 4}, "acdb"}}, {{DType::f64, {3, 3}}}};
   EXPECT_EQ(testing::builtin().offer(s, {}).value().in_formats[0], "");
+}
+
+// Elementwise, as the operations do that a fused one stands for.
+Array each(const Array& a, const Array& b, float (*f)(float, float)) {
+  Array made = a;
+  for (int64_t i = 0; i < a.size(); ++i) made[i] = f(float(a[i]), float(b[i]));
+  return made;
+}
+
+// What is summed first is rounded as if it had been stored; zeros and NaNs are those of ReLU.
+TEST(BatchNormAdd, HasTheBitsOfTheOperationsItStandsFor) {
+  // The last shapes are large enough for stores that bypass the cache.
+  for (const std::vector<int64_t>& dims : std::vector<std::vector<int64_t>>{
+           {70, 37}, {2, 33, 4}, {3, 20, 7, 5}, {2, 17, 14, 14}, {1, 20, 331, 331}, {65600, 32}})
+    for (bool affine : {false, true}) {
+      Case c(dims, affine, false, "plus");
+      for (int64_t i = 0; i < c.x.size(); i += 7) c.z[i] = i % 3 ? NAN : -INFINITY, c.y[i] = c.z[i];
+      for (auto& isa : machine_isas())
+        for (auto& format : formats_of(dims.size())) {
+          auto run = [&](const std::string& op, const std::vector<Array>& in, bool relu = false) {
+            Dict attrs = c.attrs;
+            set(attrs, "relu", relu);
+            return Rig{.format = format, .isa = isa}.run_all(op, in, attrs);
+          };
+          auto expect_same = [&](const Array& a, const Array& b, const std::string& what) {
+            ASSERT_EQ(a.data.size(), b.data.size());
+            EXPECT_EQ(std::memcmp(a.data.data(), b.data.data(), a.data.size() * 8), 0)
+                << what << " " << isa << " '" << format << "' " << dims[0] << "x" << dims[1];
+          };
+          for (bool eval : {false, true}) {
+            const std::string op = eval ? "normalize_eval" : "normalize";
+            const std::vector<Array> in =
+                eval ? std::vector{c.x, c.mean, c.var} : std::vector{c.x, c.moments};
+            const Array sum =
+                each(run(op, c.with_affine(in))[0], c.z, [](float a, float b) { return a + b; });
+            expect_same(run(op + "_add", c.with(in, c.z))[0], sum, op);
+            const Array y = each(sum, sum, [](float v, float) { return v < 0 ? 0 : v; });
+            expect_same(run(op + "_add", c.with(in, c.z), true)[0], y, op + " relu");
+            if (c.x.size() > 1000000) continue;
+            std::vector<Array> back = in;
+            back.insert(back.begin(), c.g);
+            const std::string reduce = eval ? "bn_eval_" : "bn_";
+            const auto joined = run(reduce + "relu_reduce", c.with(back, c.y));
+            back[0] = each(c.g, c.y, [](float g, float y) { return y > 0 ? g : 0; });
+            expect_same(joined[0], back[0], reduce);
+            expect_same(joined[1], run(reduce + "reduce", c.with_affine(back))[0], reduce);
+          }
+        }
+    }
 }
 
 // A million values whose y is next to zero: forward's y > 0 and backward's mask are one function.

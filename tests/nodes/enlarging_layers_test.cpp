@@ -139,8 +139,8 @@ TEST(UpsampleLayer, InfersItsResult) {
 
 TEST(UpsampleLayer, RefusesWhatItCannotDo) {
   EXPECT_EQ(answer("Upsample", row, {{"scale_factor", 2}}),
-            "E0201 layer 'it': Upsample takes images [N, channels, height, width], and its input "
-            "is [N, 6]");
+            "E0201 layer 'it': Upsample takes images [N, channels, height, width], or one or three "
+            "dimensions behind the channels, and its input is [N, 6]");
   EXPECT_EQ(answer("Upsample", image, {}),
             "E0252 layer 'it': neither size nor scale_factor is given | give one of them: "
             "scale_factor: 2, or size: [height, width]");

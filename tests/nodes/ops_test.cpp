@@ -70,6 +70,13 @@ TEST(Pair, PutsSumAndCountSideBySide) {
   EXPECT_EQ(y[1], 3);
 }
 
+TEST(Full, FillsWhateverTheBatch) {
+  std::vector<float> x(5 * 7), y(5 * 3, -1);
+  OpCall("full", {f32({5, 7})}, {f32({5, 3})}, {{"shape", Attr::List{"N", 3}}, {"value", 0.9}})
+      .run({x.data()}, {y.data()});
+  EXPECT_EQ(y, std::vector<float>(15, 0.9f));
+}
+
 TEST(Relu, KeepsNaNAndLetsNoGradientThroughZero) {
   const float nan = std::nanf("");
   std::vector<float> x{-1, 0, 2, nan}, y(4), g{5, 5, 5, 5}, dx(4);

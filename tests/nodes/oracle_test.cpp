@@ -64,6 +64,9 @@ Model model_of(const Case& c, int replicas) {
     item.from.push_back(Link::input(int(model.inputs.size())));
     model.inputs.push_back({"input" + std::to_string(model.inputs.size()), type});
   }
+  // What has no N still runs over a batch of some size.
+  if (std::ranges::none_of(c.sample().inputs, &Type::batched))
+    model.inputs.push_back({"batch", {DType::f32, {N}}});
   item.freeze = c.freeze;
   model.layers = {item};
   model.outputs = {{"out", Link::layer(0)}};
@@ -81,7 +84,10 @@ TEST_P(Compiled, GivesTheInterpretersBits) {
     Interpreter judge(graph, builtin(), {.batch = 5, .replicas = replicas});
     give(judge, graph, arrays);
     judge.run();
-    Session session(model, {.engine = "serial"});
+    Hooks hooks;
+    if (const Attr* name = find(c.sample().params, "call"))
+      hooks.bind(name->as_text(), [](const HookVisit&) {});
+    Session session(model, {.engine = "serial", .hooks = hooks});
     auto made = session.run(arrays, {"out"});
     EXPECT_EQ(difference(numbers_of(made.at("out")), judge.get(graph.results.at(0).value), 0), "")
         << replicas << " replicas";
@@ -162,6 +168,31 @@ TEST(Oracle, AConvolutionalNetworkTrainsAsTheInterpreterSays) {
     Model model = test::convnet(replicas);
     expect_equal(executed(model, 10, {.devices = {"cpu"}, .disabled = {"fuse"}}),
                  interpreted(model, 10));
+  }
+}
+
+TEST(Oracle, AttentionTrainsAsTheInterpreterSays) {
+  for (int64_t replicas : {1, 3, 4}) {
+    SCOPED_TRACE(std::to_string(replicas) + " replicas");
+    Model model = test::attention(replicas);
+    auto judge = interpreted(model, 10);
+    expect_equal(executed(model, 10, {.engine = "serial"}), judge);
+    expect_equal(executed(model, 10, {.devices = {"cpu"}, .threads = 2}), judge);
+    for (auto& [key, numbers] : interpreted(model, 10, "reference").state)
+      EXPECT_EQ(difference(judge.state.at(key), numbers, 1e-4), "") << key;
+  }
+}
+
+// Gradients of micro-batches add up, those of parameters too that are sliced and put together.
+TEST(Oracle, AttentionTrainsOverMicroBatches) {
+  Model whole = test::attention(2), parts = test::attention(2);
+  for (Model* model : {&whole, &parts})
+    for (auto& item : model->layers)
+      if (item.type == "MultiheadAttention") set(item.params, "dropout", 0.0);
+  parts.batch.accumulate = 3;
+  for (int64_t batch : {12, 2}) {  // of the latter, micro-batches have a sample, a sample and none
+    auto judge = executed(whole, batch, {});
+    EXPECT_EQ(difference(executed(parts, batch, {}).state, judge.state, 1e-5), "") << batch;
   }
 }
 

@@ -51,11 +51,15 @@ struct CompileOptions {
   /// losses and metrics, in eval everything the model declares, else its outputs.
   std::vector<std::string> wanted = {};
   int64_t memory = 0;  ///< bytes that the machine has; larger plans are refused. 0 = no limit
-  /// Passes: fuse, recompute, bundle, window, reuse, alias.
+  /// Passes: fuse, fuse_add, recompute, bundle, window, reuse, alias.
   std::set<std::string> disabled = {};
   Mutant mutant = {};
   Chunk chunk = Chunk::even;
   std::vector<HookSpec> hooks = {};
+  /// Of a network with phases, which one trains, and which did so before it on the same batch: its
+  /// statistics move once for all of them. See phases.h.
+  int phase = -1;
+  std::vector<int> ran = {};
   /// Called after each pass with its name and the milliseconds it took.
   std::function<void(const std::string& pass, double milliseconds)> on_pass = {};
 };
@@ -91,7 +95,8 @@ struct Summary {
   std::string name;
   int64_t parameters = 0, buffers = 0, flops = 0;
   std::vector<LayerSummary> layers;
-  std::vector<StateVar> states;  ///< parameters and buffers, in file order
+  std::vector<FreeDim> free = {};  ///< with the sizes that FLOPs are for
+  std::vector<StateVar> states;    ///< parameters and buffers, in file order
 };
 
 /// Reads nothing, runs nothing: types, shapes, parameters, FLOPs of one sample's forward pass.

@@ -30,6 +30,9 @@ bool matches(const HookSpec& spec, const std::string& path, const std::string& t
 /// `on_replicate: name` that no spec answers to.
 std::vector<HookPoint> replication_points(const Model& model, const std::vector<HookSpec>& specs);
 
+/// Throws Error(model, "E0423") at a Callback layer whose name no spec answers to.
+void check_callbacks(const Model& model, const std::vector<HookSpec>& specs);
+
 /// Throws Error(usage, "E0424") at the call that bound a hook whose layer, type or name is nowhere
 /// in the model, with the nearest one that is.
 void check_hooks(const Model& model, const std::vector<HookSpec>& specs);

@@ -5,6 +5,7 @@
 //   int y = b.one("matmul", {x, w}, {{"transpose_b", true}});
 //   if (b.needs_gradient(w)) b.add_gradient(w, dw);
 #pragma once
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -34,7 +35,8 @@ class Builder {
   std::vector<int> add(const OpDef& op, std::vector<int> in, Dict attrs = {}, int group = 0);
 
   /// A trainable variable of the current call, key `<owner>.<name>`. The item's `init` wins over
-  /// `init`. A shared layer finds its owner's. Frozen layers' parameters need no gradient.
+  /// `init`. A shared layer finds its owner's. Frozen layers' parameters need no gradient, and what
+  /// the item calls constant is a buffer.
   int param(const std::string& name, Shape shape, Init init);
   /// A variable that no optimizer touches.
   int buffer(const std::string& name, Type type, Init init);
@@ -64,6 +66,15 @@ class Builder {
   void enter(int call);  ///< following nodes belong to this call
   void label(std::string text) { label_ = std::move(text); }
   void backward(bool on) { backward_ = on; }
+  /// Parameters that `trains` is false for need no gradient, as if they were frozen.
+  void train_only(std::function<bool(const std::string& key)> trains) {
+    trains_ = std::move(trains);
+  }
+  /// The parameter `key` is the variable `to`.
+  void tie(const std::string& key, const std::string& to) { ties_[key] = {to}; }
+  /// Whether a layer has asked for the parameter that is tied.
+  bool has_tied(const std::string& key) const { return ties_.at(key).used; }
+  bool has_state(const std::string& key) const { return state_by_key_.contains(key); }
   int input(int index, int micro);
   /// The sum of all contributions, added in the order they came; -1 when there are none.
   int gradient_of(int value);
@@ -81,6 +92,12 @@ class Builder {
   std::string label_;
   bool backward_ = false;
   std::map<std::string, int> state_by_key_;
+  struct Tie {
+    std::string to;
+    bool used = false;
+  };
+  std::map<std::string, Tie> ties_;
+  std::function<bool(const std::string& key)> trains_;
   std::map<int, std::vector<int>> gradients_;
 };
 

@@ -9,6 +9,7 @@
 //   found.raise();   // throws Error(Fault::model) when there is an error
 #pragma once
 #include <exception>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -82,7 +83,8 @@ inline void ensure(bool holds, const char* message) {
   if (!holds) bug(message);
 }
 
-/// Collects the diagnostics of one run; at most `limit` errors are kept (the rest are counted).
+/// Collects the diagnostics of one run. The same message at the same place is kept once, however
+/// many layers a line of a block becomes; at most `limit` errors are kept (the rest are counted).
 class Diagnostics {
  public:
   explicit Diagnostics(size_t limit = 20) : limit_(limit) {}
@@ -90,20 +92,33 @@ class Diagnostics {
   Diagnostic& warning(std::string code, Mark mark, std::string message);
   void add(const Error& e);
   bool has_errors() const { return errors_ > 0; }
+  /// All that were reported, kept or not.
   size_t errors() const { return errors_; }
   std::span<const Diagnostic> all() const { return found_; }
   /// Throws Error(fault) with all errors (warnings left out) when there are any.
   void raise(Fault fault = Fault::model) const;
 
  private:
+  Diagnostic& say(Severity severity, std::string code, Mark mark, std::string message);
+  Diagnostic* keep(Diagnostic d);
+  bool is_new(const Diagnostic& d);
+
   std::vector<Diagnostic> found_;
-  Diagnostic overflow_;
-  size_t limit_, errors_ = 0;
+  std::set<std::string> said_;
+  Diagnostic dropped_;
+  size_t limit_, errors_ = 0, distinct_ = 0;
 };
 
 /// The candidate nearest to `typed` by edit distance (case-insensitive), or "" when none is near.
 std::string nearest(std::string_view typed, std::span<const std::string> candidates);
-/// " (did you mean 'x'?)" or "".
+/// What another framework's `typed` is called among the candidates (`filters` is out_channels), or
+/// "".
+std::string translated(std::string_view typed, std::span<const std::string> candidates);
+/// The candidate that was meant: translated, else the nearest, else "".
+std::string meant(std::string_view typed, std::span<const std::string> candidates);
+/// What to write instead of another framework's key that has no counterpart of one word, or "".
+std::string_view advice_on(std::string_view typed);
+/// " (did you mean 'x'?)", " (here it is called 'x')" or "".
 std::string did_you_mean(std::string_view typed, std::span<const std::string> candidates);
 
 }  // namespace braid

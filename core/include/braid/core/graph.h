@@ -56,14 +56,19 @@ struct Node {
   int micro = -1;
 };
 
-/// How a variable begins. PyTorch's laws come down to these three.
+/// How a variable begins. PyTorch's laws come down to the first three.
 struct Init {
-  enum class Law : uint8_t { constant, uniform, normal } law = Law::constant;
-  double a = 0, b = 0;  ///< the constant; the bounds; mean and standard deviation
+  enum class Law : uint8_t { constant, uniform, normal, gaussian } law = Law::constant;
+  double a = 0, b = 0;  ///< the constant; the bounds; mean and standard deviation; sigma
+  std::vector<int64_t> kernel = {};  ///< sizes of a Gaussian kernel, the innermost dimensions
 
   static Init constant(double v) { return {Law::constant, v, 0}; }
   static Init uniform(double lo, double hi) { return {Law::uniform, lo, hi}; }
   static Init normal(double mean, double std) { return {Law::normal, mean, std}; }
+  /// Bells that add up to 1 over each kernel.
+  static Init gaussian(double sigma, std::vector<int64_t> kernel) {
+    return {Law::gaussian, sigma, 0, std::move(kernel)};
+  }
 };
 
 /// A variable of State: it lives outside every Plan.
@@ -87,10 +92,11 @@ struct Call {
   std::map<std::string, int> saved = {};  ///< values that forward keeps for gradient
   int group = 0;                          ///< `sync`: replicas per group, 0 = all
   Freeze freeze = Freeze::none;
-  Dict init = {};  ///< of the item
-  int item = -1;   ///< index into Model::layers; -1 for losses, metrics
+  Dict init = {}, constant = {};  ///< of the item
+  int item = -1;                  ///< index into Model::layers; -1 for losses, metrics
   int micro = 0;
-  int segment = -1;  ///< calls of one segment are computed again together; -1 = values are kept
+  bool settled = false;  ///< writes no statistics: an earlier phase did
+  int segment = -1;      ///< calls of one segment are computed again together; -1 = values are kept
   Mark mark = {};
 };
 

@@ -27,14 +27,16 @@ std::string_view to_string(HookKind kind);  ///< "on_forward"
 
 struct HookSpec {
   HookKind kind = HookKind::forward;
-  std::string name;         ///< names it in errors, plans and pictures
-  std::string layer = {};   ///< pattern over layer paths; "" = by type
-  std::string type = {};    ///< layer type; "" = by path
-  std::string called = {};  ///< what `on_replicate: called` says in the file; "" = bound otherwise
-  bool joined = false;      ///< one call with the slices of all replicas
-  bool mutates = false;     ///< what it writes goes on in place of what it was shown
-  bool inputs = false;      ///< shown too: a layer's inputs, or the gradients of its inputs
-  Mark mark = {};           ///< the call that bound it
+  std::string name;        ///< names it in errors, plans and pictures
+  std::string layer = {};  ///< pattern over layer paths; "" = by type
+  std::string type = {};   ///< layer type; "" = by path
+  /// What `on_replicate: called`, or a Callback layer's `call`, says in the file; "" = bound
+  /// otherwise.
+  std::string called = {};
+  bool joined = false;   ///< one call with the slices of all replicas
+  bool mutates = false;  ///< what it writes goes on in place of what it was shown
+  bool inputs = false;   ///< shown too: a layer's inputs, or the gradients of its inputs
+  Mark mark = {};        ///< the call that bound it
 };
 
 /// A hook at one node of a Plan.

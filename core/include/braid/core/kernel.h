@@ -62,6 +62,10 @@ struct Scalars {
   double lr = 0;
   int64_t step = 0;  ///< optimizer steps done before this one, since the start of the run
   uint64_t seed = 0;
+  int64_t every = 1;  ///< of a phase that runs once in so many steps
+
+  /// Updates that the optimizer has done before this one.
+  constexpr int64_t updates() const { return (step + every - 1) / every; }
 };
 
 struct KernelArgs {

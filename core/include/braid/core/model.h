@@ -47,12 +47,15 @@ struct LayerItem {
   int share = -1;                ///< index of the layer whose parameters this call uses
   std::optional<int> sync = {};  ///< replicas per group; 0 = all, 1 = none; unset = the default
   Freeze freeze = Freeze::none;
+  bool idle = false;     ///< the phase needs nothing of it
+  bool settled = false;  ///< ran in an earlier phase with equal bits: it writes no statistics again
   bool recompute = false;    ///< its activations are dropped, and computed again for the gradient
   std::string segment = {};  ///< neighbours with `recompute` and one segment are done at one go
   std::optional<std::vector<ExpectDim>> expect = {};
   Mark expect_mark = {};
   std::string when = {};  ///< "train", "eval" or "" = both
   Dict init = {};         ///< parameter name -> law, number or {npy: file}
+  Dict constant = {};     ///< parameter name -> law; it is a buffer then
   std::string on_replicate = {};
   Mark mark = {};       ///< of its name, or of its type where it has none
   Mark type_mark = {};  ///< of its type
@@ -87,6 +90,7 @@ struct TermDecl {
   Dict params = {};
   std::vector<Link> from = {};
   double factor = 1;
+  std::optional<double> target = {};  ///< a constant in place of the second input
   Mark mark = {};
   Mark type_mark = {};
 };
@@ -103,6 +107,31 @@ struct OptimizerGroup {
   std::vector<std::string> match = {};  ///< patterns over weight keys
   std::vector<std::string> types = {};  ///< layer types
   Dict params = {};                     ///< replaces; `lr_scale` multiplies
+  Mark mark = {};
+};
+
+/// One of several optimizers that take turns over a shared State: a GAN's two sides.
+struct PhaseDecl {
+  std::string name;
+  std::vector<std::string> losses = {};  ///< names of Model::losses, "d.real"
+  std::optional<TypedDict> optimizer = {};
+  std::vector<OptimizerGroup> groups = {};
+  std::optional<TypedDict> schedule = {};
+  std::vector<std::string> update = {};  ///< patterns over weight keys: what it trains
+  int64_t every = 1;                     ///< batches
+  Mark mark = {}, update_mark = {};
+};
+
+/// A dimension that has a name in the file, and a size only when the network runs.
+struct FreeDim {
+  std::string name;
+  int64_t size = 0;  ///< 0 = not known
+  Mark mark = {};    ///< where it is named first
+};
+
+/// Two parameters that are one tensor.
+struct TieDecl {
+  std::string key, to;  ///< "head.weight" is "embed.weight"
   Mark mark = {};
 };
 
@@ -143,6 +172,10 @@ struct Model {
   std::optional<TypedDict> optimizer = {};
   std::vector<OptimizerGroup> groups = {};
   std::optional<TypedDict> schedule = {};
+  std::vector<PhaseDecl> phases = {};    ///< instead of optimizer, groups and schedule
+  std::vector<std::string> update = {};  ///< of one phase (see compiler/phases.h); none = all
+  std::vector<FreeDim> free = {};
+  std::vector<TieDecl> ties = {};
   std::optional<TypedDict> train_data = {}, test_data = {};
   TrainDecl train = {};
   std::optional<WeightsDecl> weights = {};

@@ -4,9 +4,11 @@
 //   image.batched();            // true
 //   image.elements(64);         // 64 * 3 * 224 * 224
 //   to_string(image.shape);     // "[N, 3, 224, 224]"
+//   Dim::free("L", 64);         // 64, shown as L
 //
 // Shapes are inferred once per layer and hold for every slice of the batch.
 #pragma once
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -26,12 +28,26 @@ inline bool is_floating(DType t) { return t <= DType::bf16; }
 struct Dim {
   int64_t value = 1;
   bool batched = false;
+  std::array<char, 7> name = {};  ///< of the free dimension that this is; empty = none
 
   constexpr Dim() = default;
   constexpr Dim(int64_t constant) : value(constant) {}
   constexpr Dim(int64_t factor, bool times_n) : value(factor), batched(times_n) {}
+  /// A free dimension: its name is for messages, its size is what counts.
+  static constexpr Dim free(std::string_view name, int64_t size) {
+    Dim dim(size);
+    for (size_t i = 0; i < name.size() && i < dim.name.size(); ++i) dim.name[i] = name[i];
+    return dim;
+  }
+  constexpr bool is_free() const { return name[0] != 0; }
+  constexpr std::string_view free_name() const {
+    std::string_view text(name.data(), name.size());
+    return text.substr(0, text.find('\0'));
+  }
   constexpr int64_t at(int64_t n) const { return batched ? value * n : value; }
-  bool operator==(const Dim&) const = default;
+  constexpr bool operator==(const Dim& other) const {
+    return value == other.value && batched == other.batched;
+  }
 };
 inline constexpr Dim N{1, true};
 

@@ -124,6 +124,9 @@ class Hooks {
   /// Answers `on_replicate: name` of a file. A name that is bound twice keeps the later function.
   Hooks& bind(std::string name, Replicate hook, const char* file = __builtin_FILE(),
               int line = __builtin_LINE());
+  /// Answers a layer `{type: Callback, call: name}`: it sees the layer's input, as on_forward does.
+  Hooks& bind(std::string name, Visit hook, const char* file = __builtin_FILE(),
+              int line = __builtin_LINE());
   /// Called once for each replica of each layer or container that matches, when the replicas were
   /// made: all hooks of replica 0, then of replica 1, ...; within one in the order of positions().
   /// Runs on the thread that opens the Session or calls DataParallelWithCallback.

@@ -56,6 +56,9 @@ struct ProgramKey {
   std::vector<std::string> wanted = {};  ///< these three as in CompileOptions
   Goal goal = Goal::step;
   bool write_state = true;
+  int phase = -1;                   ///< of a network with phases: a training step of this one,
+  std::vector<int> ran = {};        ///< behind these on the same batch
+  std::vector<int64_t> sizes = {};  ///< of Model::free; none = those that the model knows
 };
 
 struct RunOptions {
@@ -101,15 +104,23 @@ class Session {
   const Plan& plan(const ProgramKey& key);
   Executor& executor(const ProgramKey& key);
 
+  /// The programs of a training step on `batch` samples: one, or one for each phase.
+  std::vector<ProgramKey> training_programs(int64_t batch) const;
+
   /// Turns SessionOptions::check_finite on or off for what follows.
   void check_finite(bool on);
 
   /// One optimizer step on `batch` samples: a pointer to [batch, ...] for each input of the model,
-  /// null for inputs that nothing needs.
+  /// null for inputs that nothing needs. Networks with phases take this rate in all of them.
   /// `next` as in StepArgs, of as many samples.
   StepReport step(const std::vector<const void*>& inputs, int64_t batch, double lr,
                   const std::vector<const void*>& next = {});
-  /// The same from arrays by name, with the optimizer's own rate.
+  /// Of a network with phases: those that are due, one after the other, each with its own rate. A
+  /// phase that fails changes nothing; those before it have done their step, and the next call does
+  /// it again.
+  StepReport step(const std::vector<const void*>& inputs, int64_t batch,
+                  const std::vector<double>& rates);
+  /// The same from arrays by name, with the optimizers' own rates.
   StepReport step(const std::map<std::string, Array>& inputs);
   /// Means over the whole source in eval mode.
   StepReport evaluate(const DataSource& source);
