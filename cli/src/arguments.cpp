@@ -219,6 +219,8 @@ class Grammar {
     command("weights", "List the tensors of a safetensors file", "FILE", true,
             "A safetensors file");
     command("explain", "What a diagnostic's code means", "CODE", true, "Such as E0203");
+    auto& schema = *app_.add_subcommand("schema", "The JSON Schema of network files, for editors");
+    schema.add_option("-o,--out", a_.out, "Default: stdout")->option_text("FILE");
   }
 
   // `--resume` alone takes up --out; `--resume NET`, with no other NET, was meant as NET.

@@ -91,11 +91,6 @@ Json as_json(const LayerDef& def, const char* role) {
           {"inputs", inputs}, {"outputs", outputs}, {"parameters", params}};
 }
 
-std::string first_sentence(const std::string& doc) {
-  size_t end = doc.find(". ");
-  return end == std::string::npos ? doc : doc.substr(0, end + 1);
-}
-
 int one_type(const Arguments& a, const Registry& registry) {
   std::vector<std::string> known;
   for (auto& [role, one, many] : roles)
