@@ -35,6 +35,8 @@ constexpr CodeEntry table[] = {
      "A scalar is written in a way that YAML readers disagree about (yes, 010, 1e, .inf ...).",
      "Use true or false, integers without leading zeros, finite numbers; quote what is text."},
     {"E0013", "The top of the file is not a mapping.", "A network begins with `braid: 1`."},
+    {"E0014", "`braid fmt` knows no canonical form of the file that keeps all of it.",
+     "Anchors on keys, tags and other rare YAML are better left out; nothing was changed."},
     {"E0020",
      "The key `braid: 1` is missing, not first, or names a format that this version does not "
      "read.",

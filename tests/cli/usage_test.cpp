@@ -15,7 +15,7 @@ TEST(Usage, HelpAndVersionAreResults) {
   EXPECT_EQ(version.code, 0);
   EXPECT_TRUE(version.out.starts_with("braid ")) << version.out;
   for (const char* command : {"check", "plan", "draw", "train", "eval", "run", "layers", "devices",
-                              "weights", "explain", "schema"}) {
+                              "weights", "explain", "schema", "fmt"}) {
     auto help = braid_command({command, "--help"});
     EXPECT_EQ(help.code, 0) << command;
     EXPECT_TRUE(contains(help.out, std::string("braid ") + command)) << help.out;
