@@ -21,6 +21,7 @@ struct Entry {
   const std::string* key = nullptr;  ///< null: an item
   const Node* node = nullptr;
   std::string anchor = {}, alias = {};  ///< `&name`, `*name`
+  bool literal = false;                 ///< a text of several lines, behind `|`
   int line = 0, last = 0;
   std::vector<std::string> head = {};  ///< lines above; "" = an empty one
   std::string tail = {};               ///< behind it, on its line
@@ -120,6 +121,7 @@ class Reader {
     if (word.starts_with('&') && own) made.anchor = word;
     anchors_ |= word.starts_with('*') || word.starts_with('&');
     if (!made.alias.empty()) return made;
+    made.literal = node.is_scalar() && fits_literal(node.text);
     for (const Node& item : node.items) made.inner.push_back(entry(nullptr, item, item.place));
     for (const Member& member : node.members)
       made.inner.push_back(entry(&member.key, member.value, member.place));
@@ -210,7 +212,7 @@ bool has_words(const std::vector<std::string>& lines) {
 /// Comments inside, and lists of layers, need lines of their own.
 bool needs_lines(const Entry& entry) {
   if (entry.key && *entry.key == "layers" && entry.is_list()) return true;
-  if (entry.alias.empty() && entry.node->is_scalar()) return fits_literal(entry.node->text);
+  if (entry.literal) return true;
   return std::any_of(entry.inner.begin(), entry.inner.end(), [](const Entry& inner) {
     return has_words(inner.head) || !inner.tail.empty() || needs_lines(inner);
   });
@@ -314,6 +316,21 @@ class Printer {
   bool in_layers_ = false;
 };
 
+/// `- a: 1  # c` is about the item, which is all of the line.
+void lift_tails(Entry& entry) {
+  for (Entry& inner : entry.inner) lift_tails(inner);
+  if (entry.key || entry.inner.size() != 1 || !entry.tail.empty()) return;
+  Entry& only = entry.inner.front();
+  if (!needs_lines(only)) std::swap(entry.tail, only.tail);
+}
+
+/// The line end of a text in the last line of a file belongs to the file.
+void end_with_a_line(Entry& top) {
+  Entry* last = &top;
+  while (!last->inner.empty()) last = &last->inner.back();
+  last->literal &= !last->node->text.ends_with('\n');
+}
+
 // ---- nothing may be lost
 
 const Node& without_braces(const Node& node, bool in_layers) {
@@ -368,6 +385,8 @@ std::optional<std::string> format(Reading& reading, std::string bytes, const std
   Entry entries = reader.read();
   // An alias must stand below its anchor.
   if (!reader.has_anchors()) sort_file(entries);
+  for (Entry& section : entries.inner) lift_tails(section);
+  if (reader.foot().empty()) end_with_a_line(entries);
   std::string printed = Printer().print(entries, reader.foot());
   if (nothing_is_lost(text, root, printed)) return printed;
   reading.error("E0014", top, "this file has no canonical form that keeps all of it")

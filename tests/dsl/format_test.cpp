@@ -140,6 +140,11 @@ TEST(Format, CommentsOfItemsStay) {
 )");
 }
 
+TEST(Format, ACommentBehindAllOfAnItemIsTheItems) {
+  EXPECT_EQ(canonical("x-a:\n  - k:\n      1 # one\n  - - 2\n    # three\n    - 3\n"),
+            "x-a:\n  - {k: 1}  # one\n  - - 2\n    # three\n    - 3\n");
+}
+
 TEST(Format, WhatLooksLikeACommentIsNone) {
   EXPECT_EQ(
       canonical(
@@ -156,6 +161,12 @@ TEST(Format, QuotesStandWhereTheyAreNeeded) {
             "x-g h: \"tab\\there\"\n");
 }
 
+TEST(Format, TextsOfSeveralLines) {
+  EXPECT_EQ(canonical("x-a: >\n  a\n\n  b\nname: n\n"), "name: n\nx-a: \"a\\nb\\n\"\n");
+  EXPECT_EQ(canonical("x-a: \"a\n  b\"\nx-b: \" a\\nb\"\nx-c: |-\n  a\n\n    b\n"),
+            "x-a: a b\nx-b: \" a\\nb\"\nx-c: |-\n  a\n\n    b\n");
+}
+
 TEST(Format, AnchorsKeepTheirPlace) {
   const std::string text =
       "train: &t {steps: 1}\nx-a: &m\n  k:\n    # inside\n    v: 1\n"
@@ -170,6 +181,7 @@ TEST(Format, WhatCannotBeReadIsRefused) {
   EXPECT_EQ(refused("- a\n"), "E0013");
   EXPECT_EQ(refused(""), "E0013");
   EXPECT_EQ(refused("braid: 1\nx-a: \xff\n"), "E0002");
+  EXPECT_EQ(refused("braid: 1\n&a x-k: 1\nx-b: *a\n"), "E0014");
 }
 
 std::string text_of(const fs::path& path) {
