@@ -12,11 +12,12 @@ packages() {
   done
 }
 
+# What has a command of its name is there, wherever it came from.
 missing_packages() {
   local package
   for package in "$@"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' ||
-      echo "$package"
+      command -v -- "$package" >/dev/null || echo "$package"
   done
 }
 

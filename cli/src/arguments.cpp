@@ -18,8 +18,9 @@ bit, on any list of devices.)";
 
 constexpr const char* exit_codes = R"(
 Results go to stdout, progress and diagnostics to stderr.
-Exit codes: 0 fine; 2 usage; 3 the model file; 4 data or weights; 5 the run; 6 a device; 7 writing;
-70 a fault of Braid; 75 stopped by SIGTERM or SIGUSR1, saved; 130 interrupted (Ctrl-C), saved.)";
+Exit codes: 0 fine; 1 a difference (fmt --check); 2 usage; 3 the model file; 4 data or weights;
+5 the run; 6 a device; 7 writing; 70 a fault of Braid; 75 stopped by SIGTERM or SIGUSR1, saved;
+130 interrupted (Ctrl-C), saved.)";
 
 std::pair<std::string, std::string> split_pair(const std::string& text, const char* option) {
   size_t at = text.find('=');
@@ -41,6 +42,7 @@ class Grammar {
     train();
     eval();
     run();
+    fmt();
     lists();
   }
 
@@ -220,11 +222,23 @@ class Grammar {
 
   void lists() {
     command("layers", "Layers, losses, metrics and optimizers of this build", "TYPE", false,
-            "A type, such as Conv2d: shows its page");
+            "A type, such as Conv2d: shows its page")
+        .add_flag("--markdown", a_.markdown, "All pages: docs/layers.md");
     command("devices", "What this build and machine offer", nullptr);
     command("weights", "List the tensors of a safetensors file", "FILE", true,
             "A safetensors file");
     command("explain", "What a diagnostic's code means", "CODE", true, "Such as E0203");
+    auto& schema = *app_.add_subcommand("schema", "The JSON Schema of network files, for editors");
+    schema.add_option("-o,--out", a_.out, "Default: stdout")->option_text("FILE");
+  }
+
+  void fmt() {
+    auto& c = *app_.add_subcommand("fmt", "Network files in their canonical form");
+    c.add_option("FILE", a_.files, "Network files; none: what stdin brings")->option_text("...");
+    auto* in_place = c.add_flag("-i,--in-place", a_.in_place, "Write the files, not stdout");
+    c.add_flag("--check", a_.only_check, "Only name the files that differ; exit code 1 if any does")
+        ->excludes(in_place);
+    c.add_flag("--json", a_.json, "Diagnostics as JSON");
   }
 
   // `--resume` alone takes up --out; `--resume NET`, with no other NET, was meant as NET.

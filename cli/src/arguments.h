@@ -16,6 +16,7 @@ struct Arguments {
   std::string
       target;  ///< the network; of `weights` a file, of `layers` a type, of `explain` a code
   bool json = false;
+  bool markdown = false;  ///< layers
 
   // The network.
   Pairs set = {};
@@ -41,6 +42,11 @@ struct Arguments {
   bool resume = false;
   std::string resume_from = {};
   bool exact = false;
+
+  // fmt
+  std::vector<std::string> files = {};
+  bool in_place = false;
+  bool only_check = false;
 
   // run
   Pairs inputs = {}, outputs = {};

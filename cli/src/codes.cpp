@@ -43,6 +43,8 @@ constexpr CodeEntry table[] = {
     {"E0017", "A `:` stands where one value is expected.",
      "Put a value that contains `: ` in quotes."},
     {"E0018", "A comma is missing between two keys.", "{name: a, type: ReLU}"},
+    {"E0019", "`braid fmt` knows no canonical form of the file that keeps all of it.",
+     "Anchors on keys, tags and other rare YAML are better left out; nothing was changed."},
     {"E0020",
      "The key `braid: 1` is missing, not first, or names a format that this version does not "
      "read.",

@@ -14,5 +14,7 @@ int layers_command(const Arguments& arguments);
 int devices_command(const Arguments& arguments);
 int weights_command(const Arguments& arguments);
 int explain_command(const Arguments& arguments);
+int schema_command(const Arguments& arguments);
+int fmt_command(const Arguments& arguments);
 
 }  // namespace braid::cli

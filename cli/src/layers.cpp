@@ -4,74 +4,10 @@
 #include "commands.h"
 #include "json.h"
 #include "output.h"
+#include "pages.h"
 
 namespace braid::cli {
 namespace {
-
-struct RoleName {
-  Role role;
-  const char* one;
-  const char* many;
-};
-constexpr RoleName roles[] = {{Role::layer, "layer", "layers"},
-                              {Role::loss, "loss", "losses"},
-                              {Role::metric, "metric", "metrics"},
-                              {Role::optimizer, "optimizer", "optimizers"}};
-
-const char* kind_name(ParamKind kind) {
-  switch (kind) {
-    case ParamKind::boolean:
-      return "bool";
-    case ParamKind::integer:
-      return "int";
-    case ParamKind::number:
-      return "float";
-    case ParamKind::text:
-      return "text";
-    case ParamKind::choice:
-      return "choice";
-    case ParamKind::integers:
-      return "int or list";
-    case ParamKind::numbers:
-      return "list of floats";
-    case ParamKind::any:
-      return "any";
-  }
-  return "";
-}
-
-std::string default_of(const ParamDef& p) {
-  if (!p.fallback.is_null()) return ", default " + to_string(p.fallback);
-  return p.optional ? ", may be left out" : ", needed";
-}
-
-std::string doc_of(const ParamDef& p) {
-  std::string out = p.doc;
-  for (size_t i = 0; i < p.choices.size(); ++i)
-    out += (i ? ", " : out.empty() ? "one of " : "; one of ") + p.choices[i];
-  return out;
-}
-
-std::string ports(const std::vector<PortDef>& list) {
-  std::string out;
-  for (auto& p : list)
-    out += (out.empty() ? "" : ", ") + p.name + (p.variadic ? " ..." : "") +
-           (p.optional ? " (may be left out)" : "") + (p.doc.empty() ? "" : ": " + p.doc);
-  return out.empty() ? "none" : out;
-}
-
-std::string page(const LayerDef& def, const char* role) {
-  std::string out = def.name + "  (" + role + ")\n\n" + wrapped(def.doc);
-  if (!def.formula.empty()) out += "\n" + wrapped(def.formula, "  ");
-  if (!def.source.empty()) out += "\nsource   " + def.source + "\n";
-  out += "\ninputs   " + ports(def.inputs) + "\noutputs  " + ports(def.outputs) + "\n";
-  if (def.params.empty()) return out + "\nno parameters\n";
-  out += "\nparameters\n";
-  for (auto& p : def.params)
-    out += "  " + p.name + ": " + kind_name(p.kind) + default_of(p) + "\n" +
-           wrapped(doc_of(p), "      ");
-  return out;
-}
 
 Json as_json(const LayerDef& def, const char* role) {
   Json params = Json::array(), inputs = Json::array(), outputs = Json::array();
@@ -87,13 +23,10 @@ Json as_json(const LayerDef& def, const char* role) {
   }
   for (auto& p : def.inputs) inputs.push_back(p.name);
   for (auto& p : def.outputs) outputs.push_back(p.name);
-  return {{"name", def.name}, {"role", role},       {"doc", def.doc},      {"formula", def.formula},
-          {"inputs", inputs}, {"outputs", outputs}, {"parameters", params}};
-}
-
-std::string first_sentence(const std::string& doc) {
-  size_t end = doc.find(". ");
-  return end == std::string::npos ? doc : doc.substr(0, end + 1);
+  return {{"name", def.name},     {"role", role},
+          {"doc", def.doc},       {"formula", def.formula},
+          {"inputs", inputs},     {"outputs", outputs},
+          {"parameters", params}, {"example", example_of(def)}};
 }
 
 int one_type(const Arguments& a, const Registry& registry) {
@@ -102,7 +35,7 @@ int one_type(const Arguments& a, const Registry& registry) {
     for (auto& name : registry.layers(role)) {
       if (name == a.target) {
         auto& def = *registry.layer(name);
-        print(a.json ? line(as_json(def, one)) : page(def, one));
+        print(a.json ? line(as_json(def, one)) : page(def, registry));
         return 0;
       }
       known.push_back(name);
@@ -117,6 +50,7 @@ int layers_command(const Arguments& a) {
   Registry registry;
   register_builtin(registry);
   if (!a.target.empty()) return one_type(a, registry);
+  if (a.markdown) return print(all_pages(registry)), 0;
   Json all = Json::array();
   for (auto& [role, one, many] : roles) {
     Table table({many, ""});

@@ -82,6 +82,11 @@ std::string wrapped(const std::string& text, const std::string& indent) {
   return out + indent + line + "\n";
 }
 
+std::string first_sentence(const std::string& doc) {
+  size_t end = doc.find(". ");
+  return end == std::string::npos ? doc : doc.substr(0, end + 1);
+}
+
 std::string grouped(int64_t number) {
   std::string digits = std::to_string(number);
   for (auto at = int(digits.size()) - 3; at > (number < 0 ? 1 : 0); at -= 3)

@@ -32,6 +32,7 @@ class Table {
 
 /// Lines of at most 88 columns, each begun with `indent`; ends with a line end.
 std::string wrapped(const std::string& text, const std::string& indent = {});
+std::string first_sentence(const std::string& doc);
 /// 11689512 -> "11,689,512"
 std::string grouped(int64_t number);
 /// 1536 -> "1.5 KiB"

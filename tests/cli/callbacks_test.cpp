@@ -16,7 +16,7 @@ TEST(Callbacks, ThePlanListsThem) {
   EXPECT_EQ(one.at("name"), "greet");
   EXPECT_EQ(one.at("layer"), "bn1");
   EXPECT_EQ(one.at("position"), 2);  // behind the model and fc1
-  EXPECT_EQ(one.at("line"), 12);
+  EXPECT_EQ(one.at("line"), 13);
   auto text = braid_command({"plan", hooks()}).out;
   EXPECT_NE(text.find("on_replicate  greet  bn1  BatchNorm1d"), std::string::npos) << text;
   EXPECT_NE(text.find("replica after replica: 0 to 1"), std::string::npos) << text;
@@ -36,7 +36,7 @@ TEST(Callbacks, PicturesShowThemInTheirOrder) {
 TEST(Callbacks, TheCommandBindsNone) {
   auto outcome = braid_command({"train", hooks()});
   EXPECT_EQ(outcome.code, 3);
-  EXPECT_NE(outcome.err.find("hooks.yaml:12:12: error[E0423]"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("hooks.yaml:13:12: error[E0423]"), std::string::npos) << outcome.err;
 }
 
 TEST(Callbacks, BlocksAndListsHaveThemToo) {

@@ -61,7 +61,7 @@ TEST(Check, ShowsWhatFoldingDoes) {
   auto text = braid_command({"check", digits(), "--fold-bn"});
   ASSERT_EQ(text.code, 0) << text.err;
   for (const char* part : {"batch norm  type         at ", "bn1         BatchNorm1d  ",
-                           "digits.yaml:20:12  fc1 (Linear)\n", "1 of 1 batch norms folded\n",
+                           "digits.yaml:21:12  fc1 (Linear)\n", "1 of 1 batch norms folded\n",
                            "2,410 parameters, 0 elements in buffers"})
     EXPECT_NE(text.out.find(part), std::string::npos) << part << "\n" << text.out;
   auto plain = braid_command({"check", digits(), "--json"}).json();

@@ -15,7 +15,7 @@ TEST(Usage, HelpAndVersionAreResults) {
   EXPECT_EQ(version.code, 0);
   EXPECT_TRUE(version.out.starts_with("braid ")) << version.out;
   for (const char* command : {"check", "plan", "draw", "train", "eval", "run", "layers", "devices",
-                              "weights", "explain"}) {
+                              "weights", "explain", "schema", "fmt"}) {
     auto help = braid_command({command, "--help"});
     EXPECT_EQ(help.code, 0) << command;
     EXPECT_TRUE(contains(help.out, std::string("braid ") + command)) << help.out;
@@ -131,6 +131,18 @@ TEST(Usage, DiagnosticsAreObjectsWithJson) {
   EXPECT_EQ(errors[0].at("code"), "E0103");
   EXPECT_EQ(errors[0].at("line"), 5);
   EXPECT_TRUE(contains(errors[0].at("message"), "did you mean 'Linear'?"));
+}
+
+TEST(Usage, TheSchemaIsAResultOrAFile) {
+  Folder folder;
+  auto shown = braid_command({"schema"});
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  EXPECT_EQ(shown.json().at("$schema"), "http://json-schema.org/draft-07/schema#");
+  auto written = braid_command({"schema", "--out", folder / "braid.schema.json"});
+  EXPECT_EQ(written.code, 0) << written.err;
+  EXPECT_EQ(written.out, "");
+  EXPECT_EQ(read_text(folder / "braid.schema.json"), shown.out);
+  EXPECT_EQ(braid_command({"schema", "--out", folder / "absent/schema.json"}).code, 7);
 }
 
 TEST(Usage, AReaderThatLeavesIsNoFault) {

@@ -115,10 +115,10 @@ TEST(Networks, Accumulate) {
 TEST(Networks, MarksNameTheLineOfTheBlockAndOfItsUse) {
   Model model = read_network("resnet50.yaml");
   const LayerItem& conv = layer(model, "layer2.0.downsample.0");
-  EXPECT_EQ(conv.mark.line, 24);
+  EXPECT_EQ(conv.mark.line, 25);
   ASSERT_TRUE(conv.mark.via);
   EXPECT_EQ(conv.mark.via->what, "bottleneck, ch=128, s=2, down=true, i=0");
-  EXPECT_EQ(conv.mark.via->at.line, 39);
+  EXPECT_EQ(conv.mark.via->at.line, 40);
   EXPECT_EQ(source_line(conv.mark.via->at).substr(0, 18), "  - {name: layer2,");
 }
 

@@ -13,7 +13,7 @@ Keys::Keys(const Dict& dict, Mark mark, std::string what, Diagnostics& found)
     : dict_(dict), mark_(std::move(mark)), what_(std::move(what)), found_(found) {}
 
 const Attr* Keys::get(const std::string& key) {
-  known_.push_back(key);
+  if (std::find(known_.begin(), known_.end(), key) == known_.end()) known_.push_back(key);
   return find(dict_, key);
 }
 

@@ -1,0 +1,23 @@
+// `braid schema`: the JSON Schema of network files.
+#include "schema.h"
+
+#include <braid/nodes/builtin.h>
+#include <braid/runtime/files.h>
+
+#include "commands.h"
+#include "output.h"
+
+namespace braid::cli {
+
+int schema_command(const Arguments& a) {
+  Registry registry;
+  register_builtin(registry);
+  const std::string text = file_schema(registry).dump(1) + "\n";
+  if (a.out.empty())
+    print(text);
+  else
+    write_file(a.out, text);
+  return 0;
+}
+
+}  // namespace braid::cli

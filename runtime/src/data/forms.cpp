@@ -1,0 +1,138 @@
+#include <braid/runtime/forms.h>
+
+#include <utility>
+
+namespace braid {
+
+namespace {
+
+ParamDef integer(std::string name, std::string doc, double min, Attr fallback = {}) {
+  return {
+      .name = std::move(name), .doc = std::move(doc), .fallback = std::move(fallback), .min = min};
+}
+
+ParamDef number(std::string name, std::string doc, Attr fallback) {
+  return {.name = std::move(name),
+          .kind = ParamKind::number,
+          .doc = std::move(doc),
+          .fallback = std::move(fallback),
+          .min = 0};
+}
+
+ParamDef flag(std::string name, std::string doc) {
+  return {.name = std::move(name),
+          .kind = ParamKind::boolean,
+          .doc = std::move(doc),
+          .fallback = false};
+}
+
+ParamDef text(std::string name, std::string doc, bool optional = false) {
+  return {.name = std::move(name),
+          .kind = ParamKind::text,
+          .doc = std::move(doc),
+          .optional = optional};
+}
+
+ParamDef any(std::string name, std::string doc, Attr fallback = {}) {
+  return {.name = std::move(name),
+          .kind = ParamKind::any,
+          .doc = std::move(doc),
+          .fallback = std::move(fallback),
+          .optional = true};
+}
+
+ParamDef choice(std::string name, std::string doc, std::vector<std::string> choices,
+                bool optional) {
+  return {.name = std::move(name),
+          .kind = ParamKind::choice,
+          .doc = std::move(doc),
+          .optional = optional,
+          .choices = std::move(choices)};
+}
+
+Form schedule(std::string name, std::string doc, std::vector<ParamDef> params) {
+  params.push_back(integer("warmup_steps", "steps over which the rate rises to its base", 0, 0));
+  return {std::move(name), std::move(doc), std::move(params)};
+}
+
+Form source(std::string name, std::string doc, std::vector<ParamDef> params = {}) {
+  params.push_back(flag("shuffle", "a new order in each epoch, by the seed"));
+  return {std::move(name), std::move(doc), std::move(params)};
+}
+
+std::vector<ParamDef> affine() {
+  return {any("scale", "x is multiplied by this; for images also a list, one for each channel", 1),
+          any("mean", "then this is taken away; for images also a list", 0),
+          any("std", "then it is divided by this; for images also a list", 1)};
+}
+
+ParamDef pad() { return any("pad", "what lies around a picture when a crop reaches over it", 0); }
+
+}  // namespace
+
+std::vector<Form> schedule_forms() {
+  const ParamDef gamma = number("gamma", "what the rate is multiplied by", 0.1);
+  const ParamDef least = number("min_lr", "the rate at the end of the run", 0);
+  ParamDef power = number("power", "of what is left of the run", 1);
+  power.min_exclusive = true;
+  const ParamDef milestones = {
+      .name = "milestones", .kind = ParamKind::integers, .doc = "rising steps", .min = 1};
+  return {
+      schedule("constant", "The learning rate stays what it is.", {}),
+      schedule("step", "Times gamma after every step_size steps.",
+               {integer("step_size", "steps between two falls", 1), gamma}),
+      schedule("multistep", "Times gamma at each of the milestones.", {milestones, gamma}),
+      schedule("cosine", "Half a cosine, from the base to min_lr at the end of the run.", {least}),
+      schedule("poly", "(1 - progress) ** power, from the base to min_lr at the end of the run.",
+               {power, least})};
+}
+
+std::vector<Form> data_source_forms() {
+  return {source("Idx", "MNIST's format, plain or gz."),
+          source("Csv", "Columns of a table.",
+                 {text("path", "the table, relative to the network file"),
+                  flag("header", "the first line holds titles"),
+                  {.name = "delimiter",
+                   .kind = ParamKind::text,
+                   .doc = "one character, or tab",
+                   .fallback = ","}}),
+          source("Npy", "NumPy's arrays."),
+          source("Images", "PNG files in folders, paired by file name.")};
+}
+
+Form fill_form(const std::string& source) {
+  std::vector<ParamDef> params = affine();
+  if (source == "Csv") {
+    params.push_back(any("column", "one column: its number, or its title"));
+    params.push_back(any("columns", "a range such as 0..63 (both ends included), or a list"));
+  } else if (source == "Images") {
+    params.push_back(text("folder", "where the images are", true));
+    params.push_back(text("list", "a text file with a path a line, in place of folder", true));
+  } else {
+    params.push_back(text("path", "the file, relative to the network file"));
+  }
+  if (source != "Csv") params.push_back(pad());
+  return {source, "How this input is filled: value = (x * scale - mean) / std.", std::move(params)};
+}
+
+Form random_fill_form() {
+  std::vector<ParamDef> params = affine();
+  params.push_back(
+      choice("random", "drawn by sample, not read from a file", {"normal", "uniform"}, false));
+  return {"random", "An input that is drawn.", std::move(params)};
+}
+
+Form augment_form() {
+  return {"augment",
+          "Crops and flips all pictures of a sample alike, by (seed, epoch, sample).",
+          {{.name = "crop",
+            .kind = ParamKind::integers,
+            .doc = "[height, width] of what is cut out",
+            .optional = true,
+            .min = 1,
+            .length = 2},
+           integer("padding", "how far a crop reaches over the edge", 0, 0),
+           choice("flip", "", {"horizontal", "vertical", "both"}, true)}};
+}
+
+}  // namespace braid
