@@ -99,7 +99,7 @@ void read_phase(Writer& writer, const List& layers, const Member& member, Model&
   if (const Node* optimizer = keys.require("optimizer"))
     read_optimizer(env, *optimizer, phase.optimizer, phase.groups);
   if (const Node* schedule = keys.take("schedule"))
-    phase.schedule = read_typed(env, *schedule, "schedule");
+    phase.schedule = read_typed(env, *schedule, "schedule", "type: cosine");
   if (const Node* update = keys.require("update")) {
     phase.update = read_texts(env, *update, "update").value_or(std::vector<std::string>{});
     phase.update_mark = env.mark(update->place);
