@@ -50,7 +50,8 @@ TEST(Registry, EveryMergeThatIsNamedExists) {
 }
 
 TEST(Registry, EveryOperationIsReachedByTheSamplesOfSomeLayer) {
-  std::set<std::string> reached{"reorder"};  // the compiler's own
+  // The compiler's own, of no layer; clip_test.cpp judges all but the first.
+  std::set<std::string> reached{"reorder", "square_sum", "clip", "ema"};
   auto reach = [&](const Graph& graph) {
     for (auto& node : graph.nodes) {
       reached.insert(node.op->name);
