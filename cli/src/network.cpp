@@ -17,14 +17,18 @@ Network load_network(const Arguments& a) {
   Registry registry;
   register_builtin(registry);
   Summary summary = check(model, registry, found);
-  if (model.schedule) check_schedule(*model.schedule, found);
+  const bool open_ended =
+      model.train.minutes && !model.train.steps && !model.train.epochs && !a.steps;
+  if (model.schedule) check_schedule(*model.schedule, found, open_ended);
   if (model.train_data) check_data(*model.train_data, model.inputs, found);
   if (model.test_data) check_data(*model.test_data, model.inputs, found);
   for (auto& d : found.all())
     if (d.severity == Severity::warning) report({&d, 1}, a.json);
   found.raise();
-  if (!a.weights.empty())
-    model.weights = WeightsDecl{.path = std::filesystem::absolute(a.weights).string()};
+  if (!a.weights.empty()) {
+    if (!model.weights) model.weights.emplace();
+    model.weights->path = std::filesystem::absolute(a.weights).string();
+  }
   return {std::move(model), std::move(summary)};
 }
 

@@ -2,8 +2,6 @@
 #include "writer.h"
 
 namespace braid::dsl {
-namespace {
-
 std::optional<int> read_sync(const Env& env, const Node& node, int64_t replicas) {
   auto value = evaluate(env, node);
   if (!value) return {};
@@ -33,6 +31,8 @@ std::optional<Freeze> read_freeze(const Env& env, const Node& node) {
             "freeze is true, false, params or stats, this is " + to_string(*value));
   return {};
 }
+
+namespace {
 
 std::string read_when(const Env& env, const Node& node, const std::string& outer) {
   auto value = evaluate(env, node);

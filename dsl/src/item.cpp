@@ -21,7 +21,7 @@ struct CommonKey {
   const char* key;
   const Node* Item::*slot;
 };
-constexpr std::array<CommonKey, 12> slots = {{{"name", &Item::name},
+constexpr std::array<CommonKey, 13> slots = {{{"name", &Item::name},
                                               {"from", &Item::from},
                                               {"repeat", &Item::repeat},
                                               {"for", &Item::loop},
@@ -32,12 +32,13 @@ constexpr std::array<CommonKey, 12> slots = {{{"name", &Item::name},
                                               {"freeze", &Item::freeze},
                                               {"recompute", &Item::recompute},
                                               {"init", &Item::init},
-                                              {"on_replicate", &Item::on_replicate}}};
+                                              {"on_replicate", &Item::on_replicate},
+                                              {"spectral_norm", &Item::spectral_norm}}};
 
 struct LaterKey {
   const char *key, *code;
 };
-constexpr std::array<LaterKey, 2> later = {{{"constant", "E0809"}, {"spectral_norm", "E0808"}}};
+constexpr std::array<LaterKey, 1> later = {{{"constant", "E0809"}}};
 
 /// Is a kind of item already known? Two are one too many.
 void take_kind(const Env& env, Item& item, const KindKey& key, const Member& member) {

@@ -51,6 +51,13 @@ void refuse_foreign(const Env& env, const std::vector<const Member*>& members) {
                   std::string("'") + f.theirs + "' is called " + f.ours + " here");
 }
 
+/// Keys that say something of a single layer's parameters.
+void refuse_layer_keys(const Env& env, const Item& item) {
+  for (auto [node, key] : {std::pair(item.init, "init"), {item.spectral_norm, "spectral_norm"}})
+    if (node)
+      env.error("E0064", item.place(), std::string(key) + " belongs to an item with a type");
+}
+
 }  // namespace
 
 Target Writer::write_copy(List& list, const Copy& copy, Inputs inputs) {
@@ -114,6 +121,7 @@ Target Writer::write_layer(List& list, const Copy& copy, std::string type, const
   for (const Input& input : inputs) layer.from.push_back(link(copy.env, input));
   // Neighbours in one list are one segment; those of the next copy of a block are another.
   Inherited own = read_inherited(copy.env, item, list.inherited, model_.replicas, list.prefix);
+  patterns_.complete(layer.path, own, layer.freeze_from);
   layer.sync = own.sync;
   layer.freeze = own.freeze.value_or(Freeze::none);
   layer.recompute = own.recompute;
@@ -136,6 +144,8 @@ Target Writer::write_layer(List& list, const Copy& copy, std::string type, const
   }
   if (item.on_replicate)
     layer.on_replicate = read_text_value(copy.env, *item.on_replicate, "on_replicate").value_or("");
+  if (item.spectral_norm)
+    layer.spectral_norm = read_bool(copy.env, *item.spectral_norm, "spectral_norm").value_or(false);
   take_path(layer, item.place());
   model_.layers.push_back(std::move(layer));
   Target target;
@@ -245,7 +255,7 @@ Target Writer::write_block(List& list, const Copy& copy, const Inputs& inputs) {
   const Item& item = copy.item;
   const Block* block = find_block(copy.env, *item.what);
   if (!block) return {};
-  if (item.init) copy.env.error("E0064", item.place(), "init belongs to an item with a type");
+  refuse_layer_keys(copy.env, item);
   std::string arguments;
   ScopePtr scope = bind(copy, *block, arguments);
   Names& names = new_names(nullptr);
@@ -288,7 +298,7 @@ Target Writer::write_inline(List& list, const Copy& copy, const Inputs& inputs) 
     copy.env.error(
         "E0030", member->place,
         "unknown key '" + member->key + "' beside `layers`" + key_hint(member->key, common_keys()));
-  if (item.init) copy.env.error("E0064", item.place(), "init belongs to an item with a type");
+  refuse_layer_keys(copy.env, item);
   if (inputs.size() > 1)
     copy.env.error("E0056", inputs[1].place, "an inline list takes one input")
         .help("its items can name every layer around it");
@@ -332,9 +342,11 @@ Target Writer::write_share(List& list, const Copy& copy, Inputs inputs) {
     copy.env.error("E0053", member->place,
                    "a second call has the parameters of the first; '" + member->key +
                        "' cannot stand beside share");
-  if (item.sync || item.freeze || item.recompute || item.init || item.on_replicate)
+  if (item.sync || item.freeze || item.recompute || item.init || item.on_replicate ||
+      item.spectral_norm)
     copy.env.error("E0053", item.place(),
-                   "sync, freeze, recompute, init and on_replicate belong to the first call");
+                   "sync, freeze, recompute, init, on_replicate and spectral_norm belong to the "
+                   "first call");
   Target shared = resolve(copy.env, *list.names, list.prev, *name, item.what->place);
   if (!shared.origin) {
     if (shared.link.index >= 0)
@@ -375,8 +387,11 @@ void Writer::share_parameters(const Target& shared, int first) {
   int count = std::min(shared.last - shared.first, int(model_.layers.size()) - first);
   for (int i = 0; i < count; ++i) {
     int original = shared.first + i;
-    int root = model_.layers[size_t(original)].share;
-    model_.layers[size_t(first + i)].share = root >= 0 ? root : original;
+    LayerItem& call = model_.layers[size_t(first + i)];
+    const LayerItem& before = model_.layers[size_t(original)];
+    call.share = before.share >= 0 ? before.share : original;
+    call.sync = before.sync;
+    call.freeze = before.freeze;
   }
 }
 

@@ -26,7 +26,8 @@ bool takes_nothing(const Item& item) {
 
 }  // namespace
 
-Writer::Writer(Reading& reading, Model& model) : reading_(reading), model_(model) {}
+Writer::Writer(Reading& reading, Model& model, Patterns& patterns)
+    : reading_(reading), model_(model), patterns_(patterns) {}
 
 Names& Writer::new_names(const Names* outer) { return names_.emplace_back(outer); }
 

@@ -5,6 +5,7 @@
 //   int y = b.one("matmul", {x, w}, {{"transpose_b", true}});
 //   if (b.needs_gradient(w)) b.add_gradient(w, dw);
 #pragma once
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -63,6 +64,9 @@ class Builder {
   const Registry& registry() const { return registry_; }
   void enter(int call);  ///< following nodes belong to this call
   void label(std::string text) { label_ = std::move(text); }
+  /// Told of every parameter as it enters, to change how it begins and whether it is trained.
+  using ParameterRule = std::function<void(const Call&, const std::string& name, StateVar&)>;
+  void on_parameter(ParameterRule rule) { on_parameter_ = std::move(rule); }
   void backward(bool on) { backward_ = on; }
   int input(int index, int micro);
   /// The sum of all contributions, added in the order they came; -1 when there are none.
@@ -72,6 +76,7 @@ class Builder {
 
  private:
   int state(StateVar var);
+  void singular_vectors(const Shape& weight);
   Layout infer_layout(const Node& node, const Type& type) const;
 
   Graph& graph_;
@@ -80,6 +85,7 @@ class Builder {
   int call_ = -1;
   std::string label_;
   bool backward_ = false;
+  ParameterRule on_parameter_;
   std::map<std::string, int> state_by_key_;
   std::map<int, std::vector<int>> gradients_;
 };

@@ -56,14 +56,16 @@ struct Node {
   int micro = -1;
 };
 
-/// How a variable begins. PyTorch's laws come down to these three.
+/// How a variable begins. PyTorch's laws come down to the first three.
 struct Init {
-  enum class Law : uint8_t { constant, uniform, normal } law = Law::constant;
-  double a = 0, b = 0;  ///< the constant; the bounds; mean and standard deviation
+  enum class Law : uint8_t { constant, uniform, normal, file } law = Law::constant;
+  double a = 0, b = 0;    ///< the constant; the bounds; mean and standard deviation
+  std::string path = {};  ///< of a file: an .npy array, which the runtime reads
 
-  static Init constant(double v) { return {Law::constant, v, 0}; }
+  static Init constant(double v) { return {Law::constant, v}; }
   static Init uniform(double lo, double hi) { return {Law::uniform, lo, hi}; }
   static Init normal(double mean, double std) { return {Law::normal, mean, std}; }
+  static Init file(std::string path) { return {Law::file, 0, 0, std::move(path)}; }
 };
 
 /// A variable of State: it lives outside every Plan.
@@ -90,6 +92,7 @@ struct Call {
   Dict init = {};  ///< of the item
   int item = -1;   ///< index into Model::layers; -1 for losses, metrics
   int micro = 0;
+  bool spectral_norm = false;
   int segment = -1;  ///< calls of one segment are computed again together; -1 = values are kept
   Mark mark = {};
 };
