@@ -17,12 +17,15 @@ Json json_of(const TrainEvent& e) {
       if (!e.metrics.empty()) out["metrics"] = e.metrics;
       return out;
     }
-    case Kind::eval:
-      return {{"event", "eval"},
-              {"step", e.step},
-              {"epoch", e.epoch},
-              {"loss", e.loss},
-              {"metrics", e.metrics}};
+    case Kind::eval: {
+      Json out = {{"event", "eval"},
+                  {"step", e.step},
+                  {"epoch", e.epoch},
+                  {"loss", e.loss},
+                  {"metrics", e.metrics}};
+      if (e.best) out["best"] = true;
+      return out;
+    }
     case Kind::checkpoint:
       return {{"event", "checkpoint"}, {"step", e.step}, {"path", e.text}};
     case Kind::note:
@@ -44,6 +47,8 @@ std::string done_line(const TrainReport& r) {
   Json out = {{"event", "done"},      {"steps", r.steps},     {"loss", r.loss},
               {"metrics", r.metrics}, {"weights", r.weights}, {"sha256", r.sha256}};
   if (r.stopped) out["stopped"] = true;
+  if (r.best_step)
+    out["best"] = {{"step", r.best_step}, {"value", r.best}, {"weights", r.best_weights}};
   return line(out);
 }
 

@@ -55,16 +55,20 @@ Network load_network(const Arguments& a) {
   Registry registry;
   register_builtin(registry);
   Summary summary = check(model, registry, found);
-  if (model.schedule) check_schedule(*model.schedule, found);
+  const bool open_ended =
+      model.train.minutes && !model.train.steps && !model.train.epochs && !a.steps;
+  if (model.schedule) check_schedule(*model.schedule, found, open_ended);
   for (auto& phase : model.phases)
-    if (phase.schedule) check_schedule(*phase.schedule, found);
+    if (phase.schedule) check_schedule(*phase.schedule, found, open_ended);
   bool sized = std::ranges::all_of(model.free, [](auto& dim) { return dim.size > 0; });
   for (auto* data : {&model.train_data, &model.test_data})
     if (sized && *data) check_data(**data, model.inputs, found);
   settle_warnings(a, found);
   found.raise();
-  if (!a.weights.empty())
-    model.weights = WeightsDecl{.path = std::filesystem::absolute(a.weights).string()};
+  if (!a.weights.empty()) {
+    if (!model.weights) model.weights.emplace();
+    model.weights->path = std::filesystem::absolute(a.weights).string();
+  }
   return {std::move(model), std::move(summary)};
 }
 

@@ -63,6 +63,11 @@ std::string bar(double share, int width, bool color) {
   return "\033[32m" + done + "\033[90m" + repeated(mark, width - full) + "\033[0m";
 }
 
+// `5/40`; of a run that time ends, `5`.
+std::string step_text(const TrainEvent& e) {
+  return std::to_string(e.step) + (e.steps > 0 ? "/" + std::to_string(e.steps) : "");
+}
+
 std::string metrics_text(const TrainEvent& e) {
   std::string out = "loss " + short_number(e.loss);
   for (auto& [name, value] : e.metrics)
@@ -104,7 +109,7 @@ void Progress::step(const TrainEvent& e) {
   drawn_ = true;
   auto pace = rate(e.images_per_second), rest = left(e, double(seen_));
   if (terminal_) return draw_bar(e, pace + "  " + rest);
-  auto text = fmt::format("epoch {}  step {}/{}  {}", e.epoch, e.step, e.steps, metrics_text(e));
+  auto text = fmt::format("epoch {}  step {}  {}", e.epoch, step_text(e), metrics_text(e));
   for (auto& part : {pace, rest})
     if (!part.empty()) text += "  " + part;
   warn(text + "\n");
@@ -112,9 +117,9 @@ void Progress::step(const TrainEvent& e) {
 
 void Progress::draw_bar(const TrainEvent& e, const std::string& pace) {
   auto head = fmt::format("epoch {} ", e.epoch);
-  auto tail = fmt::format(" {}/{}  loss {}  {}", e.step, e.steps, short_number(e.loss), pace);
+  auto tail = fmt::format(" {}  loss {}  {}", step_text(e), short_number(e.loss), pace);
   int room = terminal_width() - int(head.size() + tail.size()) - 3;
-  if (room >= 6)
+  if (room >= 6 && e.steps > 0)
     head += bar(double(e.step) / double(std::max<int64_t>(1, e.steps)), std::min(room, 40), color_);
   else
     tail.resize(size_t(std::clamp(room + 3 + int(tail.size()), 0, int(tail.size()))));
@@ -126,7 +131,8 @@ void Progress::show(const TrainEvent& e) {
     case Kind::step:
       return step(e);
     case Kind::eval:
-      return line(fmt::format("epoch {}  step {}  test: {}", e.epoch, e.step, metrics_text(e)));
+      return line(fmt::format("epoch {}  step {}  test: {}{}", e.epoch, e.step, metrics_text(e),
+                              e.best ? "  (the best so far)" : ""));
     case Kind::note:
       return line("note: " + e.text);
     case Kind::start:

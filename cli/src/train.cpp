@@ -55,6 +55,9 @@ class Audience {
       out += fmt::format("{:<8}  {}   (test)\n", name, short_number(value));
     if (r.images_per_second > 0)
       out += fmt::format("speed     {:.0f} images/s\n", r.images_per_second);
+    if (r.best_step)
+      out += fmt::format("best      {}   after step {}: {}\n", short_number(r.best), r.best_step,
+                         r.best_weights);
     return out + fmt::format("weights   {}\nsha256    {}\n", r.weights, r.sha256);
   }
 

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <set>
 
-#include "glob.h"
+#include <braid/core/glob.h>
+
 #include "hooks.h"
+#include "parameter_rules.h"
 #include "recompute.h"
 
 namespace braid {
@@ -39,7 +41,10 @@ std::string listed(const std::vector<std::string>& names) {
 class Forward {
  public:
   Forward(const Model& model, Builder& builder, const CompileOptions& options, Diagnostics& found)
-      : model_(model), b_(builder), options_(options), found_(found) {
+      : model_(model), b_(builder), options_(options), found_(found), rules_(model) {
+    b_.on_parameter([this](const Call& call, const std::string& name, StateVar& var) {
+      rules_.apply(call, name, var);
+    });
     b_.graph().inputs = model.inputs;
     b_.graph().micros = is_step() && b_.training() ? int(model.batch.accumulate) : 1;
     item_call_.assign(model.layers.size(), -1);
@@ -63,6 +68,10 @@ class Forward {
     }
     b_.enter(-1);
     if (!found_.has_errors() && model_.update.empty()) ties();
+    b_.on_parameter({});
+    // What a mode, a fold or another phase has left out is missing by intention.
+    if (b_.training() && model_.eval_only.empty() && model_.update.empty() && !found_.has_errors())
+      rules_.finish(found_);
   }
 
   std::vector<int>& item_calls() { return item_call_; }
@@ -213,6 +222,13 @@ class Forward {
     call.init = item.init;
     call.constant = item.constant;
     call.settled = item.settled;
+    call.spectral_norm = item.spectral_norm;
+    if (call.spectral_norm && !def->channels) {
+      found_.error("E0082", item.mark,
+                   who + ": spectral_norm needs a weight with output channels, and " + def->name +
+                       " has none");
+      return;
+    }
     if (!segments_.empty() && segments_[size_t(index)] >= 0)
       call.segment = micro * int(model_.layers.size()) + segments_[size_t(index)];
     call.group = item.sync.value_or(0);
@@ -403,6 +419,7 @@ class Forward {
   std::vector<int> inputs_;
   std::vector<std::vector<int>> outs_;
   std::vector<int> item_call_;
+  ParameterRules rules_;
   std::vector<int> segments_;  // by item; empty where the pass is off
 };
 
@@ -528,6 +545,30 @@ void refuse_unused(const OptimizerGroup& group, const Graph& graph, Diagnostics&
   if (!group.match.empty()) d.help("keys are " + listed(keys) + "; `*` crosses dots");
 }
 
+// The gradients of all variables, scaled down together where their common norm is above `norm`.
+// It is summed in the order of the variables.
+std::vector<int> clipped(Builder& b, double norm) {
+  const size_t states = b.graph().states.size();
+  std::vector<int> gradients(states, -1);
+  int total = -1;
+  for (size_t s = 0; s < states; ++s) {
+    const StateVar var = b.graph().states[s];
+    if (!var.trainable) continue;
+    b.enter(-1);
+    b.label(var.key);
+    gradients[s] = b.gradient_of(b.graph().state_values[s]);
+    if (gradients[s] < 0) continue;
+    int sum = b.one("square_sum", {gradients[s]});
+    total = total < 0 ? sum : b.one("add", {total, sum});
+  }
+  for (size_t s = 0; s < states; ++s) {
+    if (gradients[s] < 0) continue;
+    b.label(b.graph().states[s].key);
+    gradients[s] = b.one("clip", {gradients[s], total}, {{"norm", norm}});
+  }
+  return gradients;
+}
+
 }  // namespace
 
 void check_optimizer(const Model& model, const Registry& registry, Diagnostics& found) {
@@ -541,13 +582,15 @@ void optimize(const Model& model, Builder& b, Diagnostics& found) {
   if (!def) return;
   size_t states = b.graph().states.size();
   std::vector<bool> used(model.groups.size(), false);
+  std::vector<int> gradients;
+  if (model.train.clip_norm) gradients = clipped(b, *model.train.clip_norm);
   for (size_t s = 0; s < states; ++s) {
     const StateVar var = b.graph().states[s];
     if (!var.trainable) continue;
     int weight = b.graph().state_values[s];
     b.enter(-1);
     b.label(var.key);
-    int gradient = b.gradient_of(weight);
+    int gradient = gradients.empty() ? b.gradient_of(weight) : gradients[s];
     if (gradient < 0) continue;
     Dict params = decl.params;
     // The rate itself is a scalar of the step: a group's own is a factor on it.
@@ -572,6 +615,9 @@ void optimize(const Model& model, Builder& b, Diagnostics& found) {
     Dict checked = check_params(def->params, params, "optimizer " + def->name, decl.mark, found);
     if (found.errors() > before) return;
     def->update(b, checked, weight, gradient);
+    if (!model.train.ema) continue;
+    int average = b.optimizer_state(weight, "ema", b.type(weight), Init::constant(0));
+    b.add("ema", {average, weight}, {{"decay", *model.train.ema}});
   }
   for (size_t g = 0; g < used.size(); ++g)
     if (!used[g]) refuse_unused(model.groups[g], b.graph(), found);

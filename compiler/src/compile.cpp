@@ -49,6 +49,20 @@ void check_deployment(const Model& model, const CompileOptions& options, int rep
         .help("name at most one device for each replica, or raise `replicas`");
 }
 
+// What is read and checked, and has no kernels yet.
+void check_supported(const Model& model) {
+  if (model.precision.compute != DType::f32)
+    throw Error(Fault::model, "E0805",
+                "no kernels compute in " + std::string(to_string(model.precision.compute)) + " yet",
+                model.precision.mark)
+        .help("precision: f32, the default, runs; weights and checkpoints are the same for both");
+  for (auto& item : model.layers)
+    if (item.spectral_norm)
+      throw Error(Fault::model, "E0808",
+                  "layer '" + item.path + "': spectral_norm has no kernels yet", item.mark)
+          .help("the network can be checked; leave spectral_norm out to run it");
+}
+
 bool answered(const std::vector<HookSpec>& hooks, const std::string& name) {
   return std::ranges::any_of(
       hooks, [&](auto& h) { return h.kind == HookKind::replicate && h.called == name; });
@@ -127,6 +141,7 @@ Plan compile(const Model& model, const Registry& registry, const CompileOptions&
                 "replicas is " + std::to_string(replicas) + ", must be between 1 and 4096",
                 model.replicas_mark);
   check_deployment(model, options, replicas);
+  check_supported(model);
   if (options.batch < 1)
     throw Error(Fault::model, "E0213", "the batch has no samples: give batch: {global: N}",
                 model.batch.mark ? model.batch.mark : model.mark);

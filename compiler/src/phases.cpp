@@ -5,7 +5,7 @@
 #include <braid/compiler/compile.h>
 
 #include "build.h"
-#include "glob.h"
+#include <braid/core/glob.h>
 
 namespace braid {
 namespace {

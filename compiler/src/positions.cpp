@@ -4,8 +4,7 @@
 #include <map>
 
 #include <braid/core/error.h>
-
-#include "glob.h"
+#include <braid/core/glob.h>
 
 namespace braid {
 namespace {

@@ -1,9 +1,11 @@
 #include <braid/core/builder.h>
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 #include <braid/core/init.h>
+#include <braid/core/layer.h>
 #include <braid/core/registry.h>
 
 namespace braid {
@@ -148,13 +150,33 @@ int Builder::param(const std::string& name, Shape shape, Init init) {
   }
   bool frozen = call.freeze == Freeze::params || call.freeze == Freeze::all;
   if (const Attr* law = find(call.init, name)) init = parse_init(*law, shape);
-  const bool trainable = !frozen && (!trains_ || trains_(key));
-  return state({.kind = StateVar::Kind::parameter,
-                .key = std::move(key),
-                .type = {DType::f32, std::move(shape)},
-                .init = init,
-                .trainable = trainable,
-                .call = call_});
+  const bool spectral = call.spectral_norm && name == "weight";
+  StateVar var{.kind = StateVar::Kind::parameter,
+               .key = key + (spectral ? "_orig" : ""),
+               .type = {DType::f32, std::move(shape)},
+               .init = init,
+               .trainable = !frozen && (!trains_ || trains_(key)),
+               .call = call_};
+  if (on_parameter_) on_parameter_(call, name, var);
+  const Shape dims = var.type.shape;
+  const int value = state(std::move(var));
+  if (spectral) singular_vectors(dims);
+  return value;
+}
+
+// As PyTorch's torch.nn.utils.spectral_norm keeps them, for the weight as a matrix with a row for
+// each output channel.
+void Builder::singular_vectors(const Shape& weight) {
+  const auto& channels = graph_.calls.at(call_).def->channels;
+  ensure(channels.has_value(), "spectral_norm is of layers that name their channels");
+  const int64_t rows = weight.at(size_t(channels->weight)).value;
+  int64_t elements = 1;
+  for (const Dim& dim : weight) elements *= dim.value;
+  auto vector = [&](const char* name, int64_t n) {
+    buffer(name, {DType::f32, {n}}, Init::normal(0, 1 / std::sqrt(double(n))));
+  };
+  vector("weight_u", rows);
+  vector("weight_v", elements / rows);
 }
 
 int Builder::buffer(const std::string& name, Type type, Init init) {

@@ -120,6 +120,7 @@ void fill_with(const Init& init, uint64_t seed, std::string_view key, std::span<
     for (size_t i = 0; i < out.size(); ++i) out[i] = T(float(kernel[i % kernel.size()]));
     return;
   }
+  ensure(init.law != Init::Law::file, "a file is read by the runtime");
   uint64_t stream = random_key(seed, 0, hash_text(key));
   for (size_t i = 0; i < out.size(); ++i) {
     double v = init.law == Init::Law::uniform ? init.a + (init.b - init.a) * uniform(stream, i)
@@ -151,9 +152,12 @@ Init parse_init(const Attr& law, const Shape& shape) {
     if (entry.value.is<Dict>()) return named(entry.key, entry.value.as_dict(), shape, entry.mark);
     if (entry.value.is_number() && entry.key == "constant")
       return Init::constant(entry.value.as_double());
+    if (entry.value.is<std::string>() && entry.key == "npy")
+      return Init::file(entry.value.as_text());
   }
   throw Error(Fault::model, "E0109",
-              "init takes a number, a law's name, or one law with parameters", law.mark)
+              "init takes a number, a law's name, one law with parameters, or {npy: file}",
+              law.mark)
       .help("for example {normal: {std: 0.02}}");
 }
 

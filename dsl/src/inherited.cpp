@@ -12,6 +12,8 @@ std::string divisors(int64_t number) {
   return list;
 }
 
+}  // namespace
+
 std::optional<int> read_sync(const Env& env, const Node& node, int64_t replicas) {
   auto value = evaluate(env, node);
   if (!value) return {};
@@ -43,6 +45,8 @@ std::optional<Freeze> read_freeze(const Env& env, const Node& node) {
       .help("params keeps the weights, stats the running statistics, true both");
   return {};
 }
+
+namespace {
 
 std::string read_when(const Env& env, const Node& node, const std::string& outer) {
   auto value = evaluate(env, node);

@@ -21,7 +21,7 @@ struct CommonKey {
   const char* key;
   const Node* Item::*slot;
 };
-constexpr std::array<CommonKey, 13> slots = {{{"name", &Item::name},
+constexpr std::array<CommonKey, 14> slots = {{{"name", &Item::name},
                                               {"from", &Item::from},
                                               {"repeat", &Item::repeat},
                                               {"for", &Item::loop},
@@ -33,12 +33,8 @@ constexpr std::array<CommonKey, 13> slots = {{{"name", &Item::name},
                                               {"recompute", &Item::recompute},
                                               {"init", &Item::init},
                                               {"constant", &Item::constant},
-                                              {"on_replicate", &Item::on_replicate}}};
-
-struct LaterKey {
-  const char *key, *code;
-};
-constexpr std::array<LaterKey, 1> later = {{{"spectral_norm", "E0808"}}};
+                                              {"on_replicate", &Item::on_replicate},
+                                              {"spectral_norm", &Item::spectral_norm}}};
 
 /// Is a kind of item already known? Two are one too many.
 void take_kind(const Env& env, Item& item, const KindKey& key, const Member& member) {
@@ -59,9 +55,6 @@ bool take_common(const Env& env, Item& item, const Member& member) {
     if (member.key == key.key) return take_kind(env, item, key, member), true;
   for (const CommonKey& key : slots)
     if (member.key == key.key) return item.*key.slot = &member.value, true;
-  for (const LaterKey& key : later)
-    if (member.key == key.key)
-      return not_yet(env, member.place, key.code, std::string("`") + key.key + "` is"), true;
   return member.key == "note" || is_users(member.key);
 }
 

@@ -18,7 +18,7 @@ struct Item {
   const Node *name = nullptr, *from = nullptr, *repeat = nullptr, *loop = nullptr,
              *condition = nullptr, *when = nullptr, *sync = nullptr, *expect = nullptr,
              *freeze = nullptr, *recompute = nullptr, *init = nullptr, *constant = nullptr,
-             *on_replicate = nullptr;
+             *on_replicate = nullptr, *spectral_norm = nullptr;
   std::vector<const Member*> rest = {};  ///< parameters of the layer, or params of the block
 
   /// Where messages about the item point: its name, or its type where it has none.

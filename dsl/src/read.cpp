@@ -13,14 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void read_precision(const Env& env, Keys& keys) {
-  const Node* node = keys.take("precision");
-  if (!node) return;
-  auto value = evaluate(env, *node);
-  if (value && *value != Attr("f32"))
-    not_yet(env, node->place, "E0805", "a precision other than f32 is");
-}
-
 void read_training(const Env& env, Keys& keys, Model& model) {
   read_optimizer(env, keys, model);
   read_schedule(env, keys, model);
@@ -29,17 +21,19 @@ void read_training(const Env& env, Keys& keys, Model& model) {
   read_weights(env, keys, model);
   read_ties(env, keys, model);
   read_deployment(env, keys, model);
-  read_precision(env, keys);
+  read_precision(env, keys, model);
   refuse_later_sections(keys);
 }
 
 /// Layers and all that refers to them.
 void read_network(const Env& env, Keys& keys, Model& model) {
   read_inputs(env, keys, model);
-  Writer writer(env.reading, model);
+  Patterns patterns(env, keys, model);
+  Writer writer(env.reading, model, patterns);
   List layers = writer.start(env);
   const Node* items = keys.require("layers", "layers: [{type: Linear, out_features: 10}]");
   if (items) writer.write(layers, *items);
+  patterns.finish(env, model);
   read_outputs(writer, layers, keys, model);
   read_losses(writer, layers, keys, model);
   read_metrics(writer, layers, keys, model);
@@ -72,7 +66,8 @@ void read_tree(Reading& reading, const std::string& path, Node root, const ReadO
   try {
     read_network(env, keys, model);
   } catch (const Stop&) {
-    for (const char* key : {"inputs", "layers", "outputs", "loss", "metrics", "phases"})
+    for (const char* key :
+         {"inputs", "layers", "outputs", "loss", "metrics", "phases", "freeze", "sync", "init"})
       keys.take(key);
   }
   if (reading.errors > 0) forget_network(model);

@@ -28,6 +28,7 @@ void read_schedule(const Env& env, Keys& keys, Model& model);
 void read_data(const Env& env, Keys& keys, Model& model);
 void read_train(const Env& env, Keys& keys, Model& model);
 void read_weights(const Env& env, Keys& keys, Model& model);
+void read_precision(const Env& env, Keys& keys, Model& model);
 void read_deployment(const Env& env, Keys& keys, Model& model);
 
 /// Parts of the language that this version does not have.

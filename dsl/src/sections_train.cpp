@@ -1,4 +1,4 @@
-// Optimizer, schedule, data, training, weights, devices.
+// Optimizer, schedule, data, devices.
 #include "sections.h"
 
 namespace braid::dsl {
@@ -38,22 +38,6 @@ void read_group(const Env& env, const Node& node, std::vector<OptimizerGroup>& g
         .help("{match: ['*.bias'], weight_decay: 0}");
   group.params = read_rest(env, keys);
   groups.push_back(std::move(group));
-}
-
-void read_checkpoint(const Env& env, const Node& node, TrainDecl& train) {
-  Keys keys(env, node, "checkpoint", "checkpoint: {every: 100, keep: 3}");
-  if (const Node* every = keys.take("every"))
-    train.checkpoint_every = read_integer(env, *every, "every", 1).value_or(0);
-  if (const Node* keep = keys.take("keep"))
-    train.checkpoint_keep = read_integer(env, *keep, "keep", 1, 1'000'000).value_or(3);
-  keys.finish();
-}
-
-void read_eval(const Env& env, const Node& node, TrainDecl& train) {
-  Keys keys(env, node, "eval", "eval: {every: 1}");
-  if (const Node* every = keys.take("every"))
-    train.eval_every = read_integer(env, *every, "every", 1).value_or(1);
-  keys.finish();
 }
 
 }  // namespace
@@ -116,48 +100,6 @@ void read_data(const Env& env, Keys& keys, Model& model) {
   data.finish();
 }
 
-void read_train(const Env& env, Keys& keys, Model& model) {
-  const Node* node = keys.take("train");
-  if (!node) return;
-  Keys train(env, *node, "train", "train: {epochs: 10}");
-  TrainDecl& decl = model.train;
-  decl.mark = env.mark(node->place);
-  for (const char* key : {"batch_size", "batch"})
-    if (const Member* bare = train.take_odd(key)) refuse_batch_size(env, *bare);
-  const Node *steps = train.take("steps"), *epochs = train.take("epochs");
-  if (steps) decl.steps = read_integer(env, *steps, "steps", 0);
-  if (epochs) decl.epochs = read_integer(env, *epochs, "epochs", 0);
-  if (steps && epochs)
-    env.error("E0066", epochs->place, "training ends after steps or after epochs, not both")
-        .note(env.mark(steps->place), "steps")
-        .help("remove one of the two");
-  if (const Node* eval = train.take("eval")) read_eval(env, *eval, decl);
-  if (const Node* checkpoint = train.take("checkpoint")) read_checkpoint(env, *checkpoint, decl);
-  train.not_yet("minutes", "E0820", "`minutes` is");
-  train.not_yet("clip", "E0821", "gradient clipping is");
-  train.not_yet("ema", "E0822", "`ema` is");
-  train.not_yet("keep_best", "E0823", "`keep_best` is");
-  train.not_yet("stop_after", "E0824", "`stop_after` is");
-  train.finish();
-}
-
-void read_weights(const Env& env, Keys& keys, Model& model) {
-  const Node* node = keys.take("weights");
-  if (!node) return;
-  Keys weights(env, *node, "weights", "weights: {path: w.safetensors}");
-  if (!weights.is_map()) return;
-  WeightsDecl decl;
-  decl.mark = env.mark(node->place);
-  if (const Node* path = weights.require("path", "path: weights.safetensors"))
-    decl.path = read_text_value(env, *path, "path").value_or("");
-  weights.not_yet("rename", "E0825", "renaming of weights is");
-  weights.not_yet("missing", "E0826", "`missing` is");
-  weights.not_yet("extra", "E0826", "`extra` is");
-  weights.not_yet("misshapen", "E0826", "`misshapen` is");
-  weights.finish();
-  model.weights = std::move(decl);
-}
-
 void read_deployment(const Env& env, Keys& keys, Model& model) {
   if (const Node* devices = keys.take("devices")) {
     if (devices->is_scalar() && devices->text.find_first_not_of("0123456789") == std::string::npos)
@@ -183,9 +125,6 @@ void read_deployment(const Env& env, Keys& keys, Model& model) {
 void refuse_later_sections(Keys& keys) {
   keys.not_yet("plugins", "E0801", "plug-ins are");
   keys.not_yet("pipeline", "E0803", "pipelines are");
-  keys.not_yet("freeze", "E0812", "freezing by pattern is");
-  keys.not_yet("sync", "E0813", "sync groups by pattern are");
-  keys.not_yet("init", "E0814", "initialisation by pattern is");
 }
 
 }  // namespace braid::dsl

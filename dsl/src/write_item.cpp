@@ -44,9 +44,12 @@ Dict read_laws(const Env& env, const Node& node, const std::string& what) {
 
 /// Keys that mean nothing beside `use` and `layers`.
 void refuse_laws(const Env& env, const Item& item) {
-  for (const char* key : {"init", "constant"})
-    if (const Node* node = *key == 'i' ? item.init : item.constant)
-      env.error("E0064", node->place, std::string(key) + " belongs to an item with a type");
+  for (auto [node, key] : {std::pair(item.init, "init"),
+                           {item.constant, "constant"},
+                           {item.spectral_norm, "spectral_norm"}})
+    if (node)
+      env.error("E0064", node->place, std::string(key) + " belongs to an item with a type")
+          .help("write it on the layers inside");
 }
 
 /// Parameters are the registry's to judge, but no layer has these: they are how Caffe, Keras and
@@ -135,6 +138,7 @@ Target Writer::write_layer(List& list, const Copy& copy, std::string type, const
   if (layer.type == "Math") name_by_expression(copy, layer);
   // Neighbours in one list are one segment; those of the next copy of a block are another.
   Inherited own = read_inherited(copy.env, item, list.inherited, model_.replicas, list.prefix);
+  patterns_.complete(layer.path, own, layer.freeze_from);
   layer.sync = own.sync;
   layer.freeze = own.freeze.value_or(Freeze::none);
   layer.recompute = own.recompute;
@@ -151,6 +155,8 @@ Target Writer::write_layer(List& list, const Copy& copy, std::string type, const
   if (item.constant) layer.constant = read_laws(copy.env, *item.constant, "constant");
   if (item.on_replicate)
     layer.on_replicate = read_text_value(copy.env, *item.on_replicate, "on_replicate").value_or("");
+  if (item.spectral_norm)
+    layer.spectral_norm = read_bool(copy.env, *item.spectral_norm, "spectral_norm").value_or(false);
   take_path(layer, item.place());
   model_.layers.push_back(std::move(layer));
   Target target;
@@ -369,10 +375,13 @@ Target Writer::write_share(List& list, const Copy& copy, Inputs inputs) {
                "a second call has the parameters of the first; '" + member->key +
                    "' cannot stand beside share")
         .help("without `share` and with a `type` it is a layer of its own");
-  if (item.sync || item.freeze || item.recompute || item.init || item.constant || item.on_replicate)
+  if (item.sync || item.freeze || item.recompute || item.init || item.constant ||
+      item.on_replicate || item.spectral_norm)
     copy.env
-        .error("E0053", item.place(),
-               "sync, freeze, recompute, init, constant and on_replicate belong to the first call")
+        .error(
+            "E0053", item.place(),
+            "sync, freeze, recompute, init, constant, on_replicate and spectral_norm belong to the "
+            "first call")
         .help("write them on '" + *name + "'");
   Target shared = resolve(copy.env, *list.names, list.prev, *name, item.what->place);
   if (!shared.origin) {
@@ -414,8 +423,11 @@ void Writer::share_parameters(const Target& shared, int first) {
   int count = std::min(shared.last - shared.first, int(model_.layers.size()) - first);
   for (int i = 0; i < count; ++i) {
     int original = shared.first + i;
-    int root = model_.layers[size_t(original)].share;
-    model_.layers[size_t(first + i)].share = root >= 0 ? root : original;
+    LayerItem& call = model_.layers[size_t(first + i)];
+    const LayerItem& before = model_.layers[size_t(original)];
+    call.share = before.share >= 0 ? before.share : original;
+    call.sync = before.sync;
+    call.freeze = before.freeze;
   }
 }
 

@@ -49,7 +49,8 @@ void refuse_entry(const Env& env, const Node& node) {
 
 }  // namespace
 
-Writer::Writer(Reading& reading, Model& model) : reading_(reading), model_(model) {}
+Writer::Writer(Reading& reading, Model& model, Patterns& patterns)
+    : reading_(reading), model_(model), patterns_(patterns) {}
 
 Names& Writer::new_names(const Names* outer) { return names_.emplace_back(outer); }
 

@@ -13,6 +13,7 @@
 #include "files.h"
 #include "item.h"
 #include "names.h"
+#include "patterns.h"
 
 namespace braid::dsl {
 
@@ -36,7 +37,7 @@ struct List {
 
 class Writer {
  public:
-  Writer(Reading& reading, Model& model);
+  Writer(Reading& reading, Model& model, Patterns& patterns);
 
   /// The names of the file's inputs, and the value that its first item takes.
   List start(const Env& env);
@@ -86,11 +87,17 @@ class Writer {
 
   Reading& reading_;
   Model& model_;
+  Patterns& patterns_;
   std::deque<Names> names_;
   std::vector<const Block*> inside_;  ///< the blocks that are being written, outermost first
   std::unordered_map<std::string, int> paths_;
   size_t depth_ = 0;
 };
+
+/// `sync: all | none | a group size`: replicas per group, 0 = all.
+std::optional<int> read_sync(const Env& env, const Node& node, int64_t replicas);
+/// `freeze: true | false | params | stats`.
+std::optional<Freeze> read_freeze(const Env& env, const Node& node);
 
 /// `sync`, `freeze`, `when` and `recompute` of an item, where it has them, else what it inherits.
 /// `segment` is that of an item that is the first to say recompute.

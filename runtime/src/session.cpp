@@ -12,6 +12,7 @@
 
 #include "feed.h"
 #include "float_mode.h"
+#include "rename.h"
 #include "totals.h"
 
 namespace braid {
@@ -432,10 +433,22 @@ void Session::set_weights(const std::map<std::string, Array>& tensors, const std
 }
 
 void Session::load_weights(const std::string& path) {
+  DefaultFloatMode float_mode;
   TensorFile file = read_safetensors(path);
   std::erase_if(file.tensors, [](auto& entry) { return entry.first.starts_with("optimizer."); });
-  set_weights(file.tensors, path);
+  const WeightsDecl rules = impl_->model.weights.value_or(WeightsDecl{});
+  impl_->make_variables();
+  Renamed renamed = rename_keys(std::move(file.tensors), rules, path);
+  try {
+    impl_->state.load(renamed.tensors, path, false, rules);
+  } catch (const Error& e) {
+    auto d = e.diagnostics().front();
+    for (auto& note : renamed.unused) d.note(rules.mark, note);
+    throw Error(e.fault(), {std::move(d)});
+  }
 }
+
+void Session::exchange_averages() { impl_->state.exchange_averages(); }
 
 std::string Session::save_weights(const std::string& path) {
   return write_safetensors(path,

@@ -3,6 +3,10 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <algorithm>
+
+#include <braid/core/error.h>
+#include <braid/core/glob.h>
 #include <braid/core/init.h>
 
 namespace braid {
@@ -15,6 +19,30 @@ void list(Diagnostic& d, const std::string& title, const std::vector<std::string
   d.note({}, title + ":");
   for (size_t i = 0; i < keys.size() && i < shown; ++i) d.note({}, "  " + keys[i]);
   if (keys.size() > shown) d.note({}, "  ... and " + std::to_string(keys.size() - shown) + " more");
+}
+
+bool is_allowed(const std::vector<std::string>& patterns, const std::string& key) {
+  return std::ranges::any_of(patterns, [&](auto& pattern) { return glob(pattern, key); });
+}
+
+// What an .npy file holds, as the variable begins: f32 or f64 there, wider in the f64 engine.
+void read_initial(const StateVar& var, std::vector<std::byte>& to) {
+  const Array array = read_npy(var.init.path);
+  const bool wide = array.dtype == DType::f64;
+  if ((!wide && array.dtype != DType::f32) || array.dims != var.type.dims(0))
+    throw Error(Fault::data, "E0314",
+                "'" + var.init.path + "' holds " + to_string(array) + ", and '" + var.key +
+                    "' begins as " + to_string(var.type));
+  auto copy = [&](auto from) {
+    for (size_t i = 0; i < from.size(); ++i) {
+      const auto rounded = float(from[i]);  // every engine starts from the same numbers
+      if (var.type.dtype == DType::f64)
+        reinterpret_cast<double*>(to.data())[i] = double(rounded);
+      else
+        reinterpret_cast<float*>(to.data())[i] = rounded;
+    }
+  };
+  wide ? copy(array.as<double>()) : copy(array.as<float>());
 }
 
 }  // namespace
@@ -43,7 +71,9 @@ int State::add(const StateVar& var) {
   auto bytes = var.type.bytes(0);
   std::vector<std::byte> first(size_t(std::max<int64_t>(bytes, 1)));
   auto elements = size_t(var.type.elements(0));
-  if (var.type.dtype == DType::f32)
+  if (var.init.law == Init::Law::file)
+    read_initial(var, first);
+  else if (var.type.dtype == DType::f32)
     fill(var.init, seed_, var.key, std::span(reinterpret_cast<float*>(first.data()), elements));
   else if (var.type.dtype == DType::f64)
     fill(var.init, seed_, var.key, std::span(reinterpret_cast<double*>(first.data()), elements));
@@ -108,32 +138,56 @@ void State::assign(int i, const Array& array) {
 }
 
 void State::load(const std::map<std::string, Array>& tensors, const std::string& from,
-                 bool everything) {
+                 bool everything, const WeightsDecl& allowed) {
   std::vector<std::string> missing, surplus, misshapen;
-  for (auto& var : vars_) {
+  std::vector<bool> fits(vars_.size(), false);
+  for (size_t i = 0; i < vars_.size(); ++i) {
+    auto& var = vars_[i];
     auto found = tensors.find(var.key);
     if (found == tensors.end()) {
-      if (everything || var.kind != StateVar::Kind::optimizer) missing.push_back(var.key);
+      bool needed = everything || var.kind != StateVar::Kind::optimizer;
+      if (needed && !is_allowed(allowed.missing, var.key)) missing.push_back(var.key);
       continue;
     }
     DType wanted = var.type.dtype == DType::f64 ? DType::f32 : var.type.dtype;
-    if (found->second.dtype != wanted || found->second.dims != var.type.dims(0))
+    fits[i] = found->second.dtype == wanted && found->second.dims == var.type.dims(0);
+    if (!fits[i] && !is_allowed(allowed.misshapen, var.key))
       misshapen.push_back(var.key + ": file " + to_string(found->second) + ", model " +
                           to_string(Type{wanted, var.type.shape}));
   }
   for (auto& [key, array] : tensors)
-    if (find(key) < 0) surplus.push_back(key + " " + to_string(array));
+    if (find(key) < 0 && !is_allowed(allowed.extra, key))
+      surplus.push_back(key + " " + to_string(array));
   if (!missing.empty() || !surplus.empty() || !misshapen.empty()) {
     Diagnostic d{.code = "E0313", .message = from + " does not fit the model"};
     list(d, "missing in the file", missing);
     list(d, "not in the model", surplus);
     list(d, "of another shape", misshapen);
-    d.help("`braid weights FILE` lists what a file holds, `braid check NET` what the model has");
+    d.help(
+        "`braid weights FILE` lists what a file holds, `braid check NET` what the model has; what\n"
+        "may differ is named by weights: {rename: {...}, missing: [...], extra: [...], misshapen: "
+        "[...]}");
     throw Error(Fault::data, {d});
   }
   for (size_t i = 0; i < vars_.size(); ++i)
-    if (auto found = tensors.find(vars_[i].key); found != tensors.end())
-      assign(int(i), found->second);
+    if (fits[i]) assign(int(i), tensors.at(vars_[i].key));
+}
+
+void State::exchange_averages() {
+  std::vector<std::byte> average, weight;
+  for (size_t i = 0; i < vars_.size(); ++i) {
+    int of = find("optimizer." + vars_[i].key + ".ema");
+    if (of < 0) continue;
+    const auto bytes = vars_[i].type.bytes(0);
+    average.resize(size_t(bytes)), weight.resize(size_t(bytes));
+    for (size_t d = 0; d < placements_.size(); ++d) {
+      void *weights = copies_[d][i], *averages = copies_[d][size_t(of)];
+      placements_[d]->read(weight.data(), weights, bytes);
+      placements_[d]->read(average.data(), averages, bytes);
+      placements_[d]->write(weights, average.data(), bytes);
+      placements_[d]->write(averages, weight.data(), bytes);
+    }
+  }
 }
 
 int64_t State::bytes() const {

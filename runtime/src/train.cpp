@@ -6,15 +6,20 @@
 #include <optional>
 
 #include <braid/compiler/sizes.h>
+#include <braid/core/attr.h>
 #include <braid/runtime/files.h>
 #include <braid/runtime/schedule.h>
 
 #include "float_mode.h"
+#include "gains.h"
 
 namespace braid {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr int64_t endless = INT64_MAX;  // steps of a run that time ends
+constexpr const char* best_name = "best.safetensors";
 
 double seconds_since(Clock::time_point t) {
   return std::chrono::duration<double>(Clock::now() - t).count();
@@ -36,6 +41,23 @@ class FiniteChecks {
   bool before_;
 };
 
+// The weights are their moving averages for as long as it lives, where there are any.
+class Averages {
+ public:
+  explicit Averages(Session& session) : session_(session), on_(session.steps_done() > 0) {
+    if (on_) session_.exchange_averages();
+  }
+  ~Averages() {
+    if (on_) session_.exchange_averages();
+  }
+  Averages(const Averages&) = delete;
+  Averages& operator=(const Averages&) = delete;
+
+ private:
+  Session& session_;
+  bool on_;
+};
+
 class Training {
  public:
   Training(Session& session, const TrainOptions& options)
@@ -47,7 +69,7 @@ class Training {
   TrainReport run() {
     prepare();
     resume();
-    emit({.kind = TrainEvent::Kind::start, .step = session_.steps_done(), .steps = total_});
+    emit({.kind = TrainEvent::Kind::start, .step = session_.steps_done(), .steps = known_total()});
     begin_ = Clock::now();
     loop();
     finish();
@@ -77,20 +99,24 @@ class Training {
                                   .augment = true,
                                   .seed = model_.seed});
     auto& train = model_.train;
-    if (options_.steps)
-      total_ = *options_.steps;
-    else if (train.steps)
-      total_ = *train.steps;
-    else
-      total_ = train.epochs.value_or(1) * batches_->steps_per_epoch();
-    if (model_.phases.empty()) take_optimizer(*model_.optimizer, model_.schedule);
-    for (auto& phase : model_.phases) take_optimizer(*phase.optimizer, phase.schedule);
+    std::optional<int64_t> total = options_.steps ? options_.steps : train.steps;
+    if (!total && (train.epochs || !train.minutes))
+      total = train.epochs.value_or(1) * batches_->steps_per_epoch();
+    total_ = total.value_or(endless);
+    gains_.emplace(train);
+    if (gains_->counted() && !test_)
+      throw Error(Fault::model, "E0083",
+                  "keep_best and stop_after go by evaluations: training needs `data: {test: ...}`",
+                  train.mark);
+    if (model_.phases.empty()) take_optimizer(*model_.optimizer, model_.schedule, total);
+    for (auto& phase : model_.phases) take_optimizer(*phase.optimizer, phase.schedule, total);
     for (auto& key : session_.training_programs(model_.batch.global))
       session_.plan(key);  // faults of the model come before the data
   }
 
-  void take_optimizer(const TypedDict& optimizer, const std::optional<TypedDict>& schedule) {
-    schedules_.push_back(schedule ? Schedule::make(*schedule, total_) : Schedule());
+  void take_optimizer(const TypedDict& optimizer, const std::optional<TypedDict>& schedule,
+                      std::optional<int64_t> total) {
+    schedules_.push_back(schedule ? Schedule::make(*schedule, total) : Schedule());
     base_lr_.push_back(get_double(optimizer.params, "lr", 0));
   }
 
@@ -119,6 +145,17 @@ class Training {
     if (!differs.empty()) note("the network or its settings have changed since: " + differs);
     note("resumed at step " + std::to_string(session_.steps_done()) + " from " + found->path);
     saved_at_ = session_.steps_done();
+    gains_->restore(found->checkpoint.metadata);
+    bring_best(from);
+  }
+
+  // The best weights so far go with a run that is taken up into another folder.
+  void bring_best(const std::string& from) const {
+    if (options_.out.empty() || from == options_.out) return;
+    std::error_code none;  // there may be none yet
+    std::filesystem::copy_file(std::filesystem::path(from) / best_name,
+                               std::filesystem::path(options_.out) / best_name,
+                               std::filesystem::copy_options::overwrite_existing, none);
   }
 
   // A run that starts anew in a folder that holds another loses nothing of that.
@@ -127,9 +164,11 @@ class Training {
     if (old.empty()) return;
     note(options_.out + " holds a run up to " + std::filesystem::path(old.back()).stem().string() +
          ": starting anew; what is not overwritten is kept as *.superseded (--resume goes on)");
-    auto weights = std::filesystem::path(options_.out) / "weights.safetensors";
-    std::error_code none;  // there may be no weights yet
-    std::filesystem::rename(weights, weights.string() + ".superseded", none);
+    for (const char* name : {"weights.safetensors", best_name}) {
+      auto weights = std::filesystem::path(options_.out) / name;
+      std::error_code none;  // there may be none yet
+      std::filesystem::rename(weights, weights.string() + ".superseded", none);
+    }
   }
 
   std::string weights_path() const {
@@ -145,6 +184,9 @@ class Training {
 
   void loop() {
     int64_t per_epoch = batches_->steps_per_epoch(), first = session_.steps_done();
+    // A run that was cut between a step and its evaluation makes up for it.
+    if (gains_->counted() && is_due(first) && gains_->evaluated_at() != first) evaluate(first);
+    if (lost_patience()) return;
     Prefetcher prefetcher(*train_, *batches_, first, total_);
     while (const Batch* batch = first < total_ ? prefetcher.next() : nullptr) {
       auto t = Clock::now();
@@ -163,7 +205,7 @@ class Training {
       int64_t done = session_.steps_done();
       emit({.kind = TrainEvent::Kind::step,
             .step = done,
-            .steps = total_,
+            .steps = known_total(),
             .epoch = (done - 1) / per_epoch + 1,
             .samples = n,
             .loss = result.loss,
@@ -179,10 +221,30 @@ class Training {
         report_.stopped = done < total_;
         if (report_.stopped) return;
       }
-      if (done % per_epoch == 0 &&
-          done / per_epoch % std::max<int64_t>(1, model_.train.eval_every) == 0)
-        evaluate(done);
+      if (is_due(done)) evaluate(done);
+      if (lost_patience() || out_of_time(done)) return;
     }
+  }
+
+  // The evaluation after so many steps.
+  bool is_due(int64_t done) const {
+    int64_t per_epoch = batches_->steps_per_epoch();
+    return done > 0 && done % per_epoch == 0 &&
+           done / per_epoch % std::max<int64_t>(1, model_.train.eval_every) == 0;
+  }
+
+  bool lost_patience() {
+    const int64_t limit = model_.train.stop_after;
+    if (limit == 0 || gains_->without() < limit) return false;
+    note("no gain in " + std::to_string(limit) + " evaluations: training ends");
+    return true;
+  }
+
+  bool out_of_time(int64_t done) {
+    auto& minutes = model_.train.minutes;
+    if (!minutes || options_.steps || seconds_since(begin_) < 60 * *minutes) return false;
+    if (done < total_) note(shortest(*minutes) + " minutes are over: training ends");
+    return true;
   }
 
   void warn_if_not_finite(double loss, int64_t step) {
@@ -195,22 +257,32 @@ class Training {
   void evaluate(int64_t done) {
     if (!test_ || evaluated_at_ == done) return;
     evaluated_at_ = done;
+    const Averages averages(session_);
     auto result = session_.evaluate(*test_);
     report_.metrics = result.metrics;
     report_.metrics["loss"] = result.loss;
+    const bool best = gains_->counted() && gains_->see(done, report_.metrics);
+    if (best && model_.train.keep_best && !options_.out.empty())
+      session_.save_weights(options_.out + "/" + best_name);
     emit({.kind = TrainEvent::Kind::eval,
           .step = done,
-          .steps = total_,
+          .steps = known_total(),
           .epoch = (done - 1) / batches_->steps_per_epoch() + 1,
           .loss = result.loss,
-          .metrics = result.metrics});
+          .metrics = result.metrics,
+          .best = best});
   }
 
   void save_checkpoint_now() {
     if (options_.out.empty() || saved_at_ == session_.steps_done()) return;
     saved_at_ = session_.steps_done();
-    auto path = save_checkpoint(options_.out, session_.checkpoint(), model_.train.checkpoint_keep);
-    emit({.kind = TrainEvent::Kind::checkpoint, .step = saved_at_, .steps = total_, .text = path});
+    auto checkpoint = session_.checkpoint();
+    gains_->store(checkpoint.metadata);
+    auto path = save_checkpoint(options_.out, std::move(checkpoint), model_.train.checkpoint_keep);
+    emit({.kind = TrainEvent::Kind::checkpoint,
+          .step = saved_at_,
+          .steps = known_total(),
+          .text = path});
   }
 
   void finish() {
@@ -220,16 +292,24 @@ class Training {
     if (!report_.steps_run) report_.loss = std::nan("");
     report_.images_per_second = step_seconds_ > 0 ? double(samples_) / step_seconds_ : 0;
     if (!options_.out.empty()) {
+      const Averages averages(session_);
       report_.weights = options_.out + "/weights.safetensors";
       report_.sha256 = session_.save_weights(report_.weights);
     }
+    if (model_.train.keep_best && gains_->best_step() > 0) {
+      report_.best_step = gains_->best_step();
+      report_.best = gains_->best();
+      if (!options_.out.empty()) report_.best_weights = options_.out + "/" + best_name;
+    }
     emit({.kind = TrainEvent::Kind::done,
           .step = report_.steps,
-          .steps = total_,
+          .steps = known_total(),
           .loss = report_.loss,
           .metrics = report_.metrics,
           .text = report_.weights});
   }
+
+  int64_t known_total() const { return total_ == endless ? 0 : total_; }
 
   void note(std::string text) {
     emit({.kind = TrainEvent::Kind::note, .step = session_.steps_done(), .text = std::move(text)});
@@ -249,6 +329,7 @@ class Training {
   std::optional<FolderLock> lock_;
   std::optional<DataSource> train_, test_;
   std::optional<BatchPlan> batches_;
+  std::optional<Gains> gains_;
   std::vector<Schedule> schedules_;  // one for each optimizer
   std::vector<double> base_lr_;
   int64_t total_ = 0, samples_ = 0, saved_at_ = -1, evaluated_at_ = -1;

@@ -40,6 +40,31 @@ TEST(Check, TheTableNamesEveryLayer) {
     EXPECT_NE(outcome.out.find(part), std::string::npos) << part << "\n" << outcome.out;
 }
 
+TEST(Check, TakesWhatHasNoKernelsYetAndPlanNamesIt) {
+  Folder folder;
+  auto path = folder / "net.yaml";
+  const std::string layers = R"(braid: 1
+batch: {global: 4}
+inputs: {x: {shape: [N, 8]}}
+layers: [{name: fc, type: Linear, out_features: 4, spectral_norm: )";
+  write_text(path, layers + "true}]\n");
+  auto checked = braid_command({"check", path, "--json"});
+  ASSERT_EQ(checked.code, 0) << checked.err;
+  EXPECT_EQ(checked.json().at("parameters"), 8 * 4 + 4);
+  EXPECT_EQ(checked.json().at("buffers"), 4 + 8);
+  auto plan = braid_command({"plan", path, "--mode", "eval"});
+  EXPECT_EQ(plan.code, 3);
+  EXPECT_NE(plan.err.find("E0808"), std::string::npos) << plan.err;
+
+  write_text(path, layers + "false}]\nprecision: {compute: f16, loss_scale: auto}\n");
+  EXPECT_EQ(braid_command({"check", path}).code, 0);
+  plan = braid_command({"plan", path, "--mode", "eval"});
+  EXPECT_EQ(plan.code, 3);
+  EXPECT_NE(plan.err.find("net.yaml:5:12: error[E0805]: no kernels compute in f16 yet"),
+            std::string::npos)
+      << plan.err;
+}
+
 TEST(Check, FindsFaultsOfDataAndSchedule) {
   auto text = read_text(digits());
   Folder folder;

@@ -109,6 +109,45 @@ TEST(Train, ResumedOnOtherDevicesEqualsUninterrupted) {
             steps(read_text(folder / "whole/log.jsonl")));
 }
 
+TEST(Train, KeepsTheBestWeights) {
+  Folder folder;
+  auto outcome =
+      train(folder / "run", {"--steps", "39", "--set", "train.keep_best={metric: accuracy}",
+                             "--set", "train.ema=0.9", "--set", "train.clip={norm: 1}"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  Json best;
+  for (auto& line : outcome.lines())
+    if (line.at("event") == "eval" && line.value("best", false)) best = line;
+  auto done = outcome.lines().back().at("best");
+  EXPECT_EQ(done.at("step"), best.at("step"));
+  EXPECT_EQ(done.at("value"), best.at("metrics").at("accuracy"));
+  EXPECT_EQ(done.at("weights"), folder / "run/best.safetensors");
+  auto measured =
+      braid_command({"eval", digits(), "--weights", folder / "run/best.safetensors", "--json"});
+  EXPECT_EQ(measured.code, 0) << measured.err;
+  EXPECT_NE(measured.out.find(done.at("value").dump()), std::string::npos) << measured.out;
+}
+
+TEST(Train, TimeEndsItToo) {
+  Folder folder;
+  auto net = read_text(digits());
+  auto replace = [&](const std::string& from, const std::string& to) {
+    for (size_t at = net.find(from); at != net.npos; at = net.find(from, at + to.size()))
+      net.replace(at, from.size(), to);
+    write_text(folder / "net.yaml", net);
+  };
+  replace("path: data/", "path: " + source("examples/digits/data/"));
+  replace("epochs: 10", "minutes: 1e-9");
+  auto refused = braid_command({"train", folder / "net.yaml", "--out", folder / "run"});
+  EXPECT_EQ(refused.code, 3);
+  EXPECT_NE(refused.err.find("E0084"), std::string::npos) << refused.err;  // it falls as a cosine
+  replace("type: cosine", "type: constant");
+  auto outcome = braid_command({"train", folder / "net.yaml", "--out", folder / "run"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(outcome.out.starts_with("steps     1\n")) << outcome.out;
+  EXPECT_NE(outcome.err.find("step 1  loss"), std::string::npos) << outcome.err;
+}
+
 TEST(Train, NothingToResumeStartsFreshAndSaysSo) {
   Folder folder;
   auto outcome =

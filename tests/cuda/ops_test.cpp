@@ -142,6 +142,28 @@ TEST(CudaOps, SumsColumns) {
   Trial{.op = "group_norm_sums", .in = {f64({N, 2, 7})}, .out = {f64({2, 7})}}.check({1, 300});
 }
 
+TEST(CudaOps, ClipsGradients) {
+  for (int64_t n : {1, 5, 1000, 300001}) {
+    Trial{.op = "square_sum", .in = {f32({n})}, .out = {f64({1})}}.check({1, 1});
+    Trial{.op = "clip",
+          .attrs = {{"norm", 0.7}},
+          .in = {f32({n}), f64({1})},
+          .out = {f32({n})},
+          .from = 0.5}
+        .check({1, 1, 1});
+  }
+}
+
+TEST(CudaOps, AveragesWeights) {
+  for (int64_t step : {0, 1}) {
+    auto average = tensor(DType::f32, {7}, Numbers(7, 8)),
+         weight = tensor(DType::f32, {7}, Numbers(7, 4));
+    rig().run("ema", {{.in = {average, weight}, .scalars = {.step = step}}}, {{"decay", 0.75}});
+    EXPECT_EQ(average->numbers(), Numbers(7, step == 0 ? 4 : 7));
+    EXPECT_EQ(weight->numbers(), Numbers(7, 4));
+  }
+}
+
 TEST(CudaOps, PoolsToAnySize) {
   for (auto& [h, w] : std::vector<std::pair<int64_t, int64_t>>{
            {1, 1}, {2, 2}, {3, 4}, {37, 41}, {50, 40}, {1, 5}}) {

@@ -31,6 +31,14 @@ Model plain(int64_t replicas) {
   return chain.done();
 }
 
+/// What the compiler adds around the updates: all gradients meet in one norm.
+Model clipped(int64_t replicas) {
+  Model model = mlp(replicas);
+  model.train.clip_norm = 0.05;
+  model.train.ema = 0.9;
+  return model;
+}
+
 struct Network {
   std::string name;
   Model (*model)(int64_t replicas);
@@ -40,6 +48,7 @@ std::ostream& operator<<(std::ostream& out, const Network& n) { return out << n.
 const std::vector<Network> networks = {{"plain", plain},
                                        {"mlp", [](int64_t r) { return mlp(r); }},
                                        {"groups", [](int64_t r) { return mlp(r, 2); }},
+                                       {"clipped", clipped},
                                        {"convnet", [](int64_t r) { return convnet(r); }},
                                        {"unet", [](int64_t r) { return unet(r); }},
                                        {"residual", [](int64_t r) { return residual(r); }}};

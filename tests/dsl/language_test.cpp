@@ -285,6 +285,31 @@ layers:
   EXPECT_TRUE(layer(model, "o").params.empty());
 }
 
+TEST(Patterns, LaterLinesWinAndTheLayerWinsOverAll) {
+  Model model = read_layers(R"(replicas: 8
+layers:
+  - name: backbone
+    layers:
+      - {name: bn1, type: BatchNorm1d}
+      - {name: bn2, type: BatchNorm1d, sync: all, freeze: false}
+      - {name: last, sync: 2, layers: [{name: bn, type: BatchNorm1d}]}
+  - {name: head, type: BatchNorm1d}
+  - {name: again, share: backbone}
+freeze: {"backbone.*": true, "*.bn1": stats, head.bias: true}
+sync: {"*": none, "backbone.*": 4}
+)");
+  EXPECT_EQ(layer(model, "backbone.bn1").sync, 4);
+  EXPECT_EQ(layer(model, "backbone.bn1").freeze, Freeze::stats);
+  EXPECT_EQ(layer(model, "backbone.bn2").sync, 0);
+  EXPECT_EQ(layer(model, "backbone.bn2").freeze, Freeze::none);
+  EXPECT_EQ(layer(model, "backbone.last.bn").sync, 2);
+  EXPECT_EQ(layer(model, "backbone.last.bn").freeze, Freeze::all);
+  EXPECT_EQ(layer(model, "head").sync, 1);
+  EXPECT_EQ(layer(model, "head").freeze, Freeze::none);
+  EXPECT_EQ(layer(model, "again.bn1").sync, 4);  // a second call is what the first is
+  EXPECT_EQ(layer(model, "again.bn1").freeze, Freeze::stats);
+}
+
 TEST(CommonKeys, ExpectOfAGroupIsAboutItsOutput) {
   Model model = read_layers(R"(layers:
   - {name: s, expect: [16*N, _, 4], layers: [ReLU, {name: last, type: Tanh}]}

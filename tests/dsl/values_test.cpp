@@ -178,11 +178,13 @@ optimizer:
   lr: 1e-2
   groups: [{match: "a.*", lr_scale: 0.1}, {types: [Linear], weight_decay: 0}]
 data: {test: {type: Csv, path: t.csv, x: {columns: 0..7}}}
-train: {steps: 0, eval: {every: 2}, checkpoint: {every: 5}}
-weights: {path: w.safetensors}
+train: {steps: 0, eval: {every: 2}, checkpoint: {every: 5}, minutes: 0.5, clip: {norm: 1}, ema: 0.99,
+        keep_best: {metric: m, mode: min}, stop_after: {evals_without_gain: 5}}
+weights: {path: w.safetensors, rename: {module.: '', "enc.": body.}, missing: ["head.*"],
+          extra: aux.*, misshapen: [fc.weight, fc.bias]}
 devices: cpu
 reduce: exact
-precision: f32
+precision: {compute: f16, loss_scale: auto}
 )");
   EXPECT_EQ(model.name, "my.net-1");
   EXPECT_EQ(model.outputs.at(1).name, "x");
@@ -192,7 +194,19 @@ precision: f32
   EXPECT_EQ(model.groups.at(1).types, std::vector<std::string>{"Linear"});
   EXPECT_EQ(get_text(find(model.test_data->params, "x")->as_dict(), "columns"), "0..7");
   EXPECT_EQ(model.train.eval_every, 2);
+  EXPECT_EQ(model.train.minutes, 0.5);
+  EXPECT_EQ(model.train.clip_norm, 1);
+  EXPECT_EQ(model.train.ema, 0.99);
+  EXPECT_EQ(model.train.keep_best->metric, "m");
+  EXPECT_FALSE(model.train.keep_best->larger);
+  EXPECT_EQ(model.train.stop_after, 5);
   EXPECT_EQ(model.weights->path, "w.safetensors");
+  EXPECT_EQ(model.weights->rename.at(1), std::pair(std::string("enc."), std::string("body.")));
+  EXPECT_EQ(model.weights->missing, std::vector<std::string>{"head.*"});
+  EXPECT_EQ(model.weights->extra, std::vector<std::string>{"aux.*"});
+  EXPECT_EQ(model.weights->misshapen, (std::vector<std::string>{"fc.weight", "fc.bias"}));
+  EXPECT_EQ(model.precision.compute, DType::f16);
+  EXPECT_EQ(model.precision.loss_scale, 0);
   EXPECT_EQ(model.devices, std::vector<std::string>{"cpu"});
 }
 

@@ -61,6 +61,30 @@ TEST(Checkpoint, EqualStatesGiveEqualBytes) {
   EXPECT_EQ(slurp(save_checkpoint(a.path(), at(5), 3)), slurp(save_checkpoint(b.path(), at(5), 2)));
 }
 
+// A file of another format is whole and says what to do; an older one does not take its place.
+TEST(Checkpoint, OtherFormatsAreRefused) {
+  TempFolder folder;
+  save_checkpoint(folder.path(), at(100), 3);
+  auto path = save_checkpoint(folder.path(), at(200), 3);
+  for (const char* format : {"2", "", "one"}) {
+    TensorFile file = read_safetensors(path);
+    file.metadata["braid.format"] = format;
+    if (!*format) file.metadata.erase("braid.format");
+    write_safetensors(path, file);
+    auto said = error_of(folder, [&] { load_checkpoint(folder.path()); });
+    EXPECT_EQ(said,
+              std::string("E0323: '~/checkpoints/step-00000200.safetensors' is a checkpoint ") +
+                  (*format ? "of a newer" : "of an older") + " braid: of format " +
+                  (*format ? format : "0") + ", and this one reads 1");
+  }
+  try {
+    read_checkpoint(path);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.fault(), Fault::data);
+    EXPECT_NE(error.diagnostics()[0].helps.find("--weights " + path), std::string::npos);
+  }
+}
+
 TEST(Checkpoint, KeepsTheNewest) {
   TempFolder folder;
   for (int64_t step = 1; step <= 5; ++step) save_checkpoint(folder.path(), at(step), 3);

@@ -80,24 +80,32 @@ Curve poly(Keys& keys, Span span) {
 struct Kind {
   std::string_view name;
   Curve (*make)(Keys&, Span);
+  bool to_the_end = false;  ///< it falls until the last step
 };
 
 constexpr std::array<Kind, 5> kinds = {{{"constant", constant},
                                         {"step", step},
                                         {"multistep", multistep},
-                                        {"cosine", cosine},
-                                        {"poly", poly}}};
+                                        {"cosine", cosine, true},
+                                        {"poly", poly, true}}};
 
-std::pair<Curve, int64_t> read(const TypedDict& declared, int64_t total, Diagnostics& found) {
+std::pair<Curve, int64_t> read(const TypedDict& declared, std::optional<int64_t> total,
+                               Diagnostics& found) {
   auto kind = std::find_if(kinds.begin(), kinds.end(),
                            [&](const Kind& k) { return k.name == declared.type; });
   if (kind == kinds.end()) {
     unknown_type(found, declared.type_mark, "schedule", declared.type, schedule_types());
     return {};
   }
+  if (kind->to_the_end && !total)
+    found
+        .error("E0084", declared.type_mark,
+               "schedule '" + declared.type +
+                   "' falls until the last step, and minutes alone do not say which that is")
+        .help("give steps or epochs beside minutes: the run ends with the first of them");
   Keys keys(declared.params, declared.mark, "schedule '" + declared.type + "'", found);
   int64_t warmup = keys.integer("warmup_steps", {.least = 0});
-  Curve curve = kind->make(keys, {warmup, total});
+  Curve curve = kind->make(keys, {warmup, total.value_or(1)});
   keys.finish();
   return {std::move(curve), warmup};
 }
@@ -111,9 +119,11 @@ std::vector<std::string> schedule_types() {
   return names;
 }
 
-void check_schedule(const TypedDict& declared, Diagnostics& found) { read(declared, 1, found); }
+void check_schedule(const TypedDict& declared, Diagnostics& found, bool open_ended) {
+  read(declared, open_ended ? std::nullopt : std::optional<int64_t>(1), found);
+}
 
-Schedule Schedule::make(const TypedDict& declared, int64_t total_steps) {
+Schedule Schedule::make(const TypedDict& declared, std::optional<int64_t> total_steps) {
   Diagnostics found;
   Schedule schedule;
   std::tie(schedule.curve_, schedule.warmup_) = read(declared, total_steps, found);

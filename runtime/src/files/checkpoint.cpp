@@ -21,6 +21,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view own_prefix = "braid.";
+constexpr const char* format_key = "braid.format";
+constexpr int64_t format = 1;  // counts up when older builds would misread what is written
 constexpr const char* step_key = "braid.step";
 constexpr const char* sum_key = "braid.xxh3";
 
@@ -74,6 +76,7 @@ TensorFile to_file(Checkpoint&& checkpoint) {
   for (const auto& [key, text] : file.metadata) {
     if (key.starts_with(own_prefix)) bug("metadata '" + key + "' has the file format's prefix");
   }
+  file.metadata[format_key] = std::to_string(format);
   file.metadata[step_key] = std::to_string(checkpoint.step);
   file.metadata[sum_key] = checksum(file);
   return file;
@@ -97,6 +100,20 @@ void tidy(const std::string& folder, int64_t step, int64_t keep) {
   throw Error(Fault::data, "E0320", fmt::format("'{}' {}", path, why));
 }
 
+void check_format(const std::string& path, const std::map<std::string, std::string>& metadata) {
+  auto found = metadata.find(format_key);
+  int64_t theirs = found == metadata.end() ? 0 : parse_number(found->second).value_or(-1);
+  if (theirs == format) return;
+  const bool older = theirs >= 0 && theirs < format;
+  throw Error(Fault::data, "E0323",
+              fmt::format("'{}' is a checkpoint of {} braid: of format {}, and this one reads {}",
+                          path, older ? "an older" : "a newer",
+                          found == metadata.end() ? "0" : found->second, format))
+      .help(fmt::format(
+          "go on with the braid that wrote it, or start anew from its weights: --weights {}",
+          path));
+}
+
 }  // namespace
 
 std::string save_checkpoint(const std::string& folder, Checkpoint checkpoint, int64_t keep) {
@@ -114,9 +131,11 @@ Checkpoint read_checkpoint(const std::string& path) {
   file.metadata.erase(sum_key);
   auto step = file.metadata.find(step_key);
   if (step == file.metadata.end()) refuse(path, "is a file of weights, not a checkpoint");
+  check_format(path, file.metadata);
   if (sum != checksum(file)) refuse(path, "is damaged: its checksum does not fit its contents");
   Checkpoint checkpoint{.step = parse_number(step->second).value_or(-1)};
   file.metadata.erase(step);
+  file.metadata.erase(format_key);
   checkpoint.tensors = std::move(file.tensors);
   checkpoint.metadata = std::move(file.metadata);
   return checkpoint;
@@ -131,6 +150,7 @@ std::optional<FoundCheckpoint> load_checkpoint(const std::string& folder) {
       if (checkpoint.step != it->step) refuse(it->path, "was renamed: it holds another step");
       return FoundCheckpoint{std::move(checkpoint), it->path, std::move(damaged)};
     } catch (const Error& error) {
+      if (error.diagnostics().front().code == "E0323") throw;  // it is whole: none older will do
       damaged += (damaged.empty() ? "" : "\n") + error.diagnostics().front().message;
     }
   throw Error(Fault::data, "E0321", fmt::format("no checkpoint in '{}' is whole", folder))

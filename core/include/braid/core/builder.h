@@ -65,6 +65,9 @@ class Builder {
   const Registry& registry() const { return registry_; }
   void enter(int call);  ///< following nodes belong to this call
   void label(std::string text) { label_ = std::move(text); }
+  /// Told of every parameter as it enters, to change how it begins and whether it is trained.
+  using ParameterRule = std::function<void(const Call&, const std::string& name, StateVar&)>;
+  void on_parameter(ParameterRule rule) { on_parameter_ = std::move(rule); }
   void backward(bool on) { backward_ = on; }
   /// Parameters that `trains` is false for need no gradient, as if they were frozen.
   void train_only(std::function<bool(const std::string& key)> trains) {
@@ -83,6 +86,7 @@ class Builder {
 
  private:
   int state(StateVar var);
+  void singular_vectors(const Shape& weight);
   Layout infer_layout(const Node& node, const Type& type) const;
 
   Graph& graph_;
@@ -91,6 +95,7 @@ class Builder {
   int call_ = -1;
   std::string label_;
   bool backward_ = false;
+  ParameterRule on_parameter_;
   std::map<std::string, int> state_by_key_;
   struct Tie {
     std::string to;

@@ -58,17 +58,19 @@ struct Node {
 
 /// How a variable begins. PyTorch's laws come down to the first three.
 struct Init {
-  enum class Law : uint8_t { constant, uniform, normal, gaussian } law = Law::constant;
+  enum class Law : uint8_t { constant, uniform, normal, gaussian, file } law = Law::constant;
   double a = 0, b = 0;  ///< the constant; the bounds; mean and standard deviation; sigma
   std::vector<int64_t> kernel = {};  ///< sizes of a Gaussian kernel, the innermost dimensions
+  std::string path = {};             ///< of a file: an .npy array, which the runtime reads
 
-  static Init constant(double v) { return {Law::constant, v, 0}; }
+  static Init constant(double v) { return {Law::constant, v}; }
   static Init uniform(double lo, double hi) { return {Law::uniform, lo, hi}; }
   static Init normal(double mean, double std) { return {Law::normal, mean, std}; }
   /// Bells that add up to 1 over each kernel.
   static Init gaussian(double sigma, std::vector<int64_t> kernel) {
     return {Law::gaussian, sigma, 0, std::move(kernel)};
   }
+  static Init file(std::string path) { return {Law::file, 0, 0, {}, std::move(path)}; }
 };
 
 /// A variable of State: it lives outside every Plan.
@@ -96,7 +98,8 @@ struct Call {
   int item = -1;                  ///< index into Model::layers; -1 for losses, metrics
   int micro = 0;
   bool settled = false;  ///< writes no statistics: an earlier phase did
-  int segment = -1;      ///< calls of one segment are computed again together; -1 = values are kept
+  bool spectral_norm = false;
+  int segment = -1;  ///< calls of one segment are computed again together; -1 = values are kept
   Mark mark = {};
 };
 

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <braid/core/attr.h>
@@ -49,6 +50,9 @@ struct LayerItem {
   Freeze freeze = Freeze::none;
   bool idle = false;     ///< the phase needs nothing of it
   bool settled = false;  ///< ran in an earlier phase with equal bits: it writes no statistics again
+  /// Index into Model::freeze of the first line that its single parameters are matched against; -1
+  /// = the layer says itself what is frozen.
+  int freeze_from = 0;
   bool recompute = false;    ///< its activations are dropped, and computed again for the gradient
   std::string segment = {};  ///< neighbours with `recompute` and one segment are done at one go
   std::optional<std::vector<ExpectDim>> expect = {};
@@ -57,8 +61,9 @@ struct LayerItem {
   Dict init = {};         ///< parameter name -> law, number or {npy: file}
   Dict constant = {};     ///< parameter name -> law; it is a buffer then
   std::string on_replicate = {};
-  Mark mark = {};       ///< of its name, or of its type where it has none
-  Mark type_mark = {};  ///< of its type
+  bool spectral_norm = false;  ///< its weight is divided by its largest singular value
+  Mark mark = {};              ///< of its name, or of its type where it has none
+  Mark type_mark = {};         ///< of its type
 };
 
 /// A block or an inline list: layers under a common path. What was typed as a tree is flat here;
@@ -135,6 +140,22 @@ struct TieDecl {
   Mark mark = {};
 };
 
+/// A line of `freeze` at the top of a file. What it says of whole layers is in their LayerItem.
+struct FreezeRule {
+  std::string match;  ///< a pattern over layer paths and weight keys
+  Freeze freeze = Freeze::all;
+  bool matched = false;  ///< a layer's path
+  Mark mark = {};
+};
+
+/// A line of `init` at the top of a file.
+struct InitRule {
+  std::vector<std::string> match = {};  ///< patterns over layer paths and weight keys
+  std::vector<std::string> types = {};  ///< layer types
+  Dict laws = {};                       ///< parameter name -> law, number or {npy: file}
+  Mark mark = {};
+};
+
 struct BatchDecl {
   int64_t global = 0;      ///< samples of one optimizer step; 0 = not given
   int64_t accumulate = 1;  ///< micro-batches
@@ -142,15 +163,41 @@ struct BatchDecl {
   Mark mark = {};
 };
 
+/// The number of an evaluation that says whether the run has gained.
+struct Goodness {
+  std::string metric = "loss";  ///< a metric, a loss, or "loss" for their sum
+  bool larger = false;          ///< is better
+  Mark mark = {};
+};
+
 struct TrainDecl {
   std::optional<int64_t> steps = {}, epochs = {};
-  int64_t eval_every = 1;  ///< epochs
+  /// Of one call, so that a resumed run has them again; beside steps or epochs: the first to end.
+  std::optional<double> minutes = {};
+  std::optional<double> clip_norm = {};  ///< of all gradients together
+  std::optional<double> ema = {};        ///< what the averages of the weights keep at each step
+  int64_t eval_every = 1;                ///< epochs
+  std::optional<Goodness> keep_best = {};
+  int64_t stop_after = 0;  ///< evaluations without gain, by `keep_best` or the loss; 0 = go on
   int64_t checkpoint_every = 0, checkpoint_keep = 3;
   Mark mark = {};
 };
 
+/// How a file of weights may differ from the network. Patterns are over the network's keys.
 struct WeightsDecl {
-  std::string path;
+  std::string path = {};
+  /// How keys of the file begin, and what stands there instead; the first that fits counts.
+  std::vector<std::pair<std::string, std::string>> rename = {};
+  std::vector<std::string> missing = {};    ///< may lack in the file, and begin as they do without
+  std::vector<std::string> extra = {};      ///< may be in the file alone, and are ignored
+  std::vector<std::string> misshapen = {};  ///< may have other shapes, and begin as without
+  Mark mark = {};
+};
+
+/// What layers compute in; weights and statistics are f32.
+struct Precision {
+  DType compute = DType::f32;
+  double loss_scale = 1;  ///< 0 = found while training
   Mark mark = {};
 };
 
@@ -169,6 +216,8 @@ struct Model {
   std::vector<std::string> traversal = {};
   std::vector<OutputDecl> outputs = {};
   std::vector<TermDecl> losses = {}, metrics = {};
+  std::vector<FreezeRule> freeze = {};  ///< later ones win
+  std::vector<InitRule> init = {};      ///< later ones win; a layer's own `init` wins over all
   std::optional<TypedDict> optimizer = {};
   std::vector<OptimizerGroup> groups = {};
   std::optional<TypedDict> schedule = {};
@@ -179,6 +228,7 @@ struct Model {
   std::optional<TypedDict> train_data = {}, test_data = {};
   TrainDecl train = {};
   std::optional<WeightsDecl> weights = {};
+  Precision precision = {};
   std::vector<std::string> devices = {};
   Mark devices_mark = {};
   std::string eval_only = {};  ///< why it cannot be trained; "" = it can

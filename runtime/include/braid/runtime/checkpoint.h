@@ -43,7 +43,7 @@ std::string save_checkpoint(const std::string& folder, Checkpoint checkpoint, in
 std::optional<FoundCheckpoint> load_checkpoint(const std::string& folder);
 
 /// One file. Throws Error(Fault::data): as read_safetensors, and "E0320" when the file is no
-/// checkpoint or its checksum does not fit its contents.
+/// checkpoint or its checksum does not fit its contents, "E0323" for one of another format.
 Checkpoint read_checkpoint(const std::string& path);
 
 /// The paths of all checkpoints of a run, by step; only names are looked at.

@@ -16,6 +16,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,7 +31,8 @@ class Schedule {
   Schedule() = default;
 
   /// Throws Error(Fault::model) with every fault of the declaration.
-  static Schedule make(const TypedDict& declared, int64_t total_steps);
+  /// Without `total_steps` nobody knows the last step before it is there.
+  static Schedule make(const TypedDict& declared, std::optional<int64_t> total_steps);
   double lr(double base, int64_t step) const;
 
  private:
@@ -39,8 +41,9 @@ class Schedule {
   int64_t warmup_ = 0;
 };
 
-/// Reports unknown types and keys, missing keys and wrong values: E0330 to E0333.
-void check_schedule(const TypedDict& declared, Diagnostics& found);
+/// Reports unknown types and keys, missing keys and wrong values: E0330 to E0333; and E0084 for
+/// what falls to the end of a run that is open-ended.
+void check_schedule(const TypedDict& declared, Diagnostics& found, bool open_ended = false);
 
 std::vector<std::string> schedule_types();
 

@@ -147,7 +147,12 @@ class Session {
   /// `from` names them in the message. Nothing is changed then.
   void set_weights(const std::map<std::string, Array>& tensors,
                    const std::string& from = "the weights");
+  /// From a file, with what the network's `weights` says of renaming and of what may differ.
+  /// Throws Error(data, "E0315") where renaming makes two keys one.
   void load_weights(const std::string& path);
+  /// Weights and their moving averages (`train: {ema: ...}`) change places; a second call changes
+  /// them back. To evaluate or save the averages.
+  void exchange_averages();
   /// Returns the SHA-256 of the file.
   std::string save_weights(const std::string& path);
   /// Everything that a run needs to go on, with the program hash of the global batch.

@@ -48,9 +48,15 @@ class State {
   /// Everything, optimizer state included.
   std::map<std::string, Array> all() const;
   /// Overwrites the variables named in `tensors` on all devices. Variables that are missing,
-  /// surplus tensors and other shapes are collected into one Error(data) that lists them; nothing
-  /// is written then. With `everything`, optimizer state must be there too.
-  void load(const std::map<std::string, Array>& tensors, const std::string& from, bool everything);
+  /// surplus tensors and other shapes are collected into one Error(data) that lists them, but for
+  /// those that `allowed` lets differ; nothing is written then. With `everything`, optimizer state
+  /// must be there too.
+  void load(const std::map<std::string, Array>& tensors, const std::string& from, bool everything,
+            const WeightsDecl& allowed = {});
+
+  /// Weights and their moving averages change places, on all devices; a second call changes them
+  /// back. Weights without an average stay.
+  void exchange_averages();
 
   int64_t bytes() const;  ///< of one copy
   /// A digest of all bits of one device's copy.

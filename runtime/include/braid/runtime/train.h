@@ -17,13 +17,14 @@ namespace braid {
 
 struct TrainEvent {
   enum class Kind { start, step, eval, checkpoint, note, done } kind = Kind::step;
-  int64_t step = 0, steps = 0;  ///< optimizer steps done, and in all
+  int64_t step = 0, steps = 0;  ///< optimizer steps done, and in all (0 = time ends the run)
   int64_t epoch = 0;            ///< 1-based
   int64_t samples = 0;          ///< of this step
   double loss = 0, lr = 0;
   double seconds = 0;            ///< since training began (steps done before a resume do not count)
   double images_per_second = 0;  ///< over the steps so far, evaluation and saving left out
   std::map<std::string, double> metrics = {};
+  bool best = false;      ///< evaluations: better than all before
   std::string text = {};  ///< notes: what was resumed, what differs; checkpoint: its path
 };
 
@@ -47,6 +48,9 @@ struct TrainReport {
   std::map<std::string, double> metrics = {};  ///< of the last evaluation on data.test
   std::string weights = {}, sha256 = {};
   double images_per_second = 0;
+  std::string best_weights = {};  ///< of the best evaluation (`keep_best`), "" = none was kept
+  int64_t best_step = 0;
+  double best = 0;
 };
 
 /// Throws Error(model) when the file lacks a loss, an optimizer or data, Error(data) for the data,
