@@ -47,7 +47,7 @@ std::vector<std::string> input_names(const LayerDef& def, size_t count) {
 std::string inputs_of(const Sample& sample, const std::vector<std::string>& names) {
   std::string out = "braid: 1\ninputs:\n";
   for (size_t i = 0; i < names.size(); ++i) out += input_line(names[i], sample.inputs[i]);
-  return out;
+  return names.empty() ? out + input_line("x", {DType::f32, {N, 4}}) : out;  // a network has one
 }
 
 std::string lower(std::string text) {

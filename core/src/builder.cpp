@@ -232,7 +232,7 @@ void Builder::fail(std::string code, std::string message, std::string help) cons
   if (call_ >= 0) {
     const Call& call = graph_.calls[call_];
     mark = call.mark;
-    who = std::string(name_of(call.def->role)) + " '" + call.path + "': ";
+    who = std::string(call.def ? name_of(call.def->role) : "layer") + " '" + call.path + "': ";
   }
   throw Error(Fault::model, std::move(code), who + message, mark).help(std::move(help));
 }

@@ -27,7 +27,7 @@ struct Limits {
   static constexpr size_t key_bytes = 128;
   static constexpr size_t depth = 64;
   static constexpr size_t nodes = 1'000'000;   // typed, aliases expanded
-  static constexpr size_t values = 4'000'000;  // evaluated, blocks and repeats expanded
+  static constexpr size_t values = 2'000'000;  // evaluated, blocks and repeats expanded
   static constexpr size_t item_values = 10;    // what writing an item counts as
   static constexpr size_t value_bytes = size_t{64} << 20;
   static constexpr size_t include_depth = 16;

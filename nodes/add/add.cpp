@@ -11,35 +11,27 @@ void register_add(Registry& registry);
 
 namespace {
 
-[[noreturn]] void disagree(const Builder& b, const Call& c, size_t with, size_t input) {
-  b.fail("E0203",
-         "Add's inputs disagree: input " + std::to_string(with) + " is " +
-             to_string(b.type(c.in[with]).shape) + ", " + port_name(c, input) + " is " +
-             to_string(b.type(c.in[input]).shape),
-         "all inputs must have the same shape, or 1 where another repeats");
-}
-
-// Dimensions are aligned at the end; N is dimension 0 of the result, and of what has it.
+// All inputs have one shape. Only what is the same for all samples, [1, ...] beside [N, ...], is
+// repeated: sizes that do not fit are a mistake more often than a wish.
 Shape result_shape(const Builder& b, const Call& c) {
   if (c.in.size() < 2) b.fail("E0203", "Add needs at least two inputs");
-  Shape all;
-  std::vector<size_t> from;  // the input that each size comes from
+  auto shape = [&](size_t i) { return b.type(c.in[i]).shape; };
+  auto batched = [&](size_t i) { return b.type(c.in[i]).batched(); };
+  size_t whole = 0;
   for (size_t i = 0; i < c.in.size(); ++i) {
     require_f32(b, c, i);
-    const Shape x = b.type(c.in[i]).shape;
-    const size_t more = x.size() - std::min(x.size(), all.size());
-    all.insert(all.begin(), x.begin(), x.begin() + ptrdiff_t(more));
-    from.insert(from.begin(), more, i);
-    for (size_t d = 0; d < x.size(); ++d) {
-      const size_t at = all.size() - x.size() + d;
-      if (x[d] == all[at] || x[d] == Dim(1)) continue;
-      if (all[at] != Dim(1)) disagree(b, c, from[at], i);
-      all[at] = x[d];
-      from[at] = i;
-    }
+    if (batched(i) && !batched(whole)) whole = i;
   }
-  for (size_t d = 1; d < all.size(); ++d)
-    if (all[d].batched) disagree(b, c, from[d], from[0]);
+  const Shape all = shape(whole);
+  for (size_t i = 0; i < c.in.size(); ++i) {
+    const Shape x = shape(i);
+    const bool common = batched(whole) && !batched(i) && x.size() == all.size() && x[0] == Dim(1);
+    if (common ? std::equal(x.begin() + 1, x.end(), all.begin() + 1) : x == all) continue;
+    b.fail("E0203",
+           "Add's inputs disagree: input " + std::to_string(whole) + " is " + to_string(all) +
+               ", " + port_name(c, i) + " is " + to_string(x),
+           how_to_match(all, x));
+  }
   return all;
 }
 
@@ -70,18 +62,16 @@ void register_add(Registry& registry) {
   registry.add(LayerDef{
       .name = "Add",
       .doc = "The sum of its inputs, elementwise: joins the branches of a residual block. An input "
-             "without N, or with dimensions of size 1, is repeated.",
+             "[1, ...] beside [N, ...] is repeated for all samples.",
       .formula = "y = x_0 + x_1 + ...",
       .source = "He et al., Deep Residual Learning for Image Recognition, 2016",
-      .inputs = {{"input", "two or more values whose shapes fit each other", true}},
+      .inputs = {{"input", "two or more values of one shape", true}},
       .forward = forward,
       .gradient = gradient,
       .samples = {{.inputs = {image, image}},
                   {.inputs = {vector, vector, vector}, .note = "three inputs"},
                   {.inputs = {{DType::f32, {N, 4, 3}}, {DType::f32, {1, 4, 3}}},
-                   .note = "the second is the same for all samples"},
-                  {.inputs = {{DType::f32, {3}}, {DType::f32, {N, 1, 3}}, {DType::f32, {4, 1}}},
-                   .note = "no input has all sizes of the result"}}});
+                   .note = "the second is the same for all samples"}}});
 }
 
 }  // namespace braid

@@ -57,7 +57,7 @@ TEST(Fmt, RefusesWhatCannotBeRead) {
   write_text(folder / "net.yaml", broken);
   auto outcome = braid_command({"fmt", "--in-place", folder / "net.yaml"});
   EXPECT_EQ(outcome.code, 3);
-  EXPECT_NE(outcome.err.find("net.yaml:2:9: error[E0003]"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("net.yaml:2:9: error[E0015]"), std::string::npos) << outcome.err;
   EXPECT_EQ(read_text(folder / "net.yaml"), broken);
   EXPECT_EQ(braid_command({"fmt", folder / "absent.yaml"}).code, 3);
 }

@@ -98,7 +98,8 @@ TEST(Layers, EveryExampleIsRightAndTrains) {
       ++trained;
     } catch (const Error& error) {
       // Defined, and not there on this device: `plan` says so.
-      EXPECT_EQ(error.diagnostics().front().code, "E0220") << error.what();
+      const std::string code = error.diagnostics().front().code;
+      EXPECT_TRUE(code == "E0220" || code == "E0423") << error.what();  // or nothing is bound
     }
   }
   EXPECT_GE(trained, 25);

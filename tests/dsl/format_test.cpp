@@ -175,7 +175,7 @@ TEST(Format, AnchorsKeepTheirPlace) {
 }
 
 TEST(Format, WhatCannotBeReadIsRefused) {
-  EXPECT_EQ(refused("braid: 1\nlayers: [ReLU\n"), "E0003");
+  EXPECT_EQ(refused("braid: 1\nlayers: [ReLU\n"), "E0015");
   EXPECT_EQ(refused("braid: 1\nseed: 1\nseed: 2\n"), "E0005");
   EXPECT_EQ(refused("seed: 1\n"), "E0020");
   EXPECT_EQ(refused("- a\n"), "E0013");

@@ -66,9 +66,11 @@ TEST(ConvTransposeLayer, RefusesWithBothNumbers) {
             "E0202 layer 'it': in_channels is 3, and the input [N, 6, 7, 5] has 6 | leave "
             "in_channels out: it follows from the input");
   EXPECT_EQ(transposed({{"kernel_size", 3}, {"groups", 4}}),
-            "E0204 layer 'it': groups is 4, which does not divide 6 input channels");
+            "E0204 layer 'it': groups is 4, which does not divide 6 input channels | groups "
+            "divides input and output channels: 1, 2");
   EXPECT_EQ(transposed({{"kernel_size", 3}, {"groups", 3}}),
-            "E0204 layer 'it': groups is 3, which does not divide 8 output channels");
+            "E0204 layer 'it': groups is 3, which does not divide 8 output channels | groups "
+            "divides input and output channels: 1, 2");
   EXPECT_EQ(transposed({{"kernel_size", 3}, {"stride", 2}, {"output_padding", 2}}),
             "E0250 layer 'it': output_padding is [2, 2], and the stride is [2, 2] | output_padding "
             "chooses among the sizes that a stride cannot tell apart: it is smaller than the "

@@ -63,20 +63,20 @@ TEST(Shapes, AddNamesBothShapes) {
 
 TEST(Shapes, TargetsMustFitTheirInput) {
   EXPECT_EQ(refusal("CrossEntropy", {image, label}),
-            "E0234 layer 'it': target is i64 [N], input is f32 [N, 3, 7, 5]: expected a target of "
+            "E0234 loss 'it': target is i64 [N], input is f32 [N, 3, 7, 5]: expected a target of "
             "i64 [N, 7, 5]");
   EXPECT_EQ(refusal("Accuracy", {{DType::f32, {N}}, label}).substr(0, 5), "E0234");
 }
 
 TEST(Shapes, ClassWeightsFitTheClasses) {
   EXPECT_EQ(refusal("CrossEntropy", {row, label}, {{"weight", Attr::List{1, 2.5}}}),
-            "E0260 layer 'it': weight has 2 numbers, the input has 6 classes: f32 [N, 6]");
+            "E0260 loss 'it': weight has 2 numbers, the input has 6 classes: f32 [N, 6]");
 }
 
 TEST(Types, ThereIsNoSilentConversion) {
   EXPECT_EQ(refusal("ReLU", {label}), "E0230 layer 'it': input is i64 [N], ReLU needs f32");
   EXPECT_EQ(refusal("CrossEntropy", {row, {DType::f32, {N}}}),
-            "E0230 layer 'it': target is f32 [N], CrossEntropy needs i64");
+            "E0230 loss 'it': target is f32 [N], CrossEntropy needs i64");
 }
 
 TEST(Sgd, RefusesWhatPyTorchRefuses) {

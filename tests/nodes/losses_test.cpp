@@ -129,13 +129,13 @@ std::string refusal(const std::string& layer, std::vector<Type> inputs, Dict par
 }
 
 TEST(PointwiseLoss, NeedsOneTargetOfTheInputsShape) {
-  EXPECT_EQ(refusal("MSE", {scores}), "E0236 layer 'it': MSE has no target");
+  EXPECT_EQ(refusal("MSE", {scores}), "E0236 loss 'it': MSE has no target");
   EXPECT_EQ(refusal("MSE", {scores, scores}, {{"target", 1}}),
-            "E0236 layer 'it': target is given twice: as an input and as the number 1.0");
+            "E0236 loss 'it': target is given twice: as an input and as the number 1.0");
   EXPECT_EQ(refusal("BCEWithLogits", {scores, {DType::f32, {N}}}),
-            "E0234 layer 'it': target is f32 [N], input is f32 [N, 6]: both must have one shape");
+            "E0234 loss 'it': target is f32 [N], input is f32 [N, 6]: both must have one shape");
   EXPECT_EQ(refusal("Contrastive", {scores, {DType::i64, {N, 6}}}),
-            "E0230 layer 'it': same is i64 [N, 6], Contrastive needs f32");
+            "E0230 loss 'it': same is i64 [N, 6], Contrastive needs f32");
 }
 
 }  // namespace

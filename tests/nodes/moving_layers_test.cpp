@@ -95,7 +95,7 @@ TEST(Einsum, WithoutAnArrowKeepsWhatStandsOnce) {
 }
 
 TEST(Add, RepeatsWhatIsTheSameForAllSamples) {
-  EXPECT_EQ(made("Add", {f32({N, 2}), f32({2})}, {{1, 2, 3, 4}, {10, 20}}, {}, 2),
+  EXPECT_EQ(made("Add", {f32({N, 2}), f32({1, 2})}, {{1, 2, 3, 4}, {10, 20}}, {}, 2),
             (Numbers{11, 22, 13, 24}));
 }
 

@@ -63,9 +63,11 @@ TEST(ConvLayer, RefusesWithBothNumbers) {
             "E0202 layer 'it': in_channels is 3, and the input [N, 6, 7, 5] has 6 | leave "
             "in_channels out: it follows from the input");
   EXPECT_EQ(conv({{"kernel_size", 3}, {"groups", 4}}),
-            "E0204 layer 'it': groups is 4, which does not divide 6 input channels");
+            "E0204 layer 'it': groups is 4, which does not divide 6 input channels | groups "
+            "divides input and output channels: 1, 2");
   EXPECT_EQ(conv({{"kernel_size", 3}, {"groups", 3}}),
-            "E0204 layer 'it': groups is 3, which does not divide 8 output channels");
+            "E0204 layer 'it': groups is 3, which does not divide 8 output channels | groups "
+            "divides input and output channels: 1, 2");
   EXPECT_EQ(conv({{"kernel_size", 3}, {"padding", "full"}}),
             "E0205 layer 'it': padding is full | padding is an integer, a list of two, 'same' or "
             "'valid'");
