@@ -4,8 +4,8 @@
 
 #include <braid/compiler/compile.h>
 
-#include "build.h"
 #include <braid/core/glob.h>
+#include "build.h"
 
 namespace braid {
 namespace {

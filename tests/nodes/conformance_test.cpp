@@ -52,10 +52,14 @@ TEST(Registry, EveryMergeThatIsNamedExists) {
 TEST(Registry, EveryOperationIsReachedByTheSamplesOfSomeLayer) {
   // The compiler's own: batch_norm_test.cpp has those that it makes of a batch norm and a sum,
   // clip_test.cpp those of an optimizer.
-  std::set<std::string> reached{"reorder",        "full",
-                                "normalize_add",  "normalize_eval_add",
-                                "bn_relu_reduce", "bn_eval_relu_reduce",
-                                "square_sum",     "clip",
+  std::set<std::string> reached{"reorder",
+                                "full",
+                                "normalize_add",
+                                "normalize_eval_add",
+                                "bn_relu_reduce",
+                                "bn_eval_relu_reduce",
+                                "square_sum",
+                                "clip",
                                 "ema"};
   auto reach = [&](const Graph& graph) {
     for (auto& node : graph.nodes) {

@@ -84,7 +84,8 @@ std::vector<std::string> known_in_fill(const std::string& source, const std::str
 TEST(Forms, OfFillsSayWhatIsRead) {
   for (std::string source : {"Idx", "Npy"})
     EXPECT_EQ(known_in_fill(source, "path"), names(fill_form(source).params, {"random"}));
-  EXPECT_EQ(known_in_fill("Images", "folder"), names(fill_form("Images").params, {"random"}));
+  for (std::string source : {"Images", "ImageMask"})
+    EXPECT_EQ(known_in_fill(source, "folder"), names(fill_form(source).params, {"random"}));
   EXPECT_EQ(known_in_fill("Csv", "column"), names(fill_form("Csv").params, {"random"}));
   EXPECT_EQ(known_in_fill("Idx", "random"), names(random_fill_form().params));
 }

@@ -97,7 +97,8 @@ std::vector<Form> data_source_forms() {
                    .doc = "one character, or tab",
                    .fallback = ","}}),
           source("Npy", "NumPy's arrays."),
-          source("Images", "PNG files in folders, paired by file name.")};
+          source("Images", "PNG files in folders, paired by file name."),
+          source("ImageMask", "Images and the masks of their pixels: another name of Images.")};
 }
 
 Form fill_form(const std::string& source) {
@@ -105,8 +106,10 @@ Form fill_form(const std::string& source) {
   if (source == "Csv") {
     params.push_back(any("column", "one column: its number, or its title"));
     params.push_back(any("columns", "a range such as 0..63 (both ends included), or a list"));
-  } else if (source == "Images") {
+  } else if (source == "Images" || source == "ImageMask") {
     params.push_back(text("folder", "where the images are", true));
+    params.push_back(
+        text("path", "a pattern of names such as masks/*.png, in place of folder", true));
     params.push_back(text("list", "a text file with a path a line, in place of folder", true));
   } else {
     params.push_back(text("path", "the file, relative to the network file"));
