@@ -135,7 +135,7 @@ constexpr CodeEntry table[] = {
     {"E0107", "A parameter is outside its range.", "`braid layers TYPE` shows what is allowed."},
     {"E0109", "An `init` is malformed.",
      "A number, a law by PyTorch's name with its arguments, or {npy: file}."},
-    {"E0110", "`init` or `constant` names a parameter that the layer does not have.",
+    {"E0110", "`constant` names a parameter that the layer does not have.",
      "The parameters that it has are listed."},
     {"E0150", "An expression of Math is not one, or names what is not there.",
      "Its inputs are the names in `from`; {type: Math, from: {n: a, g: b}, expr: n * (1 + g)}."},

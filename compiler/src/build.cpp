@@ -268,24 +268,24 @@ class Forward {
     }
   }
 
-  // Laws of `init` and `constant` are for parameters that the layer has.
+  // Laws of `constant` are for parameters that the layer has; those of `init` are judged together
+  // with the patterns.
   void require_laws(int id) {
     const Call& call = b_.graph().calls[size_t(id)];
-    if (call.init.empty() && call.constant.empty()) return;
+    if (call.constant.empty()) return;
     std::vector<std::string> names;
     for (auto& var : b_.graph().states)
       if (var.key.starts_with(call.owner + "."))
         names.push_back(var.key.substr(call.owner.size() + 1));
     std::string list;
     for (auto& name : names) list += (list.empty() ? "" : ", ") + name;
-    for (auto* laws : {&call.init, &call.constant})
-      for (auto& entry : *laws)
-        if (std::ranges::find(names, entry.key) == names.end())
-          found_
-              .error("E0110", entry.mark,
-                     "layer '" + call.path + "' has no parameter '" + entry.key + "'" +
-                         did_you_mean(entry.key, names))
-              .help(list.empty() ? call.def->name + " has none" : "it has " + list);
+    for (auto& entry : call.constant)
+      if (std::ranges::find(names, entry.key) == names.end())
+        found_
+            .error("E0110", entry.mark,
+                   "layer '" + call.path + "' has no parameter '" + entry.key + "'" +
+                       did_you_mean(entry.key, names))
+            .help(list.empty() ? call.def->name + " has none" : "it has " + list);
   }
 
   // Shape errors show both shapes and where each came from.
