@@ -220,6 +220,9 @@ Schema file_schema(const Registry& registry) {
   schema["then"] = {{"required", {"inputs", "layers"}}};
   Schema& definitions = schema["definitions"];
   definitions["expression"] = {{"type", "string"}, {"pattern", "\\$"}};
+  definitions["size"] =
+      described({{"type", "string"}, {"pattern", "^([0-9]+ *\\* *)?[A-Z][A-Z0-9_]*$"}},
+                "The size of a dimension that has a name: L, or a multiple, 2*L.");
   definitions["users"] = described(anything(), "Yours: Braid does not look at it.");
   definitions["note"] = described(anything(), "For readers: Braid does not look at it.");
   definitions["params"] = map_of(

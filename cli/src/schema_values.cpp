@@ -50,7 +50,7 @@ std::vector<Schema> forms_of(const ParamDef& param) {
     case ParamKind::boolean:
       return {flag()};
     case ParamKind::integer:
-      return {whole};
+      return {whole, named("size")};
     case ParamKind::number:
       return {real};
     case ParamKind::text:
