@@ -379,7 +379,8 @@ cudaError_t launch(const void* kernel, dim3 grid, dim3 block, size_t argument_by
   const auto threads = uint64_t(block.x) * block.y * block.z;
   const bool legal = grid.x && grid.x < 1u << 31 && grid.y && grid.y < 1u << 16 && grid.z &&
                      grid.z < 1u << 16 && threads && threads <= 1024 && block.z <= 64;
-  if (!legal || argument_bytes > 4096)
+  // Since CUDA 12.1 as many for sm_70 and later.
+  if (!legal || argument_bytes > 32764)
     return Call()(legal ? cudaErrorInvalidValue : cudaErrorInvalidConfiguration);
   Call call;  // the names are found under its lock
   const char* name = name_of(kernel).c_str();
