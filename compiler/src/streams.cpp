@@ -1,8 +1,11 @@
 // Which stream of its device a strand is enqueued on, and where one waits for another: the events.
 // Stream 0 has what is common to the replicas of a device (ganged launches, merges, the optimizer),
 // the next ones the replicas, the last one the transfers. A strand waits for an event only where
-// neither the order of its stream nor another wait implies that it comes later.
+// neither the order of its stream nor another wait implies that it comes later. Strands that bring
+// something from another device take turns in the order of the plan: libraries that move data
+// between devices want to be called in one order everywhere.
 #include <algorithm>
+#include <utility>
 
 #include "passes.h"
 
@@ -34,14 +37,26 @@ class Streams {
       before = int(i);
     }
     find_waits();
+    take_turns();
   }
 
  private:
+  bool is_transfer(int step) const { return p_.steps[size_t(step)].kind == StepKind::transfer; }
+
+  void take_turns() {
+    int before = -1;
+    for (size_t i = 0; i < p_.strands.size(); ++i) {
+      auto& strand = p_.strands[i];
+      if (std::ranges::none_of(strand.steps, [&](int s) { return is_transfer(s); })) continue;
+      strand.turn = std::exchange(before, int(i));
+    }
+  }
+
   size_t at(const Strand& s) const { return size_t(s.device * p_.streams + s.stream); }
 
   int stream_of(const Strand& strand) const {
-    auto is_transfer = [&](int i) { return p_.steps[size_t(i)].kind == StepKind::transfer; };
-    if (std::ranges::all_of(strand.steps, is_transfer)) return p_.streams - 1;
+    if (std::ranges::all_of(strand.steps, [&](int s) { return is_transfer(s); }))
+      return p_.streams - 1;
     auto& first = p_.steps[size_t(strand.steps[0])];
     if (first.replica < 0 || first.kind == StepKind::transfer) return 0;
     return 1 + first.replica % lanes_;

@@ -1,6 +1,7 @@
 // What goes from one GPU to another, by NCCL: one communicator over the GPUs of this process. All
 // ranks are driven from here, and a call is one group with everything that it needs of all of them,
-// so that all ranks see one order whatever threads call.
+// so that all ranks see one order. Which one is the plan's (Strand::turn): whichever thread has the
+// turn calls.
 //
 //   Communicator c({0, 1});
 //   c.exchange({{.to = y, .from = x, .bytes = 4096, .receiver = q1, .sender = q0}});

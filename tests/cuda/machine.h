@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace machine {
 
@@ -34,9 +35,11 @@ void ruin(const std::function<std::string()>& run);
 
 // These may only be called on an emulated machine.
 void no_devices();
-void fail_nccl();  ///< from now on, until reset()
+void fail_nccl();           ///< from now on, until reset()
+void refuse_nccl(int nth);  ///< the nth group from now on
 int64_t launches();
 int64_t nccl_messages();
+std::vector<std::string> take_nccl_groups();  ///< those since the last call, as text
 
 }  // namespace machine
 

@@ -14,6 +14,7 @@ bool has_devices(int count) {
 
 void reset() {
   emulator::fail_nccl(ncclSuccess);
+  emulator::refuse_nccl(0);
   emulator::reset();
 }
 void seed(uint64_t seed) { emulator::seed(seed); }
@@ -28,5 +29,7 @@ void hang_launch(int nth) { emulator::hang_launch(nth); }
 void fail_nccl() { emulator::fail_nccl(ncclRemoteError); }
 int64_t launches() { return emulator::launches(); }
 int64_t nccl_messages() { return emulator::nccl_messages(); }
+void refuse_nccl(int nth) { emulator::refuse_nccl(nth); }
+std::vector<std::string> take_nccl_groups() { return emulator::take_nccl_groups(); }
 
 }  // namespace machine

@@ -59,6 +59,8 @@ void no_devices() { refuse(); }
 void fail_nccl() { refuse(); }
 int64_t launches() { refuse(); }
 int64_t nccl_messages() { refuse(); }
+void refuse_nccl(int) { refuse(); }
+std::vector<std::string> take_nccl_groups() { refuse(); }
 
 }  // namespace machine
 

@@ -1,6 +1,8 @@
 // Sessions whose placements send to each other by NCCL: on one GPU, on two and on four.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "backend.h"
 #include "cuda/machine.h"
 #include "support/models.h"
@@ -22,9 +24,10 @@ class NcclSession : public ::testing::Test {
 
   static int64_t messages() { return machine::emulated() ? machine::nccl_messages() : 0; }
 
-  static Session open(std::vector<std::string> devices, Transport transport = Transport::nccl) {
+  static Session open(std::vector<std::string> devices, Transport transport = Transport::nccl,
+                      const std::string& engine = "serial") {
     return Session(model(8), {.devices = std::move(devices),
-                              .engine = "serial",
+                              .engine = engine,
                               .digest = true,
                               .deadline = machine::emulated() ? 1.0 : 60.0,
                               .backend = {cuda::make_backend()},
@@ -78,6 +81,51 @@ TEST_F(NcclSession, EndsWithWhatNcclSays) {
     EXPECT_EQ(e.diagnostics()[0].code, "E0522") << e.what();
     EXPECT_NE(std::string(e.what()).find("remote process exited"), std::string::npos) << e.what();
   }
+}
+
+// Whatever the scheduler does, all ranks call NCCL in the order of the plan, which is the order of
+// the serial engine.
+TEST_F(NcclSession, CallsNcclInTheOrderOfThePlan) {
+  ONLY_EMULATED("groups are written down");
+  NEEDS_DEVICES(4);
+  for (std::vector<std::string> devices :
+       {std::vector<std::string>{"cuda:0", "cuda:1"},
+        std::vector<std::string>{"cuda:0", "cuda:1", "cuda:2", "cuda:3"},
+        std::vector<std::string>{"cuda:1", "cuda:0", "cuda:1", "cuda:0"}}) {
+    auto groups = [&](const char* engine) {
+      Session session = open(devices, Transport::nccl, engine);
+      machine::take_nccl_groups();
+      run_steps(session, {32, 19});
+      return machine::take_nccl_groups();
+    };
+    const auto order = groups("serial");
+    EXPECT_GT(std::set(order.begin(), order.end()).size(), size_t(3)) << "groups look alike";
+    for (int i = 0; i < 5; ++i)
+      for (const char* engine : {"tbb", "threads"})
+        EXPECT_EQ(groups(engine), order) << devices.size() << " placements, " << engine;
+  }
+}
+
+// The group that is refused holds up none of those whose turn comes after it.
+TEST_F(NcclSession, EndsWhereAGroupIsRefused) {
+  ONLY_EMULATED("NCCL refuses a group");
+  NEEDS_DEVICES(4);
+  for (const char* engine : {"serial", "tbb", "threads"})
+    for (int nth : {1, 4, 7}) {
+      Session session = open({"cuda:0", "cuda:1", "cuda:2", "cuda:3"}, Transport::nccl, engine);
+      run_steps(session, {32});
+      machine::refuse_nccl(nth);
+      try {
+        run_steps(session, {32});
+        FAIL() << engine << ": nothing was thrown";
+      } catch (const Error& e) {
+        const std::string text = e.what();
+        EXPECT_EQ(e.diagnostics()[0].code, "E0522") << text;
+        EXPECT_NE(text.find("this group was not taken"), text.npos) << text;
+        EXPECT_NE(text.find("replica"), text.npos) << text;
+        EXPECT_NE(text.find("NCCL's group "), text.npos) << text;
+      }
+    }
 }
 
 }  // namespace

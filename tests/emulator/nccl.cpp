@@ -4,8 +4,11 @@
 #include <nccl.h>
 
 #include <atomic>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "machine.h"
@@ -42,6 +45,10 @@ thread_local std::vector<Request> requests;
 thread_local std::string complaint;
 std::atomic<int64_t> messages = 0, communicators = 0;
 std::atomic<ncclResult_t> failure = ncclSuccess;
+std::atomic<int> refused = 0;
+
+std::mutex groups_mutex;
+std::vector<std::string> groups;
 
 size_t size_of(ncclDataType_t type) { return type == ncclUint8 ? 1 : type == ncclFloat32 ? 4 : 8; }
 
@@ -190,7 +197,22 @@ ncclResult_t make_sums(const Clique& clique) {
   return ncclSuccess;
 }
 
+void note_group() {
+  std::map<int, std::string> of_rank;
+  for (auto& r : requests) {
+    const char* what = r.kind == Kind::send ? " sends " : r.kind == Kind::sum ? " adds" : " gets ";
+    of_rank[r.comm->rank] +=
+        what + (r.kind == Kind::sum ? "" : std::to_string(r.peer)) + " " + std::to_string(r.bytes);
+  }
+  std::string all;
+  for (auto& [rank, calls] : of_rank) all += std::to_string(rank) + ":" + calls + "; ";
+  std::lock_guard lock(groups_mutex);
+  groups.push_back(std::move(all));
+}
+
 ncclResult_t run_group() {
+  if (refused > 0 && --refused == 0) return refuse("this group was not taken", ncclSystemError);
+  note_group();
   std::vector<std::shared_ptr<Clique>> cliques;
   for (auto& r : requests) {
     if (r.comm->aborted) return refuse("the communicator was aborted");
@@ -316,7 +338,12 @@ ncclResult_t ncclAllReduce(const void* from, void* to, size_t count, ncclDataTyp
 namespace emulator {
 
 void fail_nccl(ncclResult_t result) { failure = result; }
+void refuse_nccl(int nth) { refused = nth; }
 int64_t nccl_messages() { return messages; }
 int64_t nccl_communicators() { return communicators; }
+std::vector<std::string> take_nccl_groups() {
+  std::lock_guard lock(groups_mutex);
+  return std::exchange(groups, {});
+}
 
 }  // namespace emulator

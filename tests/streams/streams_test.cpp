@@ -104,11 +104,30 @@ TEST_P(Streams, QueuesFollowFromThePlan) {
   }
 }
 
+// What goes from device to device goes in the order of the plan, whoever enqueues it and when.
+TEST_P(Streams, MessagesGoOutInTheOrderOfThePlan) {
+  for (int round = 0; round < 5; ++round) {
+    run();
+    std::vector<int> planned, enqueued;
+    for (auto& strand : plan->strands)
+      for (int step : strand.steps)
+        if (plan->steps[size_t(step)].kind == StepKind::transfer) planned.push_back(step);
+    for (auto& command : recorder.commands())
+      if (command.step >= 0 && plan->steps[size_t(command.step)].kind == StepKind::transfer &&
+          (enqueued.empty() || enqueued.back() != command.step))
+        enqueued.push_back(command.step);
+    EXPECT_EQ(enqueued, planned);
+    EXPECT_EQ(planned.empty(), plan->devices.size() == 1);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Plans, Streams,
                          ::testing::Values(Deployed{"mlp_on_one", mlp_model, 4, 1},
                                            Deployed{"mlp_on_two", mlp_model, 4, 2},
                                            Deployed{"mlp_on_three", mlp_model, 8, 3},
                                            Deployed{"mlp_by_tbb", mlp_model, 8, 2, "tbb"},
+                                           Deployed{"mlp_by_threads", mlp_model, 8, 4, "threads"},
+                                           Deployed{"unet_by_threads", unet_model, 8, 4, "threads"},
                                            Deployed{"convnet_on_one", conv_model, 8, 1},
                                            Deployed{"convnet_on_four", conv_model, 8, 4},
                                            Deployed{"residual_on_two", residual_model, 4, 2},

@@ -21,6 +21,9 @@ struct External {
   bool has(int strand) const { return !strands.empty() && strands[size_t(strand)]; }
 };
 
+/// What must have run before a strand does: what it needs, and whose turn comes first.
+std::vector<int> predecessors(const Strand& strand);
+
 /// For engines whose threads may wait: runs the strand, or starts it and waits for its end.
 void run_or_wait(const RunStrand& run, const External& external, int strand, int worker);
 

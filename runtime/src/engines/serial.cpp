@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <semaphore>
 
 #include <braid/core/error.h>
@@ -23,6 +24,13 @@ class SerialEngine : public Engine {
 };
 
 }  // namespace
+
+std::vector<int> predecessors(const Strand& strand) {
+  auto before = strand.preds;
+  if (strand.turn >= 0 && std::ranges::find(before, strand.turn) == before.end())
+    before.push_back(strand.turn);
+  return before;
+}
 
 void run_or_wait(const RunStrand& run, const External& external, int strand, int worker) {
   if (!external.has(strand)) return run(strand, worker);

@@ -35,8 +35,9 @@ class TbbEngine : public Engine {
         if (external_.has(int(s)))
           sources_.back() =
               &ends_.emplace_back(*graph_, 1, [](const flow::continue_msg& m) { return m; });
-        for (int q : plan.strands[s].preds) flow::make_edge(*sources_[size_t(q)], nodes_[s]);
-        if (plan.strands[s].preds.empty()) roots_.push_back(&nodes_.back());
+        const auto before = predecessors(plan.strands[s]);
+        for (int q : before) flow::make_edge(*sources_[size_t(q)], nodes_[s]);
+        if (before.empty()) roots_.push_back(&nodes_.back());
       }
     });
   }

@@ -21,7 +21,7 @@ class ThreadsEngine : public Engine {
         random_(seed) {
     successors_.resize(plan.strands.size());
     for (size_t s = 0; s < plan.strands.size(); ++s)
-      for (int q : plan.strands[s].preds) successors_[size_t(q)].push_back(int(s));
+      for (int q : predecessors(plan.strands[s])) successors_[size_t(q)].push_back(int(s));
   }
 
   int workers() const override { return threads_; }
@@ -31,7 +31,7 @@ class ThreadsEngine : public Engine {
     ready_.clear();
     left_ = plan_.strands.size();
     for (size_t s = 0; s < plan_.strands.size(); ++s) {
-      waiting_.push_back(int(plan_.strands[s].preds.size()));
+      waiting_.push_back(int(predecessors(plan_.strands[s]).size()));
       if (!waiting_.back()) ready_.push_back(int(s));
     }
     std::vector<std::jthread> pool;

@@ -2,6 +2,9 @@
 #pragma once
 #include <cuda_runtime.h>
 
+#include <string>
+#include <vector>
+
 using ncclComm_t = struct ncclComm*;
 enum ncclResult_t {
   ncclSuccess = 0,
@@ -34,6 +37,9 @@ ncclResult_t ncclAllReduce(const void*, void*, size_t, ncclDataType_t, ncclRedOp
 namespace emulator {
 /// What all communicators report from now on.
 void fail_nccl(ncclResult_t);
+void refuse_nccl(int nth);     ///< the nth group from now on is not taken
 int64_t nccl_messages();       ///< sent so far, since the process began
 int64_t nccl_communicators();  ///< ranks that are not aborted
+/// What each rank called in each group since this was asked last: "0: sends 1 4096; 1: ...".
+std::vector<std::string> take_nccl_groups();
 }  // namespace emulator

@@ -74,6 +74,9 @@ struct Strand {
   int stream = -1;              ///< of its device; -1 = the device has none
   std::vector<int> waits = {};  ///< strands of other streams whose events it waits for
   bool event = false;           ///< others wait for its end
+  /// Of a strand that brings something from another device, the one before it that does: it must
+  /// have been enqueued, done or not, so that messages go out in the order of the plan.
+  int turn = -1;
 };
 
 /// What a user needs to know about a logical node.
