@@ -418,7 +418,6 @@ constexpr CodeEntry table[] = {
      "Without `ports` a Callback watches."},
     {"E0808", "spectral_norm has no kernels yet; the network is read and checked.",
      "Leave it out to run the network."},
-    {"E0815", "`reduce: fast` is not there yet.", "reduce: exact, the default."},
     {"W0201", "A parameter has a value that is allowed and probably not meant.",
      "The warning says why; nothing needs to change when it is meant."},
     {"E7000", "An assumption of Braid's code does not hold: a fault of ours.",

@@ -55,6 +55,7 @@ Json syncs_json(const Plan& plan) {
                    {"variable", sync.variable},
                    {"operation", sync.op},
                    {"merge", sync.merge},
+                   {"fast", sync.fast},
                    {"group", sync.group},
                    {"bytes", sync.bytes},
                    {"participants", sync.participants},
@@ -97,6 +98,8 @@ Json as_json(const Model& model, const Plan& plan, const PlanSummary& s) {
           {"batch", plan.batch},
           {"slices", plan.slices},
           {"isa", plan.traits.isa},
+          {"reduce", plan.fast ? "fast" : "exact"},
+          {"summed_over", plan.summed_over},
           {"program_hash", hex(plan.program_hash)},
           {"plan_hash", hex(plan.plan_hash)},
           {"steps", plan.steps.size()},
@@ -143,9 +146,18 @@ std::string head(const Model& model, const Plan& plan, const PlanSummary& s) {
         "launches   {} steps serve several replicas or merges at once; {} streams a device, {} "
         "events between them\n",
         s.ganged, s.streams, s.events);
+  if (plan.fast)
+    out += "reduce     fast" + (plan.as_exact.empty()
+                                    ? fmt::format(": {} sums of gradients ({}) in the order of the "
+                                                  "devices' library\n",
+                                                  s.sums, bytes_text(s.sum_bytes))
+                                    : ", the same as exact here: " + plan.as_exact + "\n");
+  const auto where = plan.summed_over == 1
+                         ? std::string("equal on every device list")
+                         : fmt::format("of {} devices, no other number", plan.summed_over);
   return out +
-         fmt::format("program    {}   (arithmetic: equal on every device list; isa {})\n",
-                     hex(plan.program_hash), plan.traits.isa) +
+         fmt::format("program    {}   (arithmetic: {}; isa {})\n", hex(plan.program_hash), where,
+                     plan.traits.isa) +
          fmt::format("plan       {}   (arithmetic and deployment)\n", hex(plan.plan_hash));
 }
 
@@ -165,8 +177,9 @@ std::string full_sync_table(const Plan& plan, const std::vector<int>& numbers) {
   for (size_t i = 0; i < numbers.size(); ++i) {
     auto& sync = plan.syncs[i];
     table.row({std::to_string(numbers[i]),
-               sync.layer + (sync.variable.empty() ? "" : "." + sync.variable), sync.op, sync.merge,
-               grouped(sync.bytes), std::to_string(sync.participants), group_text(sync.group),
+               sync.layer + (sync.variable.empty() ? "" : "." + sync.variable), sync.op,
+               sync.merge + (sync.fast ? ", library" : ""), grouped(sync.bytes),
+               std::to_string(sync.participants), group_text(sync.group),
                sync.backward ? "backward" : "forward"});
   }
   return table.text();

@@ -96,9 +96,10 @@ Schema precision() {
 }
 
 Schema reduce() {
-  std::vector<std::string> ways = {"exact"};
-  if (is_read("reduce: fast")) ways.push_back("fast");
-  return value(one_of(ways), "How sums over replicas are taken; exact (default): equal bits.");
+  return value(
+      one_of({"exact", "fast"}),
+      "How gradients are summed over replicas. exact (default): equal bits on any devices; "
+      "fast: between GPUs as NCCL does it, other bits for another number of GPUs.");
 }
 
 /// Parts of the language that other versions may lack.

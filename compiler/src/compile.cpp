@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <set>
 
 #include <braid/compiler/phases.h>
 #include <braid/compiler/positions.h>
@@ -29,6 +30,24 @@ class Clock {
   const CompileOptions& options_;
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
+
+// Only GPUs have a library that sums, and it takes part of a GPU once. Elsewhere the fixed tree is
+// as fast as anything.
+void choose_reduction(const Model& model, Plan& plan) {
+  plan.fast = model.reduce == Reduce::fast;
+  if (!plan.fast) return;
+  std::set<std::string> different;
+  for (auto& name : plan.devices)
+    different.insert(name.find(':') == name.npos ? name + ":0" : name);
+  if (plan.traits.kind != "cuda")
+    plan.as_exact = "only GPUs have a library that sums";
+  else if (plan.devices.size() == 1)
+    plan.as_exact = "there is one device";
+  else if (different.size() < plan.devices.size())
+    plan.as_exact = "several placements share a GPU";
+  else
+    plan.summed_over = int(plan.devices.size());
+}
 
 void check_deployment(const Model& model, const CompileOptions& options, int replicas) {
   if (options.devices.empty()) throw Error(Fault::device, "E0501", "no device is given");
@@ -181,7 +200,12 @@ Plan compile(const Model& model, const Registry& registry, const CompileOptions&
   clock.pass("formats");
   if (!options.disabled.contains("fuse_add")) fuse_add(graph, registry);
   clock.pass("fuse_add");
-  Expanded expanded = replicate(graph, replicas, options.batch, options);
+  choose_reduction(model, plan);
+  Expanded expanded = replicate(graph, replicas, options.batch, options, plan.summed_over);
+  if (plan.summed_over > 1 && std::ranges::none_of(expanded.nodes, &ExpandedNode::sum)) {
+    plan.summed_over = 1;
+    plan.as_exact = "no gradient has a part on every device";
+  }
   clock.pass("replicate");
   choose_kernels(graph, expanded, registry, options.traits, plan);
   clock.pass("kernels");

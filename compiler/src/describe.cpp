@@ -1,5 +1,6 @@
 // What a plan tells users about its nodes, its sync points and its steps.
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "hooks.h"
@@ -52,6 +53,9 @@ void describe_nodes(const Graph& graph, const Expanded& expanded, Plan& plan) {
 // Where a single replica has samples, or each is a group of its own, nothing is merged.
 void describe_syncs(const Graph& graph, const Expanded& expanded, Plan& plan) {
   auto parameter = updated_by(graph);
+  std::set<int> summed;
+  for (auto& node : expanded.nodes)
+    if (node.sum) summed.insert(node.logical);
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     auto& node = graph.nodes[i];
     if (node.op != &sync_op()) continue;
@@ -66,7 +70,8 @@ void describe_syncs(const Graph& graph, const Expanded& expanded, Plan& plan) {
                       .group = graph.values[size_t(node.out[k])].layout.group,
                       .bytes = part.type.bytes(0),
                       .participants = participants(expanded, node.in[k]),
-                      .backward = producer.backward};
+                      .backward = producer.backward,
+                      .fast = summed.contains(int(i))};
       if (int p = parameter[size_t(node.out[k])]; p >= 0) {
         auto& key = graph.states[size_t(p)].key;
         point.layer = key.substr(0, key.rfind('.'));
@@ -89,6 +94,7 @@ std::string describe(const Plan& plan, const Step& step) {
     return text;
   }
   std::string text = node.label + " (" + node.op + (node.backward ? ", backward)" : ")");
+  if (step.kind == StepKind::sum) return text + ", sum over all devices";
   if (step.hi > step.lo)
     return text + ", merge of replicas " + std::to_string(step.lo) + ".." +
            std::to_string(step.hi - 1);

@@ -22,8 +22,14 @@ struct ExpandedNode {
   int kernel = -1;
   int first = 0, inputs = 0, outputs = 0;  ///< operands
   int64_t n = 0, first_sample = 0;
+  bool sum = false;  ///< over devices: operands are those of the first device, the second, ...
   bool merge() const { return hi > lo; }
 };
+
+/// Replica r lives on this device of so many.
+inline int device_of(int replica, int devices, int replicas) {
+  return int(int64_t(replica) * devices / replicas);
+}
 
 struct Expanded {
   std::vector<ExpandedValue> values;

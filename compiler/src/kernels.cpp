@@ -27,12 +27,26 @@ class Chooser {
       : g_(graph), registry_(registry), traits_(traits), plan_(plan) {}
 
   int choose(const ExpandedNode& node) {
+    if (node.sum) return sum(node);
     auto [entry, fresh] = by_node_.try_emplace({node.logical, node.n}, -1);
     if (fresh) entry->second = use(question(g_.nodes[size_t(node.logical)], node));
     return entry->second;
   }
 
  private:
+  // No kernel of ours: the entry says what is summed.
+  int sum(const ExpandedNode& node) {
+    Signature s{.op = "all_reduce"};
+    for (int v : g_.nodes[size_t(node.logical)].out)
+      s.out.push_back(operand_of(g_.values[size_t(v)], 0));
+    s.in = s.out;
+    auto [entry, fresh] = by_key_.try_emplace(key_of(s), int(plan_.kernels.size()));
+    if (fresh)
+      plan_.kernels.push_back(
+          {std::move(s), "sum over " + std::to_string(plan_.summed_over) + " devices"});
+    return entry->second;
+  }
+
   Signature question(const Node& node, const ExpandedNode& expanded) const {
     Signature s{.op = node.op->name, .attrs = node.attrs};
     if (expanded.merge()) {

@@ -236,7 +236,7 @@ class LayOut {
         auto& slot = p_.slots[size_t(s)];
         int64_t need = round_up(slot.bytes), size = need;
         p_.arena_without_reuse += need;
-        bool local = reuse_ && !pinned_[size_t(s)];
+        bool local = reuse_ && !pinned_[size_t(s)] && slot.device == step.device;
         int end = at_[size_t(i)];
         for (int u : users(s)) {
           local &= p_.steps[size_t(u)].lane == step.lane;

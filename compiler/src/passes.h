@@ -28,8 +28,10 @@ void choose_formats(Graph& graph, const Registry& registry, const CompileOptions
                     int64_t slice);
 /// normalize + add (+ relu), and relu's gradient + bn_reduce -> one operation each.
 void fuse_add(Graph& graph, const Registry& registry);
-/// R copies; a sync becomes a tree of merges.
-Expanded replicate(const Graph& graph, int replicas, int64_t batch, const CompileOptions& options);
+/// R copies; a sync becomes a tree of merges. With several devices to sum over, gradients have a
+/// tree on each of them, and a sum over all.
+Expanded replicate(const Graph& graph, int replicas, int64_t batch, const CompileOptions& options,
+                   int summed_over);
 /// A kernel for each node and slice size; fills Plan::kernels and ExpandedNode::kernel.
 void choose_kernels(const Graph& graph, Expanded& expanded, const Registry& registry,
                     const DeviceTraits& traits, Plan& plan);

@@ -30,7 +30,7 @@ class Placement {
   }
 
  private:
-  int device_of(int replica) const { return int(int64_t(replica) * devices_ / p_.replicas); }
+  int device_of(int replica) const { return braid::device_of(replica, devices_, p_.replicas); }
 
   void find_homes() {
     need_.assign(e_.values.size(), 0);
@@ -56,7 +56,8 @@ class Placement {
       else
         for (int v : e_.out(node)) where |= need_[size_t(v)];
       homes_[i] = where;
-      for (int v : e_.in(node)) need_[size_t(v)] |= where;
+      for (int v : e_.in(node))
+        if (!node.sum) need_[size_t(v)] |= where;  // it takes parts where they are
     }
   }
 
@@ -136,6 +137,7 @@ class Placement {
 
   void place(int index, int device) {
     auto& node = e_.nodes[size_t(index)];
+    if (node.sum) return sum(node);
     auto& logical = g_.nodes[size_t(node.logical)];
     auto& writes = logical.op->writes;
     std::vector<int> in, out;
@@ -165,6 +167,26 @@ class Placement {
       if (!fresh) order_.add(id, last->second);
       last->second = id;
     }
+  }
+
+  // One step for all devices: parts are where they were made, sums are everywhere.
+  void sum(const ExpandedNode& node) {
+    auto parts = e_.in(node), sums = e_.out(node);
+    std::vector<int> in, out;
+    for (int d = 0; d < devices_; ++d)
+      for (size_t k = 0; k < sums.size(); ++k) {
+        in.push_back(slot(parts[size_t(d) * sums.size() + k], d));
+        ensure(in.back() >= 0, "a device lacks its part of a sum");
+        out.push_back(new_slot(sums[k], d));
+      }
+    int id = add({.kind = StepKind::sum,
+                  .node = node.logical,
+                  .lo = node.lo,
+                  .hi = node.hi,
+                  .kernel = node.kernel},
+                 in, out);
+    for (int s : in) order_.add(id, maker_[size_t(s)]);
+    for (int s : out) maker_[size_t(s)] = id;
   }
 
   void results() {

@@ -2,6 +2,10 @@
 // over the replica index, always merge(left, right): the left subtree is the largest power of two
 // below the number of replicas, and empty slices are skipped leaves. The tree depends on R alone.
 // The values of a bundle go through one tree together.
+//
+// With `reduce: fast` on several GPUs, gradients that only the updates wait for have such a tree on
+// each GPU, over its replicas, and a library adds up what these give: the program depends on the
+// number of GPUs then. Where a GPU has no samples the one tree stays.
 #include <algorithm>
 #include <bit>
 
@@ -29,8 +33,13 @@ std::vector<int64_t> chunk(int64_t total, int64_t parts) {
 
 class Replication {
  public:
-  Replication(const Graph& graph, int replicas, int64_t batch, const CompileOptions& options)
-      : g_(graph), replicas_(replicas), mutant_(options.mutant), seed_(mutant_.arrival) {
+  Replication(const Graph& graph, int replicas, int64_t batch, const CompileOptions& options,
+              int summed_over)
+      : g_(graph),
+        replicas_(replicas),
+        devices_(summed_over),
+        mutant_(options.mutant),
+        seed_(mutant_.arrival) {
     int64_t row = 0;
     for (int64_t micro : cut(batch, graph.micros)) {
       e_.slices.push_back(options.chunk == Chunk::torch ? chunk(micro, replicas)
@@ -49,6 +58,7 @@ class Replication {
     e_.nodes.reserve(g_.nodes.size() * size_t(replicas_) * 2);
     e_.values.reserve(g_.values.size() * size_t(replicas_) * 2);
     for (size_t v = 0; v < g_.values.size(); ++v) leaf(int(v));
+    if (devices_ > 1) find_awaited();
     for (size_t i = 0; i < g_.nodes.size(); ++i) {
       auto& node = g_.nodes[i];
       if (node.op == &sync_op())
@@ -183,7 +193,8 @@ class Replication {
       }
     int group = g_.values[size_t(node.out[0])].layout.group;
     for (int lo = 0; lo < replicas_; lo += group ? group : replicas_) {
-      int hi = std::min(group ? lo + group : replicas_, replicas_), whole = tree(id, node, lo, hi);
+      int hi = std::min(group ? lo + group : replicas_, replicas_);
+      int whole = summed(node) ? sum(id, node) : tree(id, node, lo, hi);
       for (size_t k = 0; k < node.out.size(); ++k) {
         auto to = size_t(node.out[k]);
         int merged = whole < 0 ? -1 : rows_[size_t(whole)][k];
@@ -191,6 +202,45 @@ class Replication {
         for (int r = lo; group && r < hi; ++r) e_.at[to][size_t(r)] = merged;
       }
     }
+  }
+
+  // Values that a replica goes on with.
+  void find_awaited() {
+    awaited_.assign(g_.values.size(), false);
+    for (auto& node : g_.nodes)
+      if (node.op != &sync_op() && !common(node))
+        for (int v : node.in) awaited_[size_t(v)] = true;
+  }
+
+  bool summed(const Node& node) const {
+    if (devices_ == 1 || !node.backward || g_.values[size_t(node.out[0])].layout.group)
+      return false;
+    auto& part = g_.values[size_t(node.in[0])];
+    const bool numbers = part.type.dtype == DType::f32 || part.type.dtype == DType::f64;
+    if (!numbers || part.layout.merge != "sum") return false;
+    if (std::ranges::any_of(node.out, [&](int v) { return awaited_[size_t(v)]; })) return false;
+    std::vector<bool> present(size_t(devices_), false);
+    for (int r = 0; r < replicas_; ++r)
+      if (rows_[size_t(r)][0] >= 0) present[size_t(device_of(r, devices_, replicas_))] = true;
+    return std::ranges::count(present, true) == devices_;
+  }
+
+  // The row that holds the sum over all devices.
+  int sum(int id, const Node& node) {
+    std::vector<int> in, out;
+    int first = -1;
+    for (int d = 0, lo = 0; d < devices_; ++d) {
+      int hi = lo;
+      while (hi < replicas_ && device_of(hi, devices_, replicas_) == d) ++hi;
+      const int whole = tree(id, node, lo, hi);
+      in.insert(in.end(), rows_[size_t(whole)].begin(), rows_[size_t(whole)].end());
+      if (d == 0) first = whole;
+      lo = hi;
+    }
+    for (int to : node.out) out.push_back(add_value(to, -1, 0));
+    add_node({.logical = id, .lo = 0, .hi = replicas_, .sum = true}, in, out);
+    rows_[size_t(first)] = out;
+    return first;
   }
 
   // The row that holds what replicas [lo, hi) amount to, or -1. A merge puts it where its left
@@ -210,18 +260,20 @@ class Replication {
   }
 
   const Graph& g_;
-  int replicas_;
+  int replicas_, devices_;
   Mutant mutant_;
   unsigned seed_;
   Expanded e_;
   std::vector<int> in_, out_;
   std::vector<std::vector<int>> rows_;
+  std::vector<bool> awaited_;  // by value
 };
 
 }  // namespace
 
-Expanded replicate(const Graph& graph, int replicas, int64_t batch, const CompileOptions& options) {
-  return Replication(graph, replicas, batch, options).run();
+Expanded replicate(const Graph& graph, int replicas, int64_t batch, const CompileOptions& options,
+                   int summed_over) {
+  return Replication(graph, replicas, batch, options, summed_over).run();
 }
 
 }  // namespace braid

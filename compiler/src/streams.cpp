@@ -1,9 +1,9 @@
 // Which stream of its device a strand is enqueued on, and where one waits for another: the events.
 // Stream 0 has what is common to the replicas of a device (ganged launches, merges, the optimizer),
-// the next ones the replicas, the last one the transfers. A strand waits for an event only where
-// neither the order of its stream nor another wait implies that it comes later. Strands that bring
-// something from another device take turns in the order of the plan: libraries that move data
-// between devices want to be called in one order everywhere.
+// the next ones the replicas, the last one what joins devices. A strand waits for an event only
+// where neither the order of its stream nor another wait implies that it comes later. Strands that
+// join devices take turns in the order of the plan: libraries that move data between devices want
+// to be called in one order everywhere.
 #include <algorithm>
 #include <utility>
 
@@ -41,13 +41,13 @@ class Streams {
   }
 
  private:
-  bool is_transfer(int step) const { return p_.steps[size_t(step)].kind == StepKind::transfer; }
+  bool joins(int step) const { return between_devices(p_.steps[size_t(step)]); }
 
   void take_turns() {
     int before = -1;
     for (size_t i = 0; i < p_.strands.size(); ++i) {
       auto& strand = p_.strands[i];
-      if (std::ranges::none_of(strand.steps, [&](int s) { return is_transfer(s); })) continue;
+      if (std::ranges::none_of(strand.steps, [&](int s) { return joins(s); })) continue;
       strand.turn = std::exchange(before, int(i));
     }
   }
@@ -55,10 +55,9 @@ class Streams {
   size_t at(const Strand& s) const { return size_t(s.device * p_.streams + s.stream); }
 
   int stream_of(const Strand& strand) const {
-    if (std::ranges::all_of(strand.steps, [&](int s) { return is_transfer(s); }))
-      return p_.streams - 1;
+    if (std::ranges::all_of(strand.steps, [&](int s) { return joins(s); })) return p_.streams - 1;
     auto& first = p_.steps[size_t(strand.steps[0])];
-    if (first.replica < 0 || first.kind == StepKind::transfer) return 0;
+    if (first.replica < 0 || between_devices(first)) return 0;
     return 1 + first.replica % lanes_;
   }
 

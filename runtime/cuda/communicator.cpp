@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <future>
+#include <ranges>
 #include <string>
 #include <thread>
 
@@ -76,13 +77,19 @@ void Communicator::exchange(std::span<const Message> messages) {
   });
 }
 
-void Communicator::all_reduce(std::span<const Summand> summands, DType dtype, int64_t count) {
-  ensure(summands.size() == ranks_.size(), "a sum has a summand for each GPU");
+void Communicator::all_reduce(std::span<const Sum> sums) {
+  for (auto& sum : sums)
+    ensure(sum.summands.size() == ranks_.size(), "a sum has a summand for each GPU");
   group("a sum over devices", [&](auto call) {
-    for (auto& s : summands)
-      call(ncclAllReduce(s.from, s.to, size_t(count), type_of(dtype), ncclSum,
-                         ranks_[size_t(rank(s.queue))], s.queue->stream));
+    for (auto& sum : sums)
+      for (auto& s : sum.summands)
+        call(ncclAllReduce(s.from, s.to, size_t(sum.count), type_of(sum.dtype), ncclSum,
+                           ranks_[size_t(rank(s.queue))], s.queue->stream));
   });
+}
+
+bool Communicator::is_between(const std::set<int>& ordinals) const {
+  return std::ranges::equal(std::views::keys(rank_of_), ordinals);
 }
 
 // Where a group is just being enqueued, this is no moment to look.
@@ -124,7 +131,9 @@ void World::join(int ordinal) {
 void World::leave(int ordinal) {
   std::lock_guard lock(mutex_);
   ordinals_.erase(ordinals_.find(ordinal));
-  if (ordinals_.empty()) communicator_.reset();
+  if (!ordinals_.empty()) return;
+  communicator_.reset();
+  others_.clear();
 }
 
 std::shared_ptr<Communicator> World::communicator() {
@@ -134,6 +143,16 @@ std::shared_ptr<Communicator> World::communicator() {
   if (!communicator_ || !std::ranges::all_of(here, covered))
     communicator_ = std::make_shared<Communicator>(std::vector<int>(here.begin(), here.end()));
   return communicator_;
+}
+
+std::shared_ptr<Communicator> World::communicator(const std::set<int>& ordinals) {
+  auto common = communicator();
+  if (common->is_between(ordinals)) return common;
+  std::lock_guard lock(mutex_);
+  auto& own = others_[ordinals];
+  if (!own)
+    own = std::make_shared<Communicator>(std::vector<int>(ordinals.begin(), ordinals.end()));
+  return own;
 }
 
 std::string nccl_version() {

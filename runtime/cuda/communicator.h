@@ -38,6 +38,13 @@ struct Summand {
   Queue* queue;
 };
 
+/// to = sum of all from, of f32 or f64: one summand for each GPU.
+struct Sum {
+  DType dtype;
+  int64_t count;
+  std::vector<Summand> summands;
+};
+
 class Communicator {
  public:
   /// Of different GPUs. Throws Error(device, "E0522"), as all here do.
@@ -47,9 +54,8 @@ class Communicator {
 
   /// Messages between the same two GPUs keep their order.
   void exchange(std::span<const Message> messages);
-  /// to[i] = sum of all from[i], of f32 or f64: one summand for each GPU. The order of the sum is
-  /// NCCL's.
-  void all_reduce(std::span<const Summand> summands, DType dtype, int64_t count);
+  /// The order of the sums is NCCL's.
+  void all_reduce(std::span<const Sum> sums);
 
   /// Throws what NCCL has found since, on any of the GPUs. For any thread, at any time.
   void poll();
@@ -57,6 +63,7 @@ class Communicator {
   void abort() noexcept;
 
   bool covers(int ordinal) const { return rank_of_.contains(ordinal); }
+  bool is_between(const std::set<int>& ordinals) const;
 
  private:
   void check(ncclResult_t result, const char* what) const;
@@ -79,11 +86,14 @@ class World {
   /// Between all that are here, made when it is first asked for. One that was handed out stays
   /// while it is held.
   std::shared_ptr<Communicator> communicator();
+  /// Between these and no others: that one, unless more are here.
+  std::shared_ptr<Communicator> communicator(const std::set<int>& ordinals);
 
  private:
   std::mutex mutex_;
   std::multiset<int> ordinals_;
   std::shared_ptr<Communicator> communicator_;
+  std::map<std::set<int>, std::shared_ptr<Communicator>> others_;
 };
 
 std::string nccl_version();

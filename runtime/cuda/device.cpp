@@ -145,16 +145,49 @@ void CudaDevice::receive(Queue* queue, Device& source, std::span<const CopyPiece
 void CudaDevice::exchange(Queue* queue, int source, std::span<const CopyPiece> pieces) {
   const char* what = "a transfer between devices";
   Link& link = link_from(queue, source);
-  check(cudaEventRecord(link.ready, queue->stream), what);
-  check(cudaStreamWaitEvent(link.sender.stream, link.ready, 0), what);
+  begin(link, queue, what);
   std::vector<Message> messages;
   for (auto& p : pieces)
     messages.push_back({p.to, p.from, p.bytes, /*receiver=*/queue, /*sender=*/&link.sender});
   communicator_to(source)->exchange(messages);
-  check(cudaSetDevice(source), what);
+  end(link, queue, what);
+}
+
+void CudaDevice::begin(Link& link, Queue* queue, const char* what) {
+  check(cudaEventRecord(link.ready, queue->stream), what);
+  check(cudaStreamWaitEvent(link.sender.stream, link.ready, 0), what);
+}
+
+void CudaDevice::end(Link& link, Queue* queue, const char* what) {
+  check(cudaSetDevice(link.sender.ordinal), what);
   check(cudaEventRecord(link.sent, link.sender.stream), what);
   activate();
   check(cudaStreamWaitEvent(queue->stream, link.sent, 0), what);
+}
+
+// Each other GPU takes part on its end of a link.
+void CudaDevice::sum(Queue* queue, std::span<Device* const> devices,
+                     std::span<const SumPiece> pieces) {
+  const char* what = "a sum over devices";
+  std::vector<Queue*> queues;
+  std::vector<Link*> links;
+  std::set<int> ordinals;
+  for (auto* device : devices) {
+    const int ordinal = dynamic_cast<CudaDevice&>(*device).ordinal_;
+    ordinals.insert(ordinal);
+    if (ordinal != ordinal_) links.push_back(&link_from(queue, ordinal));
+    queues.push_back(ordinal == ordinal_ ? queue : &links.back()->sender);
+  }
+  ensure(ordinals.size() == devices.size(), "a sum has a GPU once");
+  std::vector<Sum> sums;
+  for (auto& p : pieces) {
+    sums.push_back({.dtype = p.dtype, .count = p.count});
+    for (size_t d = 0; d < queues.size(); ++d)
+      sums.back().summands.push_back({p.parts[d], p.sums[d], queues[d]});
+  }
+  for (auto* link : links) begin(*link, queue, what);
+  communicator_between(ordinals)->all_reduce(sums);
+  for (auto* link : links) end(*link, queue, what);
 }
 
 // Each of our queues has its own on the other side: queues of a step that is recorded must not meet
@@ -177,26 +210,30 @@ CudaDevice::Link& CudaDevice::link_from(Queue* queue, int source) {
 // Recordings hold on to the communicator that they were made with, so those stay.
 std::shared_ptr<Communicator> CudaDevice::communicator_to(int source) {
   std::lock_guard lock(links_mutex_);
-  if (communicators_.empty() || !communicators_.back()->covers(source)) {
-    communicators_.push_back(world_->communicator());
-    activate();
-  }
+  for (auto& c : communicators_)
+    if (c->covers(source)) return c;
+  communicators_.push_back(world_->communicator());
+  activate();
   return communicators_.back();
 }
 
-std::shared_ptr<Communicator> CudaDevice::communicator() const {
+std::shared_ptr<Communicator> CudaDevice::communicator_between(const std::set<int>& ordinals) {
   std::lock_guard lock(links_mutex_);
-  return communicators_.empty() ? nullptr : communicators_.back();
+  for (auto& c : communicators_)
+    if (c->is_between(ordinals)) return c;
+  communicators_.push_back(world_->communicator(ordinals));
+  activate();
+  return communicators_.back();
+}
+
+std::vector<std::shared_ptr<Communicator>> CudaDevice::communicators() const {
+  std::lock_guard lock(links_mutex_);
+  return communicators_;
 }
 
 void CudaDevice::abandon() noexcept {
   abandoned_ = true;
-  std::vector<std::shared_ptr<Communicator>> used;
-  {
-    std::lock_guard lock(links_mutex_);
-    used = communicators_;
-  }
-  for (auto& c : used) c->abort();
+  for (auto& c : communicators()) c->abort();
 }
 
 Event* CudaDevice::make_event() {
@@ -219,7 +256,7 @@ void CudaDevice::wait(Queue* queue, Event* event) {
 bool CudaDevice::done(Event* event) {
   auto result = cudaEventQuery(event_of(event));
   if (result == cudaErrorNotReady) {
-    if (auto c = communicator()) c->poll();
+    for (auto& c : communicators()) c->poll();
     return false;
   }
   check(result, "a kernel or copy of this step, or of one before it");

@@ -30,6 +30,8 @@ class CudaDevice : public Device {
   void download(Queue* queue, const CopyPiece& piece) override;
   void fill(Queue* queue, void* to, int byte, int64_t bytes) override;
   void receive(Queue* queue, Device& source, std::span<const CopyPiece> pieces) override;
+  void sum(Queue* queue, std::span<Device* const> devices,
+           std::span<const SumPiece> pieces) override;
 
   void copy(Queue* queue, Device& target, Device& source, const CopyPiece& piece) override;
   void set_transport(Transport transport) override { transport_ = transport; }
@@ -59,8 +61,11 @@ class CudaDevice : public Device {
   };
   Link& link_from(Queue* queue, int source);
   std::shared_ptr<Communicator> communicator_to(int source);
+  std::shared_ptr<Communicator> communicator_between(const std::set<int>& ordinals);
   void exchange(Queue* queue, int source, std::span<const CopyPiece> pieces);
-  std::shared_ptr<Communicator> communicator() const;
+  void begin(Link& link, Queue* queue, const char* what);
+  void end(Link& link, Queue* queue, const char* what);
+  std::vector<std::shared_ptr<Communicator>> communicators() const;
 
   int ordinal_;
   std::atomic<bool> abandoned_ = false;
@@ -70,7 +75,7 @@ class CudaDevice : public Device {
   std::shared_ptr<World> world_;
   mutable std::mutex links_mutex_;  ///< of the rest, which several threads see
   std::map<std::pair<Queue*, int>, Link> links_;
-  std::vector<std::shared_ptr<Communicator>> communicators_;  ///< that were used; the last one is
+  std::vector<std::shared_ptr<Communicator>> communicators_;  ///< that were used
 };
 
 /// In nodes/cuda/status.cu.

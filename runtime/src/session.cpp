@@ -456,14 +456,18 @@ std::string Session::save_weights(const std::string& path) {
 }
 
 Checkpoint Session::checkpoint() {
-  std::string program;
-  for (auto& key : training_programs(impl_->model.batch.global))
-    program += (program.empty() ? "" : "+") + hex(plan(key).program_hash);
+  std::string program, reduce = "exact";
+  for (auto& key : training_programs(impl_->model.batch.global)) {
+    const Plan& plan = this->plan(key);
+    program += (program.empty() ? "" : "+") + hex(plan.program_hash);
+    if (plan.summed_over > 1) reduce = "fast over " + std::to_string(plan.summed_over) + " devices";
+  }
   return {.step = impl_->steps,
           .tensors = impl_->state.all(),
           .metadata = {{"program", program},
                        {"isa", impl_->traits.isa},
                        {"replicas", std::to_string(impl_->model.replicas)},
+                       {"reduce", reduce},
                        {"seed", std::to_string(impl_->model.seed)},
                        {"name", impl_->model.name}}};
 }

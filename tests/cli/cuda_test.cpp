@@ -47,6 +47,24 @@ TEST_F(CudaCommand, PlansForAGpuThatIsNotHere) {
   EXPECT_TRUE(contains(outcome.out, "cuda:moments")) << outcome.out;
 }
 
+TEST_F(CudaCommand, SaysWhatFastSumsGiveUp) {
+  auto plan = [&](const std::string& devices) {
+    auto outcome = braid_command(
+        {"plan", digits(), "--set", "reduce=fast", "--devices", devices, "--isa", "sm_90"},
+        emulated);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return outcome.out;
+  };
+  const auto two = plan("cuda:0,cuda:1"), one = plan("cuda:0"), same = plan("cuda:0,cuda:0");
+  EXPECT_TRUE(contains(two, "in the order of the devices' library")) << two;
+  EXPECT_TRUE(contains(two, "(arithmetic: of 2 devices, no other number; isa sm_90)")) << two;
+  EXPECT_TRUE(contains(two, "sum, library")) << two;
+  EXPECT_TRUE(contains(two, "sum over 2 devices")) << two;
+  EXPECT_TRUE(contains(one, "fast, the same as exact here: there is one device")) << one;
+  EXPECT_TRUE(contains(one, "(arithmetic: equal on every device list; isa sm_90)")) << one;
+  EXPECT_TRUE(contains(same, "the same as exact here: several placements share a GPU")) << same;
+}
+
 TEST_F(CudaCommand, DrawsEveryReplicaThoughLaunchesServeSeveral) {
   const std::vector<std::string> words = {"draw",     digits(),  "--view",   "replicas",
                                           "--format", "mermaid", "--devices"};

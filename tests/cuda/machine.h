@@ -37,6 +37,7 @@ void ruin(const std::function<std::string()>& run);
 void no_devices();
 void fail_nccl();           ///< from now on, until reset()
 void refuse_nccl(int nth);  ///< the nth group from now on
+void hang_sum();            ///< the next sum over devices does not end before reset()
 int64_t launches();
 int64_t nccl_messages();
 std::vector<std::string> take_nccl_groups();  ///< those since the last call, as text

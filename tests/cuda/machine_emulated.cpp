@@ -30,6 +30,7 @@ void fail_nccl() { emulator::fail_nccl(ncclRemoteError); }
 int64_t launches() { return emulator::launches(); }
 int64_t nccl_messages() { return emulator::nccl_messages(); }
 void refuse_nccl(int nth) { emulator::refuse_nccl(nth); }
+void hang_sum() { emulator::hang_launch(1, "ncclAllReduce"); }
 std::vector<std::string> take_nccl_groups() { return emulator::take_nccl_groups(); }
 
 }  // namespace machine

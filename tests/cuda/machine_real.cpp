@@ -60,6 +60,7 @@ void fail_nccl() { refuse(); }
 int64_t launches() { refuse(); }
 int64_t nccl_messages() { refuse(); }
 void refuse_nccl(int) { refuse(); }
+void hang_sum() { refuse(); }
 std::vector<std::string> take_nccl_groups() { refuse(); }
 
 }  // namespace machine

@@ -183,7 +183,7 @@ train: {steps: 0, eval: {every: 2}, checkpoint: {every: 5}, minutes: 0.5, clip: 
 weights: {path: w.safetensors, rename: {module.: '', "enc.": body.}, missing: ["head.*"],
           extra: aux.*, misshapen: [fc.weight, fc.bias]}
 devices: cpu
-reduce: exact
+reduce: fast
 precision: {compute: f16, loss_scale: auto}
 )");
   EXPECT_EQ(model.name, "my.net-1");
@@ -205,6 +205,7 @@ precision: {compute: f16, loss_scale: auto}
   EXPECT_EQ(model.weights->missing, std::vector<std::string>{"head.*"});
   EXPECT_EQ(model.weights->extra, std::vector<std::string>{"aux.*"});
   EXPECT_EQ(model.weights->misshapen, (std::vector<std::string>{"fc.weight", "fc.bias"}));
+  EXPECT_EQ(model.reduce, Reduce::fast);
   EXPECT_EQ(model.precision.compute, DType::f16);
   EXPECT_EQ(model.precision.loss_scale, 0);
   EXPECT_EQ(model.devices, std::vector<std::string>{"cpu"});

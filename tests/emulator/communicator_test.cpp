@@ -186,7 +186,8 @@ TEST_P(Transfers, SumOverAllGpus) {
     summands.push_back({m.allocate(d, float(d)), sums.back(), m.devices[d]->queue(0)});
   }
   cuda::Communicator c(ordinals);
-  c.all_reduce(summands, DType::f32, kCount);
+  const cuda::Sum whole{DType::f32, kCount, summands};
+  c.all_reduce({&whole, 1});
   const auto n = float(m.devices.size());
   for (size_t d = 0; d < m.devices.size(); ++d) {
     m.finish(d, m.devices[d]->queue(0));
@@ -195,7 +196,58 @@ TEST_P(Transfers, SumOverAllGpus) {
       EXPECT_EQ(sum[i], n * float(i) + n * (n - 1) / 2) << "device " << d << ", element " << i;
   }
   std::swap(summands.front().queue, summands.back().queue);  // the ranks in another order
-  EXPECT_NO_THROW(c.all_reduce(summands, DType::f64, kCount / 2));
+  const cuda::Sum turned{DType::f64, kCount / 2, summands};
+  EXPECT_NO_THROW(c.all_reduce({&turned, 1}));
+}
+
+// As a plan has it: one device's queue stands for all. Parts are there when it comes to the sum,
+// and free when it has gone on.
+TEST_P(Transfers, SumForOneQueueOnAllGpus) {
+  for (int seed = 1; seed <= 20; ++seed) {
+    Machines m(GetParam());
+    emulator::seed(uint64_t(seed));
+    std::vector<Device*> devices;
+    std::vector<float*> late;
+    SumPiece whole{.dtype = DType::f32, .count = kCount, .parts = {}, .sums = {}}, half = whole;
+    half.count = kCount / 2;
+    Device& first = *m.devices[0];
+    Queue* queue = first.queue(1);
+    for (size_t d = 0; d < m.devices.size(); ++d) {
+      Device& device = *m.devices[d];
+      devices.push_back(&device);
+      late.push_back(m.allocate(d, -5));
+      device.activate();
+      device.copy(device.queue(0), device, device, {late[d], m.allocate(d, float(d)), kBytes});
+      Event* made = device.make_event();
+      device.record(device.queue(0), made);
+      first.activate();
+      first.wait(queue, made);
+      device.release(made);
+      for (auto* piece : {&whole, &half}) {
+        piece->parts.push_back(late[d]);
+        piece->sums.push_back(m.allocate(d, -1));
+      }
+    }
+    const SumPiece pieces[] = {whole, half};
+    first.sum(queue, devices, pieces);
+    Event* summed = first.make_event();
+    first.record(queue, summed);
+    const auto n = float(m.devices.size());
+    for (size_t d = 0; d < m.devices.size(); ++d) {
+      Device& device = *m.devices[d];
+      device.activate();
+      device.wait(device.queue(0), summed);
+      device.fill(device.queue(0), late[d], 0xff, kBytes);
+      m.finish(d, device.queue(0));
+      auto expected = counting_from(0);
+      for (auto& x : expected) x = n * x + n * (n - 1) / 2;
+      EXPECT_EQ(m.read(d, static_cast<float*>(whole.sums[d])), expected) << d << ", seed " << seed;
+      auto of_half = counting_from(-1);
+      std::copy_n(expected.begin(), kCount / 2, of_half.begin());
+      EXPECT_EQ(m.read(d, static_cast<float*>(half.sums[d])), of_half) << d << ", seed " << seed;
+    }
+    first.release(summed);
+  }
 }
 
 TEST_P(Transfers, TellWhatNcclFindsLater) {
@@ -270,6 +322,18 @@ TEST(World, MakesACommunicatorForWhoIsHere) {
   EXPECT_TRUE(two->covers(0) && two->covers(2) && !two->covers(1));
   world.leave(2);
   EXPECT_EQ(two, world.communicator()) << "what it covers beyond that does no harm";
+}
+
+// A sum takes part of all ranks: it needs those that it is over, and no others.
+TEST(World, MakesACommunicatorForASum) {
+  Machines m(4);
+  cuda::World world;
+  for (int ordinal : {0, 1, 3}) world.join(ordinal);
+  auto all = world.communicator(), two = world.communicator({0, 3});
+  EXPECT_EQ(world.communicator({0, 1, 3}), all);
+  EXPECT_TRUE(two->is_between({0, 3}));
+  EXPECT_FALSE(two->is_between({0, 1, 3}) || two->is_between({0, 1}) || all->is_between({0, 3}));
+  EXPECT_EQ(world.communicator({0, 3}), two);
 }
 
 // The emulated NCCL finds what would make a real one wait for ever.

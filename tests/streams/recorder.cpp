@@ -39,6 +39,17 @@ class RecordingDevice : public Device {
   void receive(Queue* q, Device&, std::span<const CopyPiece> pieces) override {
     for (auto& p : pieces) copy(q, p, true);
   }
+  void sum(Queue* q, std::span<Device* const> devices, std::span<const SumPiece> pieces) override {
+    Command c{.queue = q->index, .of_step = true};
+    for (auto& p : pieces)
+      for (size_t d = 0; d < devices.size(); ++d) {
+        const int64_t bytes = p.count * int64_t(size_of(p.dtype));
+        std::memset(p.sums[d], 0, size_t(bytes));
+        c.ranges.push_back(reads(p.parts[d], bytes));
+        c.ranges.push_back(writes(p.sums[d], bytes));
+      }
+    recorder_.add(std::move(c));
+  }
   void copy(Queue* q, Device&, Device&, const CopyPiece& p) override { copy(q, p); }
   void abandon() noexcept override {}
 

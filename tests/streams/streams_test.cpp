@@ -30,6 +30,11 @@ Model mlp_model(int64_t replicas) { return mlp(replicas); }
 Model conv_model(int64_t replicas) { return convnet(replicas); }
 Model unet_model(int64_t replicas) { return unet(replicas); }
 Model residual_model(int64_t replicas) { return residual(replicas); }
+Model fast_unet_model(int64_t replicas) {
+  Model model = unet(replicas);
+  model.reduce = Reduce::fast;
+  return model;
+}
 
 class Streams : public ::testing::TestWithParam<Deployed> {
  protected:
@@ -37,7 +42,10 @@ class Streams : public ::testing::TestWithParam<Deployed> {
   void run() {
     auto& p = GetParam();
     Model model = p.model(p.replicas);
-    SessionOptions options{.devices = std::vector<std::string>(size_t(p.devices), "cuda:0"),
+    std::vector<std::string> devices;  // placements on one GPU, or GPUs, which alone have sums
+    for (int d = 0; d < p.devices; ++d)
+      devices.push_back(model.reduce == Reduce::fast ? "cuda:" + std::to_string(d) : "cuda:0");
+    SessionOptions options{.devices = devices,
                            .engine = p.engine,
                            .disabled = {"replay"},
                            .backend = testing::make_recording_backend(recorder)};
@@ -111,9 +119,9 @@ TEST_P(Streams, MessagesGoOutInTheOrderOfThePlan) {
     std::vector<int> planned, enqueued;
     for (auto& strand : plan->strands)
       for (int step : strand.steps)
-        if (plan->steps[size_t(step)].kind == StepKind::transfer) planned.push_back(step);
+        if (between_devices(plan->steps[size_t(step)])) planned.push_back(step);
     for (auto& command : recorder.commands())
-      if (command.step >= 0 && plan->steps[size_t(command.step)].kind == StepKind::transfer &&
+      if (command.step >= 0 && between_devices(plan->steps[size_t(command.step)]) &&
           (enqueued.empty() || enqueued.back() != command.step))
         enqueued.push_back(command.step);
     EXPECT_EQ(enqueued, planned);
@@ -131,7 +139,10 @@ INSTANTIATE_TEST_SUITE_P(Plans, Streams,
                                            Deployed{"convnet_on_one", conv_model, 8, 1},
                                            Deployed{"convnet_on_four", conv_model, 8, 4},
                                            Deployed{"residual_on_two", residual_model, 4, 2},
-                                           Deployed{"unet_on_two", unet_model, 4, 2}),
+                                           Deployed{"unet_on_two", unet_model, 4, 2},
+                                           Deployed{"fast_unet_on_two", fast_unet_model, 4, 2},
+                                           Deployed{"fast_unet_by_threads", fast_unet_model, 7, 3,
+                                                    "threads"}),
                          [](auto& info) { return info.param.name; });
 
 }  // namespace

@@ -47,6 +47,7 @@ class Inspection {
     auto& device = s_.devices[size_t(step.device)];
     ++device.steps;
     if (step.kind == StepKind::transfer) return transfer(step, device);
+    if (step.kind == StepKind::sum) return sum(step);
     if (step.kind == StepKind::gate) return;
     if (step.kind == StepKind::hook) return;
     auto& kernel = p_.kernels[size_t(step.kernel)];
@@ -64,6 +65,13 @@ class Inspection {
     for (int slot : p_.out(step)) bytes += p_.slots[size_t(slot)].bytes;
     ++device.transfers, ++s_.transfers;
     device.transfer_bytes += bytes, s_.transfer_bytes += bytes;
+  }
+
+  void sum(const Step& step) {
+    auto& kernel = p_.kernels[size_t(step.kernel)];
+    ++kernels_[{kernel.signature.op, kernel.impl}];
+    ++s_.sums;
+    for (auto& operand : kernel.signature.out) s_.sum_bytes += operand.bytes();
   }
 
   void syncs() {

@@ -52,6 +52,8 @@ void StreamExecution::enqueue_step(int id, Side& side, Queue* queue) {
       return enqueue_kernel(id, side, queue);
     case StepKind::transfer:
       return enqueue_transfer(id, side, queue);
+    case StepKind::sum:
+      return enqueue_sum(id, side, queue);
     case StepKind::gate:
       return enqueue_gate();
     case StepKind::hook:
@@ -94,6 +96,23 @@ void StreamExecution::enqueue_transfer(int id, Side& side, Queue* queue) {
                       plan_.slots[size_t(plan_.out(step)[size_t(k)])].bytes});
   auto& source = sides_[size_t(plan_.slots[size_t(plan_.in(step)[0])].device)];
   side.device->receive(queue, *source.device, pieces);
+}
+
+void StreamExecution::enqueue_sum(int id, Side& side, Queue* queue) {
+  auto& step = plan_.steps[size_t(id)];
+  auto& values = plan_.kernels[size_t(step.kernel)].signature.out;
+  auto pointers = &current_->pointers[size_t(step.first)];
+  std::vector<Device*> devices;
+  for (auto& s : sides_) devices.push_back(s.device);
+  std::vector<SumPiece> pieces;
+  for (size_t k = 0; k < values.size(); ++k) {
+    pieces.push_back({.dtype = values[k].dtype, .count = values[k].storage()});
+    for (size_t d = 0; d < devices.size(); ++d) {
+      pieces.back().parts.push_back(pointers[d * values.size() + k]);
+      pieces.back().sums.push_back(pointers[size_t(step.inputs) + d * values.size() + k]);
+    }
+  }
+  side.device->sum(queue, devices, pieces);
 }
 
 // The gate stands on the first device, behind every step that can fail on any of them.

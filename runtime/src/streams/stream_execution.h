@@ -97,6 +97,7 @@ class StreamExecution : public Execution {
   void enqueue_step(int id, Side& side, Queue* queue);
   void enqueue_kernel(int id, Side& side, Queue* queue);
   void enqueue_transfer(int id, Side& side, Queue* queue);
+  void enqueue_sum(int id, Side& side, Queue* queue);
   void enqueue_gate();
   void keep_digests(int id, Side& side, Queue* queue);
   void start_hook(int strand, std::function<void()> done);

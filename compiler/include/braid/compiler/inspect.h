@@ -35,6 +35,7 @@ struct PlanSummary {
   std::vector<KernelRow> kernels;  ///< by operation and implementation
   std::vector<DeviceRow> devices;
   int64_t transfers = 0, transfer_bytes = 0;      ///< messages between devices
+  int64_t sums = 0, sum_bytes = 0;                ///< by `reduce: fast`; bytes of one device
   int64_t syncs_forward = 0, syncs_backward = 0;  ///< values that are merged in one step
   /// Exchanges they travel in, and how many of these join replicas on several devices.
   int64_t exchanges_forward = 0, exchanges_backward = 0, device_exchanges = 0;

@@ -201,6 +201,10 @@ struct Precision {
   Mark mark = {};
 };
 
+/// How gradients are summed over replicas: by the fixed tree, which gives equal bits on any
+/// devices; or, between GPUs, in the order of the library that sums them.
+enum class Reduce { exact, fast };
+
 struct Model {
   std::string name;
   std::string folder;  ///< of the file; relative data paths start here
@@ -229,6 +233,7 @@ struct Model {
   TrainDecl train = {};
   std::optional<WeightsDecl> weights = {};
   Precision precision = {};
+  Reduce reduce = Reduce::exact;
   std::vector<std::string> devices = {};
   Mark devices_mark = {};
   std::string eval_only = {};  ///< why it cannot be trained; "" = it can

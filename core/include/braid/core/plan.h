@@ -36,7 +36,8 @@ struct Slot {
   int value = -1;  ///< logical value, for names
 };
 
-enum class StepKind : uint8_t { kernel, transfer, gate, hook };
+/// `sum` adds up what all devices have, and gives it to all; it stands on the first.
+enum class StepKind : uint8_t { kernel, transfer, gate, hook, sum };
 
 struct Step {
   StepKind kind = StepKind::kernel;
@@ -53,6 +54,11 @@ struct Step {
   int64_t first_sample = 0;
   int first_part = 0, parts = 0;  ///< of ganged steps: Plan::parts[first_part ...], else none
 };
+
+/// Whether it joins devices: such steps take turns.
+inline bool between_devices(const Step& s) {
+  return s.kind == StepKind::transfer || s.kind == StepKind::sum;
+}
 
 /// What a ganged step does for one replica, or one merge of its tree. Its operands are the next
 /// `inputs` and `outputs` of the step's: parts share them out in their order. Merges may read what
@@ -74,8 +80,8 @@ struct Strand {
   int stream = -1;              ///< of its device; -1 = the device has none
   std::vector<int> waits = {};  ///< strands of other streams whose events it waits for
   bool event = false;           ///< others wait for its end
-  /// Of a strand that brings something from another device, the one before it that does: it must
-  /// have been enqueued, done or not, so that messages go out in the order of the plan.
+  /// Of a strand that joins devices, the one before it that does: it must have been enqueued, done
+  /// or not, so that messages go out in the order of the plan.
   int turn = -1;
 };
 
@@ -101,6 +107,7 @@ struct SyncPoint {
   int64_t bytes = 0;  ///< of one participant
   int participants = 0;
   bool backward = false;
+  bool fast = false;  ///< summed over the devices by their library
 };
 
 struct PlanResult {
@@ -119,6 +126,9 @@ struct Plan {
   int64_t batch = 0;                              ///< N
   std::vector<std::vector<int64_t>> slices = {};  ///< samples, by micro-batch and replica
   uint64_t program_hash = 0, plan_hash = 0;
+  bool fast = false;     ///< `reduce: fast` was asked for
+  int summed_over = 1;   ///< so many devices' library sums gradients; 1 = fixed trees alone
+  std::string as_exact;  ///< why `fast` is the same as `exact` here
 
   std::vector<NodeInfo> nodes = {};
   std::vector<StateVar> states = {};

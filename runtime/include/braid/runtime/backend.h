@@ -53,6 +53,14 @@ struct CopyPiece {
   int64_t bytes;
 };
 
+/// What each of some devices has a part of, and gets the sum of.
+struct SumPiece {
+  DType dtype;
+  int64_t count;
+  std::vector<const void*> parts;  ///< by device
+  std::vector<void*> sums;
+};
+
 /// How tensors go from one placement to another.
 enum class Transport {
   copies,  ///< within one piece of hardware; between two as the backend does it (CUDA: NCCL)
@@ -70,6 +78,10 @@ class Device : public DeviceMemory {
   virtual void fill(Queue* queue, void* to, int byte, int64_t bytes) = 0;
   /// Brings pieces from another device, which has them ready: `queue` is one of this device's.
   virtual void receive(Queue* queue, Device& source, std::span<const CopyPiece> pieces) = 0;
+  /// Adds up over different pieces of hardware, in the order of their library. `queue` is one of
+  /// this device's: all parts are there when it comes here, and all sums when it goes on.
+  virtual void sum(Queue* queue, std::span<Device* const> devices,
+                   std::span<const SumPiece> pieces) = 0;
   /// Of receive(), to be set before it is first called.
   virtual void set_transport(Transport) {}
   /// A copy between any two devices, on a queue of this one: for a few bytes.
