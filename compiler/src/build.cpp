@@ -70,14 +70,21 @@ class Forward {
     if (!found_.has_errors() && model_.update.empty()) ties();
     b_.on_parameter({});
     // What a mode, a fold or another phase has left out is missing by intention.
-    if (b_.training() && model_.eval_only.empty() && model_.update.empty() && !found_.has_errors())
-      rules_.finish(found_);
+    if (b_.training() && model_.eval_only.empty() && model_.update.empty()) check_rules();
   }
 
   std::vector<int>& item_calls() { return item_call_; }
 
  private:
   bool is_step() const { return options_.goal == Goal::step; }
+
+  void check_rules() {
+    std::vector<bool> built;
+    for (int call : item_call_) built.push_back(call >= 0);
+    const bool whole = !found_.has_errors();
+    rules_.check_laws(built, found_);
+    if (whole) rules_.check_patterns(found_);
+  }
 
   int input(int index, int micro) {
     int v = b_.input(index, micro);
