@@ -157,7 +157,7 @@ class Forward {
                    who + ": " + def.name + " takes " + std::to_string(inputs.size()) +
                        (inputs.size() == 1 ? " input" : " inputs") + ", given " +
                        std::to_string(from.size()))
-            .help(inputs.size() == 1
+            .help(inputs.size() == 1 && !call.ports
                       ? "join them first: Concat puts them side by side, Add sums them up"
                       : "its inputs: " + listed(names));
         return false;
