@@ -48,6 +48,7 @@ class Forward {
     b_.graph().inputs = model.inputs;
     b_.graph().micros = is_step() && b_.training() ? int(model.batch.accumulate) : 1;
     item_call_.assign(model.layers.size(), -1);
+    own_ports_.resize(model.layers.size());
     if (!options.disabled.contains("recompute")) segments_ = segments_of(model);
     for (auto& tie : model.ties) b_.tie(tie.key, tie.to);
     if (!model.update.empty())
@@ -105,9 +106,11 @@ class Forward {
     if (outs.empty()) return -1;
     if (link.port.empty()) return outs[0];
     const LayerDef* def = b_.registry().layer(model_.layers[size_t(link.index)].type);
-    for (size_t i = 0; i < def->outputs.size(); ++i)
-      if (def->outputs[i].name == link.port) return outs[i];
-    std::vector<std::string> names = port_names(def->outputs);
+    auto& own = own_ports_[size_t(link.index)];
+    auto& outputs = own ? own->outputs : def->outputs;
+    for (size_t i = 0; i < outputs.size() && i < outs.size(); ++i)
+      if (outputs[i].name == link.port) return outs[i];
+    std::vector<std::string> names = port_names(outputs);
     found_
         .error("E0242", link.mark,
                "layer '" + model_.layers[size_t(link.index)].path + "' (" + def->name +
@@ -130,14 +133,15 @@ class Forward {
     return nullptr;
   }
 
-  // Inputs in the order of the definition's ports; false when something is wrong or missing.
-  bool connect(const LayerDef& def, const std::vector<Link>& from, const std::string& who,
-               Mark mark, std::vector<int>& in, bool target_is_constant = false) {
-    std::vector<std::string> names = port_names(def.inputs);
-    bool variadic = !def.inputs.empty() && def.inputs.back().variadic;
+  // Inputs in the order of the call's ports; false when something is wrong or missing.
+  bool connect(Call& call, const std::vector<Link>& from, const std::string& who,
+               bool target_is_constant = false) {
+    const LayerDef& def = *call.def;
+    auto& inputs = inputs_of(call);
+    std::vector<std::string> names = port_names(inputs);
+    bool variadic = !inputs.empty() && inputs.back().variadic;
     bool good = true;
-    std::vector<int> ports(variadic ? std::max(from.size(), def.inputs.size()) : def.inputs.size(),
-                           -2);
+    std::vector<int> ports(variadic ? std::max(from.size(), inputs.size()) : inputs.size(), -2);
     size_t next = 0;
     for (auto& link : from) {
       size_t port = next++;
@@ -156,11 +160,11 @@ class Forward {
       }
       if (port >= ports.size()) {
         found_
-            .error("E0241", link.mark ? link.mark : mark,
-                   who + ": " + def.name + " takes " + std::to_string(def.inputs.size()) +
-                       (def.inputs.size() == 1 ? " input" : " inputs") + ", given " +
+            .error("E0241", link.mark ? link.mark : call.mark,
+                   who + ": " + def.name + " takes " + std::to_string(inputs.size()) +
+                       (inputs.size() == 1 ? " input" : " inputs") + ", given " +
                        std::to_string(from.size()))
-            .help(def.inputs.size() == 1
+            .help(inputs.size() == 1 && !call.ports
                       ? "join them first: Concat puts them side by side, Add sums them up"
                       : "its inputs: " + listed(names));
         return false;
@@ -172,19 +176,33 @@ class Forward {
       if (ports[i] == -2 && i == 1 && target_is_constant) continue;
       if (ports[i] == -2) {
         // After a misspelt port the one that was meant stays open: one error, not two.
-        if (good && i < def.inputs.size() && !def.inputs[i].optional) {
+        if (good && i < inputs.size() && !inputs[i].optional) {
           found_
-              .error("E0241", mark,
-                     who + ": the input '" + def.inputs[i].name + "' of " + def.name +
-                         " is not connected")
+              .error(
+                  "E0241", call.mark,
+                  who + ": the input '" + inputs[i].name + "' of " + def.name + " is not connected")
               .help("its inputs: " + listed(names) + "; name them with `from:`");
           good = false;
         }
         continue;
       }
-      in.push_back(ports[i]);
+      call.in.push_back(ports[i]);
     }
     return good;
+  }
+
+  // What a layer's ports are where its parameters say so; of a second call those of the first.
+  bool find_ports(Call& call, const LayerItem& item, const std::string& who) {
+    if (!call.def->ports) return true;
+    auto& typed = item.share >= 0 ? model_.layers[size_t(item.share)] : item;
+    try {
+      call.ports = std::make_shared<const Ports>(call.def->ports(who, typed.params));
+    } catch (const Error& e) {
+      found_.add(e);
+      return false;
+    }
+    own_ports_[size_t(call.item)] = call.ports;
+    return true;
   }
 
   void layer(int index, int micro) {
@@ -200,7 +218,7 @@ class Forward {
               .micro = micro,
               .mark = item.mark};
     if (!def) return;
-    if (!connect(*def, item.from, who, item.mark, call.in)) return;
+    if (!find_ports(call, item, who) || !connect(call, item.from, who)) return;
     if (!item.when.empty() && call.in.empty()) {
       found_
           .error("E0241", item.mark,
@@ -362,7 +380,7 @@ class Forward {
         auto& when = model_.layers[size_t(link.index)].when;
         if (!when.empty() && (when == "train") != b_.training()) return;
       }
-    if (!connect(*def, term.from, who, term.mark, call.in, term.target.has_value())) return;
+    if (!connect(call, term.from, who, term.target.has_value())) return;
     if (term.target && !give_target(*def, term, call)) return;
     size_t before = found_.errors();
     Dict given = term.params;
@@ -426,6 +444,7 @@ class Forward {
   std::vector<int> inputs_;
   std::vector<std::vector<int>> outs_;
   std::vector<int> item_call_;
+  std::vector<std::shared_ptr<const Ports>> own_ports_;  // by item; null = its definition's
   ParameterRules rules_;
   std::vector<int> segments_;  // by item; empty where the pass is off
 };
@@ -506,7 +525,14 @@ void differentiate(Builder& b, Diagnostics& found, const std::vector<HookSpec>& 
       continue;
     }
     gradients = mutate_gradients(b, hooks, i, std::move(gradients));
-    auto back = call.def->gradient(b, recompute.seen_by_gradient(b, call), gradients);
+    std::vector<int> back;
+    try {
+      back = call.def->gradient(b, recompute.seen_by_gradient(b, call), gradients);
+    } catch (const Error& e) {  // a Callback without `backward`
+      if (e.fault() != Fault::model) throw;
+      found.add(e);
+      continue;
+    }
     observe_gradients(b, hooks, i, gradients, back);
     ensure(back.size() <= call.in.size(), "a gradient rule returned more values than inputs");
     for (size_t k = 0; k < back.size(); ++k) b.add_gradient(call.in[k], back[k]);

@@ -20,6 +20,12 @@ std::string name_or_place(const std::string& name, const Mark& mark) {
   return slash == std::string::npos ? text : text.substr(slash + 1);
 }
 
+std::string listed(const std::vector<std::string>& names) {
+  std::string list;
+  for (auto& name : names) list += (list.empty() ? "" : ", ") + name;
+  return list;
+}
+
 template <class T>
 std::span<const T> elements_as(const HookTensor& t, DType wanted) {
   if (t.dtype != wanted)
@@ -27,6 +33,15 @@ std::span<const T> elements_as(const HookTensor& t, DType wanted) {
                 "'" + t.name + "' holds " + std::string(to_string(t.dtype)) + ", not " +
                     std::string(to_string(wanted)));
   return {reinterpret_cast<const T*>(t.bytes.data()), t.bytes.size() / sizeof(T)};
+}
+
+template <class T>
+std::span<T> edited(const HookTensor& t, std::span<const T> read) {
+  if (!t.writable)
+    throw Error(Fault::usage, "E0427",
+                "'" + t.name + "' is shown to read: this hook was not bound with `mutates`")
+        .help("bind it with {.mutates = true}; a Callback with ports writes what it makes");
+  return {reinterpret_cast<T*>(t.writable), read.size()};
 }
 
 }  // namespace
@@ -47,13 +62,20 @@ std::span<const float> HookTensor::f32() const { return elements_as<float>(*this
 std::span<const double> HookTensor::f64() const { return elements_as<double>(*this, DType::f64); }
 std::span<const int64_t> HookTensor::i64() const { return elements_as<int64_t>(*this, DType::i64); }
 
-std::span<float> HookTensor::edit() const {
-  if (!writable)
-    throw Error(Fault::usage, "E0427",
-                "'" + name + "' is shown to read: this hook was not bound with `mutates`")
-        .help("bind it with {.mutates = true}");
-  auto read = f32();
-  return {reinterpret_cast<float*>(writable), read.size()};
+std::span<float> HookTensor::edit() const { return edited(*this, f32()); }
+std::span<double> HookTensor::edit_f64() const { return edited(*this, f64()); }
+std::span<int64_t> HookTensor::edit_i64() const { return edited(*this, i64()); }
+
+const HookTensor& HookVisit::operator[](std::string_view name) const {
+  std::vector<std::string> names;
+  for (auto* side : {&slices.front().values, &slices.front().inputs})
+    for (auto& tensor : *side) {
+      if (tensor.name == name) return tensor;
+      names.push_back(tensor.name);
+    }
+  throw Error(Fault::usage, "E0427",
+              "it is shown no '" + std::string(name) + "'" + did_you_mean(std::string(name), names))
+      .help("it is shown " + listed(names));
 }
 
 std::span<const double> HookVisit::moments(size_t row) const {
