@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "comments.h"
 #include "reading.h"
 
 namespace braid::dsl {
@@ -79,16 +80,17 @@ const Wording* wording(const SyntaxError& error) {
   return nullptr;
 }
 
-std::string line_text(const Reading& reading, const Place& at) {
-  return source_line(reading.mark(at));
+/// The text of a line, "" behind the last one.
+std::string_view line_of(const Lines& lines, int number) {
+  return number <= int(lines.count()) ? lines.line(number) : std::string_view();
 }
 
 /// A tab before the first character of the line, or of the one above it: libyaml stumbles over
 /// what follows.
-std::optional<Place> indenting_tab(const Reading& reading, Place at) {
+std::optional<Place> indenting_tab(const Lines& lines, Place at) {
   for (int line = at.line; line >= std::max(1, at.line - 1); --line) {
     at.line = line;
-    std::string typed = line_text(reading, at);
+    std::string_view typed = line_of(lines, at.line);
     size_t tab = typed.substr(0, typed.find_first_not_of(" \t")).find('\t');
     if (tab != std::string::npos) return Place{at.source, line, int(tab) + 1, 1};
   }
@@ -97,12 +99,12 @@ std::optional<Place> indenting_tab(const Reading& reading, Place at) {
 
 /// Of a line that is indented like none above it: the first line below its parent, the nearest one
 /// that is indented less.
-std::optional<Place> first_sibling(const Reading& reading, const Place& at) {
+std::optional<Place> first_sibling(const Lines& lines, const Place& at) {
   const size_t own = size_t(std::max(0, at.column - 1));
   Place first = at;
   for (Place above = at; above.line > 1;) {
     --above.line;
-    std::string typed = line_text(reading, above);
+    std::string_view typed = line_of(lines, above.line);
     size_t indent = typed.find_first_not_of(" \r");
     if (indent == std::string::npos || typed[indent] == '#') continue;
     if (indent < own) break;
@@ -113,16 +115,16 @@ std::optional<Place> first_sibling(const Reading& reading, const Place& at) {
 }
 
 /// Is nothing but a key before the `:` at this place?
-bool is_first_colon(const Reading& reading, const Place& at) {
-  std::string before = line_text(reading, at).substr(0, size_t(std::max(0, at.column - 1)));
+bool is_first_colon(const Lines& lines, const Place& at) {
+  std::string_view before = line_of(lines, at.line).substr(0, size_t(std::max(0, at.column - 1)));
   return before.find(':') == std::string::npos;
 }
 
 /// A line without a colon, in the column where a key is expected.
-void report_no_pair(Reading& reading, Place at) {
-  const std::string typed = line_text(reading, at);
+void report_no_pair(Reading& reading, const Lines& lines, Place at) {
+  const std::string_view typed = line_of(lines, at.line);
   const size_t first = size_t(at.column - 1);
-  const std::string pair = typed.substr(first, typed.find_last_not_of(" \r") + 1 - first);
+  const std::string pair(typed.substr(first, typed.find_last_not_of(" \r") + 1 - first));
   const bool in_brackets = pair.starts_with('{') || pair.starts_with('[');
   if (in_brackets && !pair.ends_with('}') && !pair.ends_with(']')) {
     reading.error("E0015", at, "a `" + pair.substr(0, 1) + "` that is never closed");
@@ -140,21 +142,21 @@ void report_no_pair(Reading& reading, Place at) {
 }
 
 /// A key cannot stand here: the line above is no `key: value`, or this one is indented deeper.
-void report_misplaced_key(Reading& reading, Place at) {
+void report_misplaced_key(Reading& reading, const Lines& lines, Place at) {
   Place above = at;
-  std::string typed;
+  std::string_view typed;
   while (typed.find_first_not_of(" \r") == std::string::npos && above.line > 1) {
     --above.line;
-    typed = line_text(reading, above);
+    typed = line_of(lines, above.line);
   }
   size_t first = typed.find_first_not_of(" \r");
   bool is_text = first != std::string::npos && typed[first] != '#' &&
                  typed.find(':') == std::string::npos && typed[first] != '-';
   if (is_text) {
     above.column = int(first) + 1;
-    return report_no_pair(reading, above);
+    return report_no_pair(reading, lines, above);
   }
-  size_t indent = line_text(reading, at).find_first_not_of(" -");
+  size_t indent = line_of(lines, at.line).find_first_not_of(" -");
   at.column = int(indent) + 1;
   reading.error("E0016", at, "this key belongs to nothing above it")
       .note(reading.mark(above), "the line above")
@@ -162,11 +164,11 @@ void report_misplaced_key(Reading& reading, Place at) {
 }
 
 /// The second colon in `{type: Linear out_features: 4}` stands at this place.
-void report_second_colon(Reading& reading, Place at, const Place& open) {
-  const std::string typed = line_text(reading, at);
+void report_second_colon(Reading& reading, const Lines& lines, Place at, const Place& open) {
+  const std::string_view typed = line_of(lines, at.line);
   const size_t colon = size_t(at.column - 1);
   const size_t begin = typed.find_last_of(" ,{[", colon - 1) + 1;
-  const std::string key = typed.substr(begin, colon - begin);
+  const std::string key(typed.substr(begin, colon - begin));
   if (key.empty()) {
     reading.error("E0017", at, "a second `:` where one value is expected")
         .help("put a value that contains `: ` in quotes");
@@ -180,8 +182,8 @@ void report_second_colon(Reading& reading, Place at, const Place& open) {
 }
 
 /// A colon without a key before it: `{a: 1, : 2}`.
-bool lacks_key(const Reading& reading, const Place& colon) {
-  const std::string before = line_text(reading, colon).substr(0, size_t(colon.column - 1));
+bool lacks_key(const Lines& lines, const Place& colon) {
+  const std::string_view before = line_of(lines, colon.line).substr(0, size_t(colon.column - 1));
   const size_t last = before.find_last_not_of(' ');
   return last == before.npos ||
          std::string_view(",[{-").find(before[last]) != std::string_view::npos;
@@ -201,17 +203,18 @@ void note_long_quote(const Reading& reading, Diagnostic& said, const SyntaxConte
 void report_syntax(Reading& reading, uint32_t source, const SyntaxError& error,
                    const SyntaxContext& context) {
   const std::string& text = reading.sources[source]->text;
+  const Lines lines(text);
   auto place = [&](const Position& p) { return Place{source, p.line, p.column, 1}; };
   Place at = place(error.at);
-  if (auto tab = indenting_tab(reading, at)) {
+  if (auto tab = indenting_tab(lines, at)) {
     reading.error("E0014", *tab, "a tab indents this line").help("indent with spaces");
     return;
   }
   const char found = error.at.byte < text.size() ? text[error.at.byte] : '\0';
   if (error.problem == "could not find expected ':'")
-    return report_no_pair(reading, place(error.since));
-  if (error.problem.starts_with("mapping values are not") && is_first_colon(reading, at))
-    return report_misplaced_key(reading, at);
+    return report_no_pair(reading, lines, place(error.since));
+  if (error.problem.starts_with("mapping values are not") && is_first_colon(lines, at))
+    return report_misplaced_key(reading, lines, at);
   const bool in_flow = error.context.starts_with("while parsing a flow");
   const bool expected = error.problem.starts_with("did not find expected");
   if (expected && (found == ']' || found == '}')) {
@@ -224,12 +227,12 @@ void report_syntax(Reading& reading, uint32_t source, const SyntaxError& error,
     reading.error("E0003", at, "nothing stands before this comma").help("remove it");
     return;
   }
-  if (expected && found == ':' && lacks_key(reading, at)) {
+  if (expected && found == ':' && lacks_key(lines, at)) {
     reading.error("E0010", at, "a key must be a word, this is empty");
     return;
   }
   if (in_flow && expected && found == ':' && context.open.line == at.line)
-    return report_second_colon(reading, at, context.open);
+    return report_second_colon(reading, lines, at, context.open);
   if (in_flow && expected) {
     const std::string what = std::string("a `") + context.bracket + "` that is never closed";
     auto& opened = reading.error("E0015", context.open, what);
@@ -248,7 +251,7 @@ void report_syntax(Reading& reading, uint32_t source, const SyntaxError& error,
                      : reading.error("E0003", at, std::string(error.problem));
   if (known && *known->help) said.help(known->help);
   const bool continues = error.context.starts_with("while parsing a block") && error.since.line > 0;
-  if (auto sibling = first_sibling(reading, at); continues && sibling)
+  if (auto sibling = continues ? first_sibling(lines, at) : std::nullopt)
     said.note(reading.mark(*sibling), "its neighbours begin here, in another column");
   if (!known || known->ours != never_closed) note_long_quote(reading, said, context);
 }
