@@ -9,6 +9,11 @@ const Target* Names::define(std::string name, Target target) {
   return nullptr;
 }
 
+void Names::reserve(size_t names) {
+  targets_.reserve(targets_.size() + names);
+  index_.reserve(targets_.size() + names);
+}
+
 const Target* Names::find(std::string_view path, std::string_view& rest) const {
   for (size_t end = path.size();;) {
     auto found = index_.find(std::string(path.substr(0, end)));
