@@ -34,8 +34,7 @@ std::vector<std::string> called_by(const LayerItem& item) {
   std::vector<std::string> bound;
   for (auto& spec : specs)
     if (spec.kind == kind && !spec.called.empty()) bound.push_back(spec.called);
-  std::string list;
-  for (auto& name : bound) list += (list.empty() ? "" : ", ") + name;
+  const std::string list = listed(bound);
   throw Error(Fault::model, "E0423",
               who + " calls '" + name + "', and nothing is bound under that name" +
                   did_you_mean(name, bound),

@@ -81,11 +81,9 @@ std::vector<const Member*> Keys::rest() {
 }
 
 void Keys::finish() {
-  std::string list;
-  for (const std::string& key : known_) list += (list.empty() ? "" : ", ") + key;
   for (const Member* member : rest()) {
     auto& error = unknown(*member, known_);
-    if (known_.size() <= 12) error.help("known here: " + list);
+    if (known_.size() <= 12) error.help("known here: " + listed(known_));
   }
 }
 

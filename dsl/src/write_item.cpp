@@ -19,12 +19,6 @@ Target value_of(const Target& target, const Place& at) {
   return value;
 }
 
-std::string listed(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
-}
-
 Dict read_dict(const Env& env, const std::vector<const Member*>& members) {
   Dict dict;
   for (const Member* member : members)

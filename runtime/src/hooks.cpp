@@ -20,12 +20,6 @@ std::string name_or_place(const std::string& name, const Mark& mark) {
   return slash == std::string::npos ? text : text.substr(slash + 1);
 }
 
-std::string listed(const std::vector<std::string>& names) {
-  std::string list;
-  for (auto& name : names) list += (list.empty() ? "" : ", ") + name;
-  return list;
-}
-
 template <class T>
 std::span<const T> elements_as(const HookTensor& t, DType wanted) {
   if (t.dtype != wanted)

@@ -20,9 +20,8 @@
 //   On devices with queues (CUDA) the step's values come to the host first, and the hook runs on
 //   the thread that watches for them; the launches behind it wait.
 // * What a Callback with ports calls makes its outputs, as any layer does: it is part of the
-// program
-//   and called where somebody needs them. Its tensors have the sizes that the plan gave them;
-//   outputs begin as zeros. The same inputs must give the same bits: it may be called on any
+//   program and called where somebody needs them. Its tensors have the sizes that the plan gave
+//   them; outputs begin as zeros. The same inputs must give the same bits: it may be called on any
 //   thread, for any slice of the batch, and once more for a second phase.
 // * on_replicate runs on the calling thread, one hook at a time.
 // * A hook that throws ends the step on all replicas, before anything is written to State. The
