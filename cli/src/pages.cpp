@@ -14,12 +14,6 @@ namespace {
 
 // ---- an example from a sample
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string out;
-  for (auto& word : words) out += (out.empty() ? "" : ", ") + word;
-  return out;
-}
-
 /// `, dim: 1, mode: nearest`
 std::string typed(const Dict& params) {
   std::string out;
@@ -59,7 +53,7 @@ std::string example_of_layer(const LayerDef& def, const Sample& sample) {
   auto names = input_names(def, sample.inputs.size());
   std::string from;
   if (names.size() == 1) from = ", from: x";
-  if (names.size() > 1) from = ", from: [" + joined(names) + "]";
+  if (names.size() > 1) from = ", from: [" + listed(names) + "]";
   return inputs_of(sample, names) + "layers:\n  - {name: " + lower(def.name) +
          ", type: " + def.name + from + typed(sample.params) + "}\n";
 }
@@ -67,7 +61,7 @@ std::string example_of_layer(const LayerDef& def, const Sample& sample) {
 std::string example_of_term(const LayerDef& def, const Sample& sample) {
   auto names = input_names(def, sample.inputs.size());
   std::string term =
-      "{type: " + def.name + ", from: [" + joined(names) + "]" + typed(sample.params) + "}";
+      "{type: " + def.name + ", from: [" + listed(names) + "]" + typed(sample.params) + "}";
   return inputs_of(sample, names) + "layers:\n  - {type: Identity, from: " + names[0] + "}\n" +
          (def.role == Role::loss ? "loss: " + term : "metrics: {measured: " + term + "}") + "\n";
 }
@@ -99,7 +93,7 @@ std::string kind_of(const ParamDef& p) {
     return "int or list of " + std::to_string(p.length);
   if (p.kind == ParamKind::numbers && p.length)
     return "list of " + std::to_string(p.length) + " floats";
-  return p.kind == ParamKind::choice ? "one of " + joined(p.choices) : kind_name(p.kind);
+  return p.kind == ParamKind::choice ? "one of " + listed(p.choices) : kind_name(p.kind);
 }
 
 std::string default_of(const ParamDef& p) {
@@ -119,7 +113,7 @@ std::string ports(const std::vector<PortDef>& list) {
   for (auto& p : list)
     words.push_back("`" + p.name + (p.variadic ? " ...`" : "`") +
                     (p.optional ? " (may be left out)" : "") + (p.doc.empty() ? "" : ": " + p.doc));
-  return words.empty() ? "none" : joined(words);
+  return words.empty() ? "none" : listed(words);
 }
 
 std::string code(const std::string& text, const char* language) {
@@ -141,7 +135,7 @@ std::string what_it_makes(const LayerDef& def, const std::string& example,
     if (state.key.starts_with(row->name + "."))
       keys.push_back("`" + state.key + "` " + to_string(state.type.shape) +
                      (state.kind == StateVar::Kind::buffer ? " (buffer)" : ""));
-  return out + (keys.empty() ? "" : "; keys of its weights: " + joined(keys));
+  return out + (keys.empty() ? "" : "; keys of its weights: " + listed(keys));
 }
 
 const RoleName& role_of(const LayerDef& def) {
@@ -206,7 +200,7 @@ std::string all_pages(const Registry& registry) {
       links.push_back("[" + name + "](#" + lower(name) + ")");
       pages += "\n" + page(*registry.layer(name), registry);
     }
-    list += bullet(std::string(many) + ": " + joined(links));
+    list += bullet(std::string(many) + ": " + listed(links));
   }
   return "# Layers\n\n" +
          wrapped(

@@ -79,7 +79,7 @@ Json callbacks_json(const Plan& plan) {
   Json out = Json::array();
   for (auto& point : plan.hook_points) {
     auto& spec = plan.hooks[size_t(point.spec)];
-    out.push_back({{"hook", to_string(spec.kind)},
+    out.push_back({{"hook", to_string(point.kind)},
                    {"name", spec.name},
                    {"layer", point.layer},
                    {"type", point.type},
@@ -246,7 +246,7 @@ std::string callback_table(const Plan& plan) {
   Table table({"callback", "calls", "on", "type", "position", "line"}, "llllrr");
   for (auto& point : plan.hook_points) {
     auto& spec = plan.hooks[size_t(point.spec)];
-    table.row({std::string(to_string(spec.kind)), spec.name,
+    table.row({std::string(to_string(point.kind)), spec.name,
                point.layer.empty() ? "the model" : point.layer, point.type,
                std::to_string(point.position), std::to_string(point.mark.line)});
   }

@@ -76,15 +76,17 @@ Schema layer(const std::string& name, const std::string& doc, const Properties& 
   return object(joined({{type_of(name, doc)}, common, params}));
 }
 
-/// Layers that the reader itself makes of others or of the program, and no registry knows.
-std::vector<std::pair<std::string, Properties>> of_the_reader() {
-  return {{"Math",
-           {{"expr", described(text(), "Over its inputs, `x` or the names of `from`: n * (1 + g)."),
-             true}}},
-          {"Callback",
-           {{"call", value(text(), "The name it is bound by."), true},
-            {"ports", map_of(anything(), "Its outputs; none = it watches."), false},
-            {"backward", value(text(), "The callable for the gradient."), false}}}};
+/// A layer's parameters; what its definition has words for alone is spelt out.
+Properties params_of(const LayerDef& def) {
+  Properties params = of_params(def.params);
+  const Schema type = {{"anyOf", {named("shape"), named("input")}}};
+  const Schema in = {{"anyOf", {list_of(named("name")), map_of(type)}}};
+  for (auto& [name, schema, required] : params)
+    if (def.name == "Callback" && name == "ports")
+      schema = described(object({{"in", in, false}, {"out", map_of(type), true}}),
+                         "{in: [x], out: {y: [N, 10], n: {shape: [N], dtype: i64}}}; none = it "
+                         "watches.");
+  return params;
 }
 
 bool needs_a_parameter(const LayerDef& def) {
@@ -98,15 +100,10 @@ void add_layers(const Registry& registry, const Properties& common, Schema& defi
   for (auto& name : registry.layers(Role::layer)) {
     auto& def = *registry.layer(name);
     choices.push_back({name, doc_of(def), "layer." + name});
-    definitions["layer." + name] = layer(name, doc_of(def), common, of_params(def.params));
+    definitions["layer." + name] = layer(name, doc_of(def), common, params_of(def));
     if (needs_a_parameter(def)) continue;
     words.push_back(name);
     docs.push_back(first_sentence(def.doc));
-  }
-  for (auto& [name, params] : of_the_reader()) {
-    if (registry.layer(name) || !is_read("layers: [{type: " + name + "}]")) continue;
-    choices.push_back({name, "", "layer." + name});
-    definitions["layer." + name] = layer(name, "", common, params);
   }
   definitions["typed"] = typed(choices, "A layer: its parameters stand beside `type`.");
   definitions["word"] = {{"enum", words}, {"enumDescriptions", docs}};

@@ -4,6 +4,8 @@
 
 namespace braid {
 
+/// The help for a type that does not exist: what was meant; else all names where they are few.
+std::string help_for_unknown(const std::string& typed, const std::vector<std::string>& names);
 /// Adds all layers, losses, metrics and outputs; returns each item's call (-1 = it failed).
 std::vector<int> forward(const Model& model, Builder& builder, const CompileOptions& options,
                          Diagnostics& found);

@@ -88,9 +88,7 @@ bool answered(const std::vector<HookSpec>& hooks, const std::string& name) {
 }
 
 // Steps name their hooks by index; what on_replicate calls comes behind.
-void describe_hooks(const Model& model, const Graph& graph, const CompileOptions& options,
-                    Plan& plan) {
-  plan.hooks = options.hooks;
+void describe_hooks(const Model& model, const Graph& graph, Plan& plan) {
   plan.hook_points = graph.hook_points;
   auto all = positions(model);
   for (auto& position : all)
@@ -174,7 +172,8 @@ Plan compile(const Model& model, const Registry& registry, const CompileOptions&
   Plan plan{.replicas = replicas,
             .devices = options.devices,
             .traits = options.traits,
-            .batch = options.batch};
+            .batch = options.batch,
+            .hooks = options.hooks};
   Diagnostics found;
   Graph graph = build(model, registry, options, found);
   found.raise();
@@ -184,6 +183,7 @@ Plan compile(const Model& model, const Registry& registry, const CompileOptions&
   check_sizes(graph, options);
   if (!options.disabled.contains("fuse")) fuse(graph);
   eliminate(graph, options.write_state);  // what fuse() has left without a reader
+  bind_callbacks(graph, plan.hooks);
   clock.pass("fuse");
   synchronize(graph);
   clock.pass("synchronize");
@@ -227,7 +227,7 @@ Plan compile(const Model& model, const Registry& registry, const CompileOptions&
   plan.slices = expanded.slices;
   plan.states = graph.states;
   plan.inputs = graph.inputs;
-  describe_hooks(model, graph, options, plan);
+  describe_hooks(model, graph, plan);
   describe_nodes(graph, expanded, plan);
   describe_syncs(graph, expanded, plan);
   plan.plan_hash = plan_hash(plan);

@@ -38,6 +38,11 @@ void describe_nodes(const Graph& graph, const Expanded& expanded, Plan& plan) {
     if (!node.op->effect) continue;
     auto& point = plan.hook_points[size_t(get_int(node.attrs, "hook"))];
     point.node = int(plan.nodes.size()) - 1;
+    if (computes(point.kind)) {
+      for (auto* values : {&node.out, &node.in})
+        for (int v : *values) point.types.push_back(graph.values[size_t(v)].type);
+      continue;
+    }
     auto names = std::exchange(point.names, {});
     for (size_t k = 0; k < node.in.size(); ++k) {
       if (of_step(node) && expanded.common[size_t(node.in[k])] < 0) {
@@ -88,7 +93,8 @@ std::string describe(const Plan& plan, const Step& step) {
   if (step.hook >= 0) {
     auto& point = plan.hook_points[size_t(step.hook)];
     auto& spec = plan.hooks[size_t(point.spec)];
-    std::string text = "hook " + std::string(to_string(spec.kind)) + " '" + spec.name + "'";
+    std::string text = (computes(point.kind) ? "" : "hook ") + std::string(to_string(point.kind)) +
+                       " '" + spec.name + "'";
     if (!point.layer.empty()) text += " of layer '" + point.layer + "'";
     if (step.replica >= 0) text += ", replica " + std::to_string(step.replica);
     return text;

@@ -1,3 +1,4 @@
+#include "hooks.h"
 #include "passes.h"
 
 namespace braid {
@@ -8,7 +9,8 @@ void eliminate(Graph& graph, bool keep_writes) {
   for (size_t i = graph.nodes.size(); i-- > 0;) {
     auto& node = graph.nodes[i];
     bool settled = node.call >= 0 && graph.calls[size_t(node.call)].settled;
-    bool on = (keep_writes && !settled && !node.op->writes.empty()) || node.op->effect;
+    bool on = (keep_writes && !settled && !node.op->writes.empty()) ||
+              (node.op->effect && !computes(node));
     for (int v : node.out) on = on || needed[size_t(v)];
     keep[i] = on;
     if (on)

@@ -7,15 +7,22 @@
 namespace braid {
 namespace {
 
+bool declares_ports(const Call& call) {
+  const Attr* ports = find(call.params, "ports");
+  return ports && !ports->is_null();
+}
+
 bool wanted(const HookSpec& spec, HookKind kind, const Call& call) {
   if (spec.kind != kind || call.item < 0) return false;
-  if (!spec.called.empty())
-    return call.def->name == "Callback" && get_text(call.params, "call") == spec.called;
+  if (!spec.called.empty())  // a Callback that computes is no watcher
+    return call.def->name == "Callback" && !declares_ports(call) &&
+           get_text(call.params, "call") == spec.called;
   return matches(spec, call.path, call.def->name);
 }
 
-HookPoint point_of(const Call& call, size_t spec) {
-  return {.spec = int(spec),
+HookPoint point_of(const Call& call, HookKind kind, size_t spec) {
+  return {.kind = kind,
+          .spec = int(spec),
           .layer = call.path,
           .type = call.def->name,
           .micro = call.micro,
@@ -48,9 +55,9 @@ void replace(std::vector<int>& values, const std::vector<int>& by) {
 
 std::vector<std::string> port_names(const Call& call, const std::vector<int>& values) {
   std::vector<std::string> names;
+  auto& outputs = outputs_of(call);
   for (size_t i = 0; i < values.size(); ++i)
-    if (values[i] >= 0)
-      names.push_back(i < call.def->outputs.size() ? call.def->outputs[i].name : "");
+    if (values[i] >= 0) names.push_back(i < outputs.size() ? outputs[i].name : "");
   return names;
 }
 
@@ -80,12 +87,12 @@ void add_forward_hooks(Builder& b, const std::vector<HookSpec>& specs, int id) {
     const Call call = b.graph().calls[size_t(id)];
     auto moments = call.saved.find("moments");
     if (moments != call.saved.end() && wanted(specs[s], HookKind::stats, call)) {
-      HookPoint point = point_of(call, s);
+      HookPoint point = point_of(call, HookKind::stats, s);
       point.names = {"moments"};
       add_hook(b, specs[s], point, {moments->second}, {}, call.group);
     }
     if (!wanted(specs[s], HookKind::forward, call)) continue;
-    HookPoint point = point_of(call, s);
+    HookPoint point = point_of(call, HookKind::forward, s);
     point.names = port_names(call, call.out);
     auto out = add_hook(b, specs[s], point, call.handed,
                         specs[s].inputs ? call.in : std::vector<int>(), call.group);
@@ -98,7 +105,7 @@ std::vector<int> mutate_gradients(Builder& b, const std::vector<HookSpec>& specs
   const Call call = b.graph().calls[size_t(id)];
   for (size_t s = 0; s < specs.size(); ++s) {
     if (!specs[s].mutates || !wanted(specs[s], HookKind::backward, call)) continue;
-    HookPoint point = point_of(call, s);
+    HookPoint point = point_of(call, HookKind::backward, s);
     point.names = port_names(call, gradients);
     auto out = add_hook(b, specs[s], point, gradients, {}, call.group);
     if (!out.empty()) replace(gradients, out);
@@ -111,7 +118,7 @@ void observe_gradients(Builder& b, const std::vector<HookSpec>& specs, int id,
   const Call call = b.graph().calls[size_t(id)];
   for (size_t s = 0; s < specs.size(); ++s) {
     if (specs[s].mutates || !wanted(specs[s], HookKind::backward, call)) continue;
-    HookPoint point = point_of(call, s);
+    HookPoint point = point_of(call, HookKind::backward, s);
     point.names = port_names(call, gradients);
     add_hook(b, specs[s], point, gradients, specs[s].inputs ? of_inputs : std::vector<int>(),
              call.group);
@@ -122,7 +129,7 @@ void add_step_hooks(Builder& b, const std::vector<HookSpec>& specs) {
   b.enter(-1);
   for (size_t s = 0; s < specs.size(); ++s) {
     if (specs[s].kind != HookKind::step) continue;
-    HookPoint point{.spec = int(s)};
+    HookPoint point{.kind = HookKind::step, .spec = int(s)};
     std::vector<int> values;
     for (auto& result : b.graph().results) {
       if (result.kind == Result::Kind::output) continue;
@@ -144,6 +151,24 @@ void check_stats_hooks(const Graph& graph, const std::vector<HookSpec>& specs) {
         "hook on_stats '" + specs[s].name + "': none of its layers merges statistics in training",
         specs[s].mark)
         .help("on_stats belongs to a batch norm whose statistics are not frozen");
+  }
+}
+
+void bind_callbacks(Graph& graph, std::vector<HookSpec>& specs) {
+  for (auto& node : graph.nodes) {
+    if (!computes(node)) continue;
+    const std::string name = get_text(node.attrs, "call");
+    auto spec = std::ranges::find_if(
+        specs, [&](auto& s) { return s.kind == HookKind::forward && s.called == name; });
+    if (spec == specs.end())
+      spec = specs.insert(spec, {.kind = HookKind::forward, .name = name, .called = name});
+    auto kind = node.backward ? HookKind::gradient : HookKind::compute;
+    HookPoint point = point_of(graph.calls[size_t(node.call)], kind, size_t(spec - specs.begin()));
+    point.values = int(node.out.size());
+    point.inputs = int(node.in.size());
+    for (auto& port : find(node.attrs, "names")->as_list()) point.names.push_back(port.as_text());
+    set(node.attrs, "hook", int64_t(graph.hook_points.size()));
+    graph.hook_points.push_back(std::move(point));
   }
 }
 

@@ -11,6 +11,13 @@ inline bool observes(const Node& node) { return node.op && node.op->effect && no
 /// An on_step hook: it belongs to no layer.
 inline bool of_step(const Node& node) { return observes(node) && node.call < 0; }
 
+/// A Callback's own operation, as its layer adds it.
+inline bool computes(const Node& node) {
+  return node.op && node.op->effect && find(node.attrs, "call");
+}
+/// Makes hooks of what Callbacks compute; names that nothing answers to become specs of their own.
+void bind_callbacks(Graph& graph, std::vector<HookSpec>& specs);
+
 /// By node: hooks that only read, and what is worked out for them alone.
 std::vector<bool> find_observers(const Graph& graph);
 

@@ -67,13 +67,13 @@ const Attr* ParameterRules::law_for(const Call& call, const std::string& name,
   return last;
 }
 
-void ParameterRules::check_own_laws(Diagnostics& found) const {
-  for (auto& item : model_.layers) {
-    if (item.share >= 0) continue;
+void ParameterRules::check_laws(const std::vector<bool>& built, Diagnostics& found) const {
+  for (size_t i = 0; i < model_.layers.size(); ++i) {
+    auto& item = model_.layers[i];
+    if (item.share >= 0 || !built[i]) continue;
     auto known = names_.find(item.path);
     for (auto& law : item.init) {
       if (known != names_.end() && known->second.contains(law.key)) continue;
-      if (known == names_.end() && !item.when.empty()) continue;  // it is not there in this mode
       auto names = known == names_.end() ? std::vector<std::string>{} : list(known->second);
       auto& error =
           found.error("E0081", law.mark,
@@ -84,8 +84,7 @@ void ParameterRules::check_own_laws(Diagnostics& found) const {
   }
 }
 
-void ParameterRules::finish(Diagnostics& found) const {
-  check_own_laws(found);
+void ParameterRules::check_patterns(Diagnostics& found) const {
   if (model_.freeze.empty() && model_.init.empty()) return;
   std::vector<std::string> paths, keys;
   std::set<std::string> types;

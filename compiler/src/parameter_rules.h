@@ -16,13 +16,15 @@ class ParameterRules {
 
   /// Every parameter passes here as it enters the graph.
   void apply(const Call& call, const std::string& name, StateVar& var);
-  /// Reports patterns that matched nothing, and laws for parameters that no layer has.
-  void finish(Diagnostics& found) const;
+  /// Reports a layer's own laws for parameters that it has not. `built`: by layer, all its
+  /// parameters have passed.
+  void check_laws(const std::vector<bool>& built, Diagnostics& found) const;
+  /// Reports patterns that matched nothing, once every layer has passed.
+  void check_patterns(Diagnostics& found) const;
 
  private:
   void freeze(const LayerItem& item, StateVar& var);
   const Attr* law_for(const Call& call, const std::string& name, const std::string& key);
-  void check_own_laws(Diagnostics& found) const;
 
   const Model& model_;
   std::vector<bool> frozen_, begun_;                    ///< by rule: it matched

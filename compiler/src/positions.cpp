@@ -10,7 +10,22 @@ namespace braid {
 namespace {
 
 HookPoint point_at(const Position& at, int position, int spec) {
-  return {.spec = spec, .layer = at.path, .type = at.type, .position = position, .mark = at.mark};
+  return {.kind = HookKind::replicate,
+          .spec = spec,
+          .layer = at.path,
+          .type = at.type,
+          .position = position,
+          .mark = at.mark};
+}
+
+// The functions that a Callback names.
+std::vector<std::string> called_by(const LayerItem& item) {
+  if (item.type != "Callback") return {};
+  std::vector<std::string> names;
+  for (const char* key : {"call", "backward"})
+    if (const Attr* name = find(item.params, key); name && name->is<std::string>())
+      names.push_back(name->as_text());  // another kind is refused where parameters are checked
+  return names;
 }
 
 // `who` calls `name`.
@@ -19,8 +34,7 @@ HookPoint point_at(const Position& at, int position, int spec) {
   std::vector<std::string> bound;
   for (auto& spec : specs)
     if (spec.kind == kind && !spec.called.empty()) bound.push_back(spec.called);
-  std::string list;
-  for (auto& name : bound) list += (list.empty() ? "" : ", ") + name;
+  const std::string list = listed(bound);
   throw Error(Fault::model, "E0423",
               who + " calls '" + name + "', and nothing is bound under that name" +
                   did_you_mean(name, bound),
@@ -50,8 +64,9 @@ std::vector<Position> in_order(const std::vector<Position>& written, const Model
 }  // namespace
 
 std::string_view to_string(HookKind kind) {
-  constexpr std::string_view names[] = {"on_replicate", "on_forward", "on_backward", "on_stats",
-                                        "on_step"};
+  constexpr std::string_view names[] = {"on_replicate",     "on_forward", "on_backward",
+                                        "on_stats",         "on_step",    "callback",
+                                        "backward callback"};
   return names[size_t(kind)];
 }
 
@@ -101,10 +116,12 @@ std::vector<HookPoint> replication_points(const Model& model, const std::vector<
 void check_callbacks(const Model& model, const std::vector<HookSpec>& specs) {
   for (auto& item : model.layers) {
     if (item.type != "Callback") continue;
-    const std::string name = get_text(item.params, "call");
-    bool answered = std::ranges::any_of(
-        specs, [&](auto& spec) { return spec.kind == HookKind::forward && spec.called == name; });
-    if (!answered) unbound("layer '" + item.path + "'", name, item.mark, HookKind::forward, specs);
+    for (auto& name : called_by(item)) {
+      bool answered = std::ranges::any_of(
+          specs, [&](auto& spec) { return spec.kind == HookKind::forward && spec.called == name; });
+      if (!answered)
+        unbound("layer '" + item.path + "'", name, item.mark, HookKind::forward, specs);
+    }
   }
 }
 
@@ -117,9 +134,9 @@ void check_hooks(const Model& model, const std::vector<HookSpec>& specs) {
     const bool callback = spec.kind == HookKind::forward && !spec.called.empty();
     if (callback)
       for (auto& item : model.layers)
-        if (item.type == "Callback") {
-          known.push_back(get_text(item.params, "call"));
-          found |= known.back() == spec.called;
+        for (auto& name : called_by(item)) {
+          known.push_back(name);
+          found |= name == spec.called;
         }
     for (auto& at : callback ? std::vector<Position>{} : all) {
       bool layer = at.layer >= 0;

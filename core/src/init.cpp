@@ -28,8 +28,6 @@ double gain_of(const Dict& p) {
 }
 
 void check_keys(const Dict& p, const std::string& law, std::vector<std::string> allowed) {
-  std::string list;
-  for (auto& a : allowed) list += (list.empty() ? "" : ", ") + a;
   for (auto& e : p) {
     bool known = false;
     for (auto& a : allowed) known |= a == e.key;
@@ -38,7 +36,7 @@ void check_keys(const Dict& p, const std::string& law, std::vector<std::string> 
           Fault::model, "E0109",
           "init law '" + law + "' has no parameter '" + e.key + "'" + did_you_mean(e.key, allowed),
           e.mark)
-          .help("it takes " + list);
+          .help("it takes " + listed(allowed));
   }
 }
 

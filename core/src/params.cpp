@@ -149,8 +149,7 @@ void refuse_unknown(const Entry& entry, const std::vector<std::string>& names,
   if (!ours.empty()) d.help("write " + ours + ": " + to_string(entry.value));
   if (std::string_view advice = advice_on(entry.key); ours.empty() && !advice.empty())
     d.help(std::string(advice));
-  std::string list;
-  for (auto& n : names) list += (list.empty() ? "" : ", ") + n;
+  const std::string list = listed(names);
   d.help(list.empty() ? who + " has no parameters" : "parameters: " + list);
 }
 

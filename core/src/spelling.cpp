@@ -252,4 +252,10 @@ std::string did_you_mean(std::string_view typed, std::span<const std::string> ca
   return near.empty() ? near : " (did you mean '" + near + "'?)";
 }
 
+std::string listed(std::span<const std::string> names) {
+  std::string list;
+  for (auto& name : names) list += (list.empty() ? "" : ", ") + name;
+  return list;
+}
+
 }  // namespace braid

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "yaml.h"
+#include "tree.h"
 
 namespace braid::dsl {
 

@@ -3,10 +3,6 @@
 namespace braid::dsl {
 bool is_users(const std::string& key) { return key.size() > 2 && key.compare(0, 2, "x-") == 0; }
 
-void not_yet(const Env& env, const Place& at, const char* code, const std::string& feature) {
-  env.error(code, at, feature + " not in this version").help("take it out to go on without it");
-}
-
 Keys::Keys(const Env& env, const Node& node, std::string what, const char* example)
     : env_(env), node_(node), what_(std::move(what)), taken_(node.members.size(), false) {
   if (node.is_map()) return;
@@ -68,7 +64,9 @@ Diagnostic& Keys::unknown(const Member& member, const std::vector<std::string>& 
 }
 
 void Keys::not_yet(const char* key, const char* code, const char* feature) {
-  if (const Member* member = take_odd(key)) dsl::not_yet(env_, member->place, code, feature);
+  if (const Member* member = take_odd(key))
+    env_.error(code, member->place, std::string(feature) + " not in this version")
+        .help("take it out to go on without it");
 }
 
 std::vector<const Member*> Keys::rest() {
@@ -83,11 +81,9 @@ std::vector<const Member*> Keys::rest() {
 }
 
 void Keys::finish() {
-  std::string list;
-  for (const std::string& key : known_) list += (list.empty() ? "" : ", ") + key;
   for (const Member* member : rest()) {
     auto& error = unknown(*member, known_);
-    if (known_.size() <= 12) error.help("known here: " + list);
+    if (known_.size() <= 12) error.help("known here: " + listed(known_));
   }
 }
 

@@ -45,7 +45,4 @@ class Keys {
 /// Keys that are the user's own, anywhere: `x-...`.
 bool is_users(const std::string& key);
 
-/// Reports that a feature of the language is not in this version.
-void not_yet(const Env& env, const Place& at, const char* code, const std::string& feature);
-
 }  // namespace braid::dsl

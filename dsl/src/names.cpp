@@ -9,6 +9,11 @@ const Target* Names::define(std::string name, Target target) {
   return nullptr;
 }
 
+void Names::reserve(size_t names) {
+  targets_.reserve(targets_.size() + names);
+  index_.reserve(targets_.size() + names);
+}
+
 const Target* Names::find(std::string_view path, std::string_view& rest) const {
   for (size_t end = path.size();;) {
     auto found = index_.find(std::string(path.substr(0, end)));
@@ -58,7 +63,7 @@ Target unknown(const Place& at) {
   return target;
 }
 
-std::string listed(const std::vector<std::string>& names) {
+std::string latest(const std::vector<std::string>& names) {
   std::string text;
   size_t shown = 0;
   for (size_t i = names.size(); i-- > 0 && shown < 12;) {  // the latest are the likeliest
@@ -83,7 +88,7 @@ Target no_such(const Env& env, const std::string& path, std::string_view rest, c
       "E0051", at,
       "'" + owner + "' has nothing named '" + std::string(rest) + "'" + did_you_mean(rest, known));
   if (!known.empty())
-    error.help("it has " + listed(known));
+    error.help("it has " + latest(known));
   else if (target.layer || target.link.kind == Link::Kind::input)
     error.help("it is one value: write " + owner);
   else
@@ -133,7 +138,7 @@ Target resolve(const Env& env, const Names& names, const std::optional<Target>& 
                   at);
   if (is_prev) {
     auto& error = env.error("E0054", at, "nothing stands above this item");
-    if (auto known = names.known(); !known.empty()) error.help("known here: " + listed(known));
+    if (auto known = names.known(); !known.empty()) error.help("known here: " + latest(known));
     return unknown(at);
   }
   std::string_view rest;
@@ -156,7 +161,7 @@ Target resolve(const Env& env, const Names& names, const std::optional<Target>& 
   if (path.find_first_not_of("-0123456789") == std::string::npos)
     error.help("layers are used by name, and the one above by `prev`");
   else if (!known.empty())
-    error.help("known here: " + listed(known));
+    error.help("known here: " + latest(known));
   return unknown(at);
 }
 

@@ -56,6 +56,7 @@ class Names {
   const Target* find_around(std::string_view path, std::string_view& rest) const;
   /// The list that is being written: whoever names what stands further down is told so.
   void promise(const Node& items) { items_ = &items; }
+  void reserve(size_t names);
   /// The name of an item further down in this list or those around it, or null.
   const Node* below(std::string_view name) const;
   std::vector<std::string> own() const;    ///< names of this list

@@ -122,8 +122,7 @@ class Setter {
     std::string hint =
         key.find('.') == key.npos ? did_you_mean(key, known) : did_you_mean(split(key)[0], starts);
     auto& error = reading_.error("E0038", at, "no param of the file is named '" + key + "'" + hint);
-    std::string list;
-    for (const std::string& name : known) list += (list.empty() ? "" : ", ") + name;
+    const std::string list = listed(known);
     error.help((list.empty() ? "the file has no params" : "its params are " + list) +
                "; a dotted path such as optimizer.lr or train.steps works, too");
   }

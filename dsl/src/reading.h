@@ -11,7 +11,7 @@
 #include <braid/core/model.h>
 #include <braid/dsl/read.h>
 
-#include "yaml.h"
+#include "tree.h"
 
 namespace braid::dsl {
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "yaml.h"
+#include "tree.h"
 
 namespace braid::dsl {
 

@@ -30,11 +30,30 @@ size_t sequence(std::string_view text, size_t at) {
   return 0;
 }
 
+bool starts(std::string_view text, std::string_view with) {
+  return text.substr(0, with.size()) == with;
+}
+
 struct Bad {
   size_t at;
   const char* why;
   const char* help;
 };
+
+/// Characters that are well-formed, but that YAML refuses or that end a line in YAML alone: a
+/// comment could end unseen.
+std::optional<Bad> find_odd(std::string_view text, size_t at) {
+  std::string_view rest = text.substr(at);
+  if (rest[0] == '\xC2' && static_cast<unsigned char>(rest[1]) < 0xA0)
+    return Bad{at, "a control character", ""};
+  if (starts(rest, "\xE2\x80\xA8") || starts(rest, "\xE2\x80\xA9"))
+    return Bad{at, "a line separator of Unicode", "end lines with a line feed"};
+  if (starts(rest, "\xEF\xBB\xBF"))
+    return Bad{at, "a byte order mark inside the text", "remove it"};
+  if (starts(rest, "\xEF\xBF\xBE") || starts(rest, "\xEF\xBF\xBF"))
+    return Bad{at, "a code point that is no character", "remove it"};
+  return {};
+}
 
 std::optional<Bad> find_bad(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
@@ -46,6 +65,8 @@ std::optional<Bad> find_bad(std::string_view text) {
       return Bad{i, "a control character", ""};
     size_t length = sequence(text, i);
     if (length == 0) return Bad{i, "bytes that are not UTF-8", "save the file as UTF-8"};
+    if (length > 1)
+      if (auto odd = find_odd(text, i)) return odd;
     i += length;
   }
   return {};
@@ -59,10 +80,6 @@ Place place_of(uint32_t source, std::string_view text, size_t at) {
     place.column = ends ? 1 : place.column + 1;
   }
   return place;
-}
-
-bool starts(std::string_view text, std::string_view with) {
-  return text.substr(0, with.size()) == with;
 }
 
 bool is_utf16(std::string_view bytes) {

@@ -19,12 +19,6 @@ Target value_of(const Target& target, const Place& at) {
   return value;
 }
 
-std::string listed(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
-}
-
 Dict read_dict(const Env& env, const std::vector<const Member*>& members) {
   Dict dict;
   for (const Member* member : members)
@@ -115,10 +109,6 @@ Target Writer::write_type(List& list, const Copy& copy, const Inputs& inputs) {
     return {};
   }
   const std::string& name = type->as_text();
-  if (name == "Callback")
-    for (const Member* member : item.rest)
-      if (member->key == "ports" || member->key == "backward")
-        not_yet(copy.env, member->place, "E0807", "`" + member->key + "` of a Callback is");
   if (copy.env.scope->file->blocks.contains(name)) {
     copy.env.error("E0050", item.what->place, "'" + name + "' is a block, not a layer type")
         .help("write use: " + name);

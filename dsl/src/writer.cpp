@@ -82,6 +82,12 @@ void Writer::write(List& list, const Node& items) {
     list.env.error("E0047", items.place, "blocks and lists stand in each other more than 64 deep");
     throw Stop{};
   }
+  if (depth_ == 1) {  // a large file is one long list
+    const size_t most = items.items.size();
+    model_.layers.reserve(model_.layers.size() + most);
+    paths_.reserve(most);
+    list.names->reserve(most);
+  }
   list.names->promise(items);
   for (const Node& node : items.items) write_entry(list, node, list.env);
   --depth_;

@@ -195,8 +195,7 @@ class Parser {
     if (accept("(")) return call(name, from);
     for (size_t i = 0; i < inputs_.size(); ++i)
       if (inputs_[i] == name) return {s_.input(i)};
-    std::string list;
-    for (auto& input : inputs_) list += (list.empty() ? "" : ", ") + input;
+    const std::string list = listed(inputs_);
     throw Fault{from, name.size(), "has no input '" + name + "'" + did_you_mean(name, inputs_),
                 "its inputs are " + list + "; name others by from: {" + name + ": LAYER}"};
   }

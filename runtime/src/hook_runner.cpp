@@ -34,16 +34,19 @@ void HookRunner::show(const Step& step, const HookPoint& point, void* const* in,
   for (int r : replicas_of(step, point)) {
     for (; replica < r; ++replica) first += slices[size_t(replica)];
     HookSlice slice{.replica = r, .first_sample = first};
-    for (int k = 0; k < point.values + point.inputs; ++k, ++at) {
+    for (int k = 0; k < point.values + point.inputs; ++k) {
       HookTensor tensor{.dtype = point.types[size_t(k)].dtype,
                         .dims = point.types[size_t(k)].dims(slices[size_t(r)])};
       auto bytes = size_t(point.types[size_t(k)].bytes(slices[size_t(r)]));
-      auto data = static_cast<std::byte*>(in[at]);
-      bool value = k < point.values;
-      if (value && size_t(k) < point.names.size()) tensor.name = point.names[size_t(k)];
+      bool value = k < point.values, made = value && computes(point.kind);
+      auto data = static_cast<std::byte*>(made ? out[written] : in[at++]);
+      if (size_t(k) < point.names.size()) tensor.name = point.names[size_t(k)];
       if (value && step.outputs) {
         tensor.writable = static_cast<std::byte*>(out[written++]);
-        std::memcpy(tensor.writable, data, bytes);
+        if (made)
+          std::memset(tensor.writable, 0, bytes);
+        else
+          std::memcpy(tensor.writable, data, bytes);
         data = tensor.writable;
       }
       tensor.bytes = {data, bytes};
@@ -69,7 +72,7 @@ void HookRunner::run(const Step& step, void* const* in, void* const* out,
                      const Scalars& scalars) const {
   auto& point = plan_.hook_points[size_t(step.hook)];
   auto& spec = plan_.hooks[size_t(point.spec)];
-  HookVisit visit{.kind = spec.kind,
+  HookVisit visit{.kind = point.kind,
                   .layer = point.layer,
                   .type = point.type,
                   .mark = point.mark,
@@ -82,7 +85,7 @@ void HookRunner::run(const Step& step, void* const* in, void* const* out,
   if (point.position >= 0 && size_t(point.position) < table_->contexts.size())
     visit.context = table_->contexts[size_t(point.position)].get();
   show(step, point, in, out, visit);
-  if (spec.kind == HookKind::step) add_results(visit);
+  if (point.kind == HookKind::step) add_results(visit);
   run_hook([&] { table_->hooks.visit(point.spec, visit); },
            [&](const std::string& what, const std::string& help) {
              auto error = Error(Fault::run, "E0426", what, point.mark);

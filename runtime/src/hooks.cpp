@@ -29,6 +29,15 @@ std::span<const T> elements_as(const HookTensor& t, DType wanted) {
   return {reinterpret_cast<const T*>(t.bytes.data()), t.bytes.size() / sizeof(T)};
 }
 
+template <class T>
+std::span<T> edited(const HookTensor& t, std::span<const T> read) {
+  if (!t.writable)
+    throw Error(Fault::usage, "E0427",
+                "'" + t.name + "' is shown to read: this hook was not bound with `mutates`")
+        .help("bind it with {.mutates = true}; a Callback with ports writes what it makes");
+  return {reinterpret_cast<T*>(t.writable), read.size()};
+}
+
 }  // namespace
 
 void CallbackContext::missing(const char* type, std::string_view name) {
@@ -47,13 +56,20 @@ std::span<const float> HookTensor::f32() const { return elements_as<float>(*this
 std::span<const double> HookTensor::f64() const { return elements_as<double>(*this, DType::f64); }
 std::span<const int64_t> HookTensor::i64() const { return elements_as<int64_t>(*this, DType::i64); }
 
-std::span<float> HookTensor::edit() const {
-  if (!writable)
-    throw Error(Fault::usage, "E0427",
-                "'" + name + "' is shown to read: this hook was not bound with `mutates`")
-        .help("bind it with {.mutates = true}");
-  auto read = f32();
-  return {reinterpret_cast<float*>(writable), read.size()};
+std::span<float> HookTensor::edit() const { return edited(*this, f32()); }
+std::span<double> HookTensor::edit_f64() const { return edited(*this, f64()); }
+std::span<int64_t> HookTensor::edit_i64() const { return edited(*this, i64()); }
+
+const HookTensor& HookVisit::operator[](std::string_view name) const {
+  std::vector<std::string> names;
+  for (auto* side : {&slices.front().values, &slices.front().inputs})
+    for (auto& tensor : *side) {
+      if (tensor.name == name) return tensor;
+      names.push_back(tensor.name);
+    }
+  throw Error(Fault::usage, "E0427",
+              "it is shown no '" + std::string(name) + "'" + did_you_mean(std::string(name), names))
+      .help("it is shown " + listed(names));
 }
 
 std::span<const double> HookVisit::moments(size_t row) const {

@@ -39,6 +39,29 @@ TEST(Callbacks, TheCommandBindsNone) {
   EXPECT_NE(outcome.err.find("hooks.yaml:13:12: error[E0423]"), std::string::npos) << outcome.err;
 }
 
+TEST(Callbacks, OneWithPortsIsCheckedAndPlannedUnboundAndRefusedByARun) {
+  const auto net = source("examples/replication/own_layer.yaml");
+  auto check = braid_command({"check", net, "--json"});
+  ASSERT_EQ(check.code, 0) << check.err;
+  EXPECT_EQ(check.json().at("layers")[3].at("shape"), Json({"N", 16}));
+  auto plan = braid_command({"plan", net, "--json"});
+  ASSERT_EQ(plan.code, 0) << plan.err;
+  std::string calls;
+  const Json json = plan.json();
+  for (auto& one : json.at("callbacks"))
+    calls += one.at("hook").get<std::string>() + " " + one.at("name").get<std::string>() + ", ";
+  EXPECT_EQ(calls, "callback simulate, backward callback simulate_back, ");
+  auto picture = braid_command({"draw", net, "--view", "replicas"});
+  EXPECT_NE(picture.out.find("callback: simulate"), std::string::npos) << picture.out;
+  auto train = braid_command({"train", net});
+  EXPECT_EQ(train.code, 3);
+  EXPECT_NE(
+      train.err.find("own_layer.yaml:15:11: error[E0423]: layer 'decay' calls 'simulate', and "
+                     "nothing is bound under that name"),
+      std::string::npos)
+      << train.err;
+}
+
 TEST(Callbacks, BlocksAndListsHaveThemToo) {
   Folder folder;
   write_text(folder / "net.yaml",

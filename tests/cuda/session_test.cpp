@@ -449,6 +449,32 @@ TEST_P(CudaHooks, OneThatThrowsBetweenLaunchesChangesNothing) {
   }
 }
 
+// Inputs come to the host, results go back; what is made there has the bits of the device's ReLU.
+TEST_P(CudaHooks, OneThatComputesIsALayer) {
+  Hooks hooks;
+  hooks.bind("relu", [](const HookVisit& v) {
+    std::ranges::transform(v["x"].f32(), v["y"].edit().begin(),
+                           [](float x) { return x > 0 ? x : 0; });
+  });
+  hooks.bind("relu_back", [](const HookVisit& v) {
+    std::ranges::transform(v["y"].f32(), v["grad:y"].f32(), v["grad:x"].edit().begin(),
+                           [](float y, float g) { return y > 0 ? g : 0; });
+  });
+  Model own = plain(4);
+  own.layers[1].type = "Callback";
+  own.layers[1].params = {
+      {"call", "relu"},
+      {"backward", "relu_back"},
+      {"ports", Dict{{"in", Attr::List{"x"}}, {"out", Dict{{"y", Attr::List{"N", 24}}}}}}};
+  Session built_in(plain(4), options(1, {}));
+  const auto losses = steps(built_in);
+  for (int devices : {1, 2, 4}) {
+    Session session(own, options(devices, hooks));
+    EXPECT_EQ(steps(session), losses) << devices;
+    EXPECT_EQ(session.state().digest(devices - 1), built_in.state().digest(0)) << devices;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Launches, CudaHooks, ::testing::Bool(),
                          [](auto& info) { return info.param ? "replayed" : "plain"; });
 

@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include <chrono>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -107,9 +108,42 @@ TEST(Hostile, BytesThatAreNoText) {
   EXPECT_NE(said("braid: 1\nname: \xc0\xaf\n").find("UTF-8"), std::string::npos);      // overlong
   EXPECT_NE(said("braid: 1\nname: \xed\xa0\x80\n").find("UTF-8"), std::string::npos);  // surrogate
   EXPECT_NE(said("braid: 1\nname: \xe2\x82").find("UTF-8"), std::string::npos);        // cut short
+  // What ends a line for YAML alone could end a comment unseen.
+  for (const char* line_end : {"\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xa9"})
+    EXPECT_NE(
+        said(std::string("braid: 1\n# a") + line_end + "seed: 2\n").find("net.yaml:2:4: error"),
+        std::string::npos);
+  for (const char* odd : {"\xc2\x9f", "\xef\xbb\xbf", "\xef\xbf\xbe", "\xef\xbf\xbf"})
+    EXPECT_NE(said(std::string("braid: 1\nname: '") + odd + "'\n").find("error[E0002]"),
+              std::string::npos);
   EXPECT_EQ(said("\xef\xbb\xbf"
                  "braid: 1\ninputs: {x: {shape: [N]}}\nlayers: [ReLU]\n"),
             "");
+}
+
+TEST(Hostile, NothingTakesLong) {
+  for (const char* part :
+       {"[",   "[\n",    "{a",    "{a: ", "a: ", "? ", "- ", "- - ", "&a ", "[&a ", "! ",
+        "*a ", "\"a\" ", "\"#\n", "'",    "a\n", "a ", ",",  ": ",   "[],", "#\n"})
+    for (const char* head : {"", "braid: 1\nx-a: ", "[", "\"", "a: |\n  "}) {
+      const std::string text = head + repeated(part, (2 << 20) / std::strlen(part));
+      const auto before = std::chrono::steady_clock::now();
+      EXPECT_NE(said(text), "") << head << part;
+      EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(10))
+          << head << part;
+    }
+}
+
+TEST(Hostile, CaretsSurviveUtf8) {
+  std::string text = "braid: 1\nx-a: [";
+  for (int i = 0; i < 100; ++i) text += i % 2 ? "'\xe2\x82\xac\xc3\xa4', " : "'\xf0\x9f\x98\x80', ";
+  const size_t column = text.size() - text.rfind('\n');
+  EXPECT_NE(said(text + "*b]\n").find("net.yaml:2:" + std::to_string(column) + ": error[E0007]"),
+            std::string::npos);
+  EXPECT_NE(said(text + "}\n").find("net.yaml:2:" + std::to_string(column) + ": error[E0015]"),
+            std::string::npos);
+  EXPECT_NE(said(text + "]\r\n'\xc3\xa4': *b\r\n").find("net.yaml:3:7: error[E0007]"),
+            std::string::npos);
 }
 
 TEST(Hostile, SizesAreBounded) {

@@ -74,7 +74,7 @@ class Replicas {
     for (int r = 0; r < p_.replicas; ++r)
       for (auto& point : p_.hook_points) {
         auto& spec = p_.hooks[size_t(point.spec)];
-        if (spec.kind != HookKind::replicate) continue;
+        if (point.kind != HookKind::replicate) continue;
         auto who = "r" + std::to_string(r);
         auto layer = point.layer.empty() ? "the model" : point.layer;
         int device = int(int64_t(r) * int64_t(p_.devices.size()) / p_.replicas);
@@ -90,7 +90,7 @@ class Replicas {
     auto& point = p_.hook_points[size_t(step.hook)];
     auto& spec = p_.hooks[size_t(point.spec)];
     auto who = place(step);
-    std::string kind(to_string(spec.kind));
+    std::string kind(to_string(point.kind));
     return sketch_.node(kind + "_" + spec.name + "_" + point.layer + " " + who,
                         {kind + ": " + spec.name, point.layer}, Kind::callback, frame(step),
                         {"hooks of " + point.layer + " " + who, who});

@@ -120,5 +120,7 @@ std::string meant(std::string_view typed, std::span<const std::string> candidate
 std::string_view advice_on(std::string_view typed);
 /// " (did you mean 'x'?)", " (here it is called 'x')" or "".
 std::string did_you_mean(std::string_view typed, std::span<const std::string> candidates);
+/// "a, b, c"
+std::string listed(std::span<const std::string> names);
 
 }  // namespace braid

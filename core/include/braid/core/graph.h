@@ -8,6 +8,7 @@
 //   partial(merge)  each replica has a part; merging the parts gives the value
 #pragma once
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@
 namespace braid {
 
 struct LayerDef;
+struct Ports;
 
 struct Layout {
   enum class Kind : uint8_t { split, copy, partial } kind = Kind::split;
@@ -90,6 +92,7 @@ struct Call {
   std::string owner;  ///< path whose variables it uses (the same, unless shared)
   Dict params = {};   ///< checked, defaults filled in
   std::vector<int> in = {}, out = {};
+  std::shared_ptr<const Ports> ports = {};  ///< its own, where `LayerDef::ports` says them
   std::vector<int> handed = {};  ///< what users of its outputs get: `out`, unless a hook wrote
   std::map<std::string, int> saved = {};  ///< values that forward keeps for gradient
   int group = 0;                          ///< `sync`: replicas per group, 0 = all

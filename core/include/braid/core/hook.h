@@ -21,9 +21,13 @@ enum class HookKind : uint8_t {
   forward,    ///< a layer's outputs, as soon as they are there
   backward,   ///< the gradients of a layer's outputs, before its own gradient is worked out
   stats,      ///< a batch norm's merged moments
-  step        ///< losses and metrics of a training step, before anything is written
+  step,       ///< losses and metrics of a training step, before anything is written
+  compute,    ///< a Callback with ports: makes its outputs
+  gradient    ///< the same behind it: makes the gradients of its inputs
 };
 std::string_view to_string(HookKind kind);  ///< "on_forward"
+/// What it writes are results that nobody else makes.
+inline bool computes(HookKind kind) { return kind >= HookKind::compute; }
 
 struct HookSpec {
   HookKind kind = HookKind::forward;
@@ -41,6 +45,7 @@ struct HookSpec {
 
 /// A hook at one node of a Plan.
 struct HookPoint {
+  HookKind kind = HookKind::forward;
   int spec = -1;  ///< into CompileOptions::hooks and Plan::hooks
   int node = -1;  ///< logical node; -1: on_replicate, which is no step
   std::string layer = {}, type = {};
@@ -48,7 +53,7 @@ struct HookPoint {
   int micro = 0;
   int values = 0;  ///< operands of one replica that are outputs, gradients or moments
   int inputs = 0;  ///< operands of one replica that are shown besides
-  std::vector<std::string> names = {};  ///< of the values: ports, losses
+  std::vector<std::string> names = {};  ///< of the values: ports, losses; then of the inputs
   std::vector<Type> types = {};         ///< of values and inputs
   Mark mark = {};                       ///< of the layer
 };

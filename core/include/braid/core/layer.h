@@ -60,6 +60,10 @@ struct PortDef {
   bool optional = false;
 };
 
+struct Ports {
+  std::vector<PortDef> inputs, outputs;
+};
+
 /// A small model of one layer, for the conformance tests and the reference pages.
 struct Sample {
   std::vector<Type> inputs;
@@ -104,6 +108,9 @@ struct LayerDef {
   /// Multiply-adds times two of one sample's forward pass, 0 = negligible.
   std::function<int64_t(const Call&, const Builder&)> flops = {};
   std::vector<Sample> samples = {};
+  /// Where a layer's ports follow from what was typed: these, instead of `inputs` and `outputs`.
+  /// Throws Error(model), saying who it is.
+  std::function<Ports(const std::string& who, const Dict& params)> ports = {};
 
   // What passes over whole networks go by, so that none of them knows layers by name.
   std::optional<ChannelAxes> channels = {};
@@ -112,6 +119,14 @@ struct LayerDef {
   /// parameters `eps`, `eps_mode`, `affine` and `track_running_stats` say.
   bool batch_norm = false;
 };
+
+/// The ports of one use of a layer.
+inline const std::vector<PortDef>& inputs_of(const Call& call) {
+  return call.ports ? call.ports->inputs : call.def->inputs;
+}
+inline const std::vector<PortDef>& outputs_of(const Call& call) {
+  return call.ports ? call.ports->outputs : call.def->outputs;
+}
 
 /// Checks what was typed against the definition and fills in defaults; errors (unknown name with
 /// the nearest one, wrong kind, out of range, missing) go to `found`.

@@ -2,6 +2,9 @@
 //
 //   Hooks hooks;
 //   hooks.bind("greet", [](CallbackContext& ctx, int copy_id) { ... });   // `on_replicate: greet`
+//   hooks.bind("relu", [](const HookVisit& v) {                           // a Callback with ports
+//     std::ranges::transform(v["x"].f32(), v["y"].edit().begin(), [](float x) { ... });
+//   });
 //   hooks.on_forward(at("layer1.*"), [](const HookVisit& v) { v.values().f32(); });
 //   hooks.on_stats(of_type("BatchNorm2d"), [](const HookVisit& v) { v.mean(); });
 //   Session session = Session::open("net.yaml", {.hooks = hooks});
@@ -16,6 +19,10 @@
 //   replicas is bound with `joined`, which is one call with all slices.
 //   On devices with queues (CUDA) the step's values come to the host first, and the hook runs on
 //   the thread that watches for them; the launches behind it wait.
+// * What a Callback with ports calls makes its outputs, as any layer does: it is part of the
+//   program and called where somebody needs them. Its tensors have the sizes that the plan gave
+//   them; outputs begin as zeros. The same inputs must give the same bits: it may be called on any
+//   thread, for any slice of the batch, and once more for a second phase.
 // * on_replicate runs on the calling thread, one hook at a time.
 // * A hook that throws ends the step on all replicas, before anything is written to State. The
 //   error names hook, layer, replica and line. Nothing hangs, and the next step may follow.
@@ -50,9 +57,11 @@ struct HookTensor {
   std::span<const float> f32() const;
   std::span<const double> f64() const;
   std::span<const int64_t> i64() const;
-  /// The same memory, to be written by a hook that was bound with `mutates`; throws Error(usage)
-  /// for others.
+  /// The same memory, to be written by a hook that was bound with `mutates`, or as what a Callback
+  /// with ports makes; throws Error(usage) for others.
   std::span<float> edit() const;
+  std::span<double> edit_f64() const;
+  std::span<int64_t> edit_i64() const;
 };
 
 /// What a hook is shown of one replica.
@@ -60,7 +69,9 @@ struct HookSlice {
   int replica = 0;
   int64_t first_sample = 0;             ///< row of the slice's first sample in the global batch
   std::vector<HookTensor> values = {};  ///< outputs, gradients of outputs, moments
-  std::vector<HookTensor> inputs = {};  ///< with HookOptions::inputs
+  /// With HookOptions::inputs; of a Callback with ports its inputs. Its `backward` is shown inputs,
+  /// outputs and gradients of outputs ("grad:y"), and makes those of inputs ("grad:x").
+  std::vector<HookTensor> inputs = {};
 };
 
 struct HookVisit {
@@ -85,6 +96,9 @@ struct HookVisit {
   /// The only or first tensor of the first slice.
   const HookTensor& values(size_t i = 0) const { return slices.front().values.at(i); }
   const HookTensor& inputs(size_t i = 0) const { return slices.front().inputs.at(i); }
+
+  /// A tensor of the first slice by name; throws Error(usage) naming the nearest.
+  const HookTensor& operator[](std::string_view name) const;
 
   // on_stats: a batch norm's merged moments, [C] each. M2 = sum of (x - mean)².
   std::span<const double> count() const { return moments(0); }
@@ -125,6 +139,7 @@ class Hooks {
   Hooks& bind(std::string name, Replicate hook, const char* file = __builtin_FILE(),
               int line = __builtin_LINE());
   /// Answers a layer `{type: Callback, call: name}`: it sees the layer's input, as on_forward does.
+  /// With `ports` it makes the layer's outputs; `backward: name` is answered in the same way.
   Hooks& bind(std::string name, Visit hook, const char* file = __builtin_FILE(),
               int line = __builtin_LINE());
   /// Called once for each replica of each layer or container that matches, when the replicas were
