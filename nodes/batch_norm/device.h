@@ -56,12 +56,13 @@ inline Tiling tiling_of(const Lay& lay, int width) {
   struct Wish {
     int64_t rounds, least, most;
   };
-  const auto [wish, fill, most] = lay.rows ? Wish{8, 264, 264} : Wish{4, 512, 768};
+  const Wish wish = lay.rows ? Wish{8, 264, 264} : Wish{4, 512, 768};
   auto up = [](int64_t n, int64_t unit) { return (n + unit - 1) / unit; };
   Tiling t;
   // `beside`: blocks beside each other, in channels.
   auto cut = [&](int64_t all, int64_t round, int64_t beside) {
-    const int64_t rounds = up(all, round), blocks = std::clamp(rounds * beside / wish, fill, most);
+    const int64_t rounds = up(all, round);
+    const int64_t blocks = std::clamp(rounds * beside / wish.rounds, wish.least, wish.most);
     const int64_t pieces = std::clamp<int64_t>(up(blocks, beside), 1, std::max<int64_t>(1, rounds));
     t.length = std::max<int64_t>(1, up(rounds, pieces)) * round;
     t.tiles = std::max<int64_t>(1, up(all, t.length));

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <future>
-#include <ranges>
 #include <string>
 #include <thread>
 
@@ -89,7 +88,7 @@ void Communicator::all_reduce(std::span<const Sum> sums) {
 }
 
 bool Communicator::is_between(const std::set<int>& ordinals) const {
-  return std::ranges::equal(std::views::keys(rank_of_), ordinals);
+  return std::ranges::equal(rank_of_, ordinals, {}, [](auto& entry) { return entry.first; });
 }
 
 // Where a group is just being enqueued, this is no moment to look.

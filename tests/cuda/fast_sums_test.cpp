@@ -54,7 +54,8 @@ const std::vector<int64_t> batches = {32, 32, 19};
 TEST_F(FastSums, OnOneGpuAreTheExactOnesBitForBit) {
   Session exact = open(Reduce::exact, gpus(1));
   const Trace trace = run_steps(exact, batches);
-  for (std::vector<std::string> devices : {gpus(1), {"cuda:0", "cuda:0"}, {"cuda", "cuda:0"}}) {
+  for (const std::vector<std::string>& devices :
+       {gpus(1), {"cuda:0", "cuda:0"}, {"cuda", "cuda:0"}}) {
     Session fast = open(Reduce::fast, devices);
     EXPECT_EQ(difference(exact, trace, run_steps(fast, batches)), "") << devices.size();
     const Plan& plan = fast.plan(Mode::train, 32);
@@ -138,14 +139,19 @@ TEST_F(FastSums, AreRememberedInCheckpoints) {
   run_steps(exact, {32});
   run_steps(two, {32});
   EXPECT_EQ(again.restore(two.checkpoint(), true), "");
-  for (auto [from, into, said] :
-       {std::tuple(&exact, &two, "reduce: checkpoint exact, now fast over 2 devices"),
-        std::tuple(&two, &four, "reduce: checkpoint fast over 2 devices, now fast over 4 devices"),
-        std::tuple(&two, &exact, "reduce: checkpoint fast over 2 devices, now exact")}) {
-    const auto checkpoint = from->checkpoint();
-    EXPECT_NE(message([&] { into->restore(checkpoint, true); }).find(said), std::string::npos);
-    const std::string differs = into->restore(checkpoint);
-    EXPECT_NE(differs.find(said), std::string::npos) << differs;
+  struct Move {
+    Session &from, &into;
+    const char* said;
+  };
+  for (const Move& move :
+       {Move{exact, two, "reduce: checkpoint exact, now fast over 2 devices"},
+        Move{two, four, "reduce: checkpoint fast over 2 devices, now fast over 4 devices"},
+        Move{two, exact, "reduce: checkpoint fast over 2 devices, now exact"}}) {
+    const auto checkpoint = move.from.checkpoint();
+    EXPECT_NE(message([&] { move.into.restore(checkpoint, true); }).find(move.said),
+              std::string::npos);
+    const std::string differs = move.into.restore(checkpoint);
+    EXPECT_NE(differs.find(move.said), std::string::npos) << differs;
     EXPECT_NE(differs.find("program: "), std::string::npos) << differs;
   }
 }

@@ -256,7 +256,7 @@ TEST_F(FaultyFiles, F33_NoRegularFileOrATooLargeOne) {
   ASSERT_EQ(mkfifo((folder_ / "pipe").c_str(), 0600), 0);
   write("large.yaml", "");
   fs::resize_file(folder_ / "large.yaml", (8 << 20) + 1);
-  for (auto path :
+  for (const auto& path :
        {folder_ / "none.yaml", folder_ / "pipe", fs::path("/dev/zero"), folder_ / "large.yaml"})
     EXPECT_NE(said_of(path).find("E0001"), std::string::npos) << path;
 }
