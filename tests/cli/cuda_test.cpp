@@ -12,7 +12,7 @@ namespace {
 // after a return takes for frames that are gone.
 const Environment emulated = {
     {"BRAID_CUDA_LIBRARY", BRAID_BINARY_DIR "/lib/libbraid_cuda_emulated.so"},
-    {"ASAN_OPTIONS", "detect_stack_use_after_return=0"}};
+    {"ASAN_OPTIONS", "detect_stack_use_after_return=0:intercept_tls_get_addr=0"}};
 
 class CudaCommand : public ::testing::Test {
  protected:
