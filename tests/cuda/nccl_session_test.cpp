@@ -29,7 +29,7 @@ class NcclSession : public ::testing::Test {
     return Session(model(8), {.devices = std::move(devices),
                               .engine = engine,
                               .digest = true,
-                              .deadline = machine::emulated() ? 1.0 : 60.0,
+                              .deadline = 60,
                               .backend = {cuda::make_backend()},
                               .transport = transport});
   }

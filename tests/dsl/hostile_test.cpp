@@ -1,8 +1,8 @@
 // Input that means harm: nothing here may crash, hang, or take much time or memory.
 #include <sys/stat.h>
 
-#include <chrono>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -14,6 +14,9 @@ namespace braid {
 namespace {
 
 namespace fs = std::filesystem;
+
+/// Seconds that this process has worked: what others do on the machine does not count.
+double worked() { return double(std::clock()) / CLOCKS_PER_SEC; }
 
 /// Whatever is handed on refers to what is there, and backwards only.
 void expect_links_hold(const Model& model) {
@@ -127,10 +130,9 @@ TEST(Hostile, NothingTakesLong) {
         "*a ", "\"a\" ", "\"#\n", "'",    "a\n", "a ", ",",  ": ",   "[],", "#\n"})
     for (const char* head : {"", "braid: 1\nx-a: ", "[", "\"", "a: |\n  "}) {
       const std::string text = head + repeated(part, (2 << 20) / std::strlen(part));
-      const auto before = std::chrono::steady_clock::now();
+      const double before = worked();
       EXPECT_NE(said(text), "") << head << part;
-      EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(10))
-          << head << part;
+      EXPECT_LT(worked() - before, 10) << head << part;
     }
 }
 
@@ -166,9 +168,9 @@ TEST(Hostile, ExpansionIsBounded) {
         "false}]}]}]\n",
         "blocks: {b: {layers: [{for: {k: 0..99999}, type: R, if: false, from: in}, R]}}\n"
         "layers: [{use: b, repeat: 1000}]\n"}) {
-    auto before = std::chrono::steady_clock::now();
+    const double before = worked();
     EXPECT_NE(said(head + layers).find("E0047"), std::string::npos) << layers;
-    EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(20)) << layers;
+    EXPECT_LT(worked() - before, 20) << layers;
   }
 }
 
@@ -212,9 +214,9 @@ TEST(Hostile, MutatedNetworksAreReadOrRefused) {
 TEST(Hostile, ManyKeysAreNotQuadratic) {
   std::string text = "braid: 1\nx-a:\n";
   for (int i = 0; i < 100000; ++i) text += "  k" + std::to_string(i) + ": 1\n";
-  auto before = std::chrono::steady_clock::now();
+  const double before = worked();
   said(text);
-  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(20));
+  EXPECT_LT(worked() - before, 20);
 }
 
 TEST(Hostile, ManyUnknownNamesAreNotQuadratic) {
@@ -222,9 +224,9 @@ TEST(Hostile, ManyUnknownNamesAreNotQuadratic) {
   for (int i = 0; i < 50000; ++i)
     text +=
         "  - {name: r" + std::to_string(i) + ", type: ReLU, from: s" + std::to_string(i) + "}\n";
-  auto before = std::chrono::steady_clock::now();
+  const double before = worked();
   EXPECT_NE(said(text).find("no layer or input named 's0' stands above"), std::string::npos);
-  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(20));
+  EXPECT_LT(worked() - before, 20);
 }
 
 class Paths : public testing::Test {
