@@ -18,9 +18,9 @@ bit, on any list of devices.)";
 
 constexpr const char* exit_codes = R"(
 Results go to stdout, progress and diagnostics to stderr.
-Exit codes: 0 fine; 1 a difference (fmt --check); 2 usage; 3 the model file; 4 data or weights;
-5 the run; 6 a device; 7 writing; 70 a fault of Braid; 75 stopped by SIGTERM or SIGUSR1, saved;
-130 interrupted (Ctrl-C), saved.)";
+Exit codes: 0 fine; 1 a difference (compare, fmt --check); 2 usage; 3 the model file;
+4 data or weights; 5 the run; 6 a device; 7 writing; 70 a fault of Braid; 75 stopped by SIGTERM or
+SIGUSR1, saved; 130 interrupted (Ctrl-C), saved.)";
 
 std::pair<std::string, std::string> split_pair(const std::string& text, const char* option) {
   size_t at = text.find('=');
@@ -227,6 +227,14 @@ class Grammar {
     command("devices", "What this build and machine offer", nullptr);
     command("weights", "List the tensors of a safetensors file", "FILE", true,
             "A safetensors file");
+    auto& compare = command("compare", "Where two runs or two safetensors files differ", "A", true,
+                            "What `train --out` has written, or a safetensors file");
+    compare.add_option("B", a_.other, "Another one")->required()->option_text("(needed)");
+    compare
+        .add_option("--tolerance", a_.tolerance,
+                    "Tensors whose max |a - b| / max |b| is not above this count as equal")
+        ->check(CLI::NonNegativeNumber)
+        ->option_text("T");
     command("explain", "What a diagnostic's code means", "CODE", true, "Such as E0203");
     auto& schema = *app_.add_subcommand("schema", "The JSON Schema of network files, for editors");
     schema.add_option("-o,--out", a_.out, "Default: stdout")->option_text("FILE");

@@ -48,6 +48,10 @@ struct Arguments {
   bool in_place = false;
   bool only_check = false;
 
+  // compare
+  std::string other = {};
+  double tolerance = 0;
+
   // run
   Pairs inputs = {}, outputs = {};
   std::string data = {};

@@ -276,6 +276,8 @@ constexpr CodeEntry table[] = {
      "The message says what differs; without --exact the run goes on."},
     {"E0323", "A checkpoint was written by an older or a newer braid, in another format.",
      "Go on with the braid that wrote it, or start anew from its weights: --weights FILE."},
+    {"E0324", "What is to be compared has nothing that can be.",
+     "Give two folders that `braid train --out` has written to, or two safetensors files."},
     {"E0330", "No data source or schedule has this type.", "The nearest one is named."},
     {"E0331", "A data source or schedule has no such key.", "The nearest one is named."},
     {"E0332", "A data source or schedule lacks a key.", "Add it."},
