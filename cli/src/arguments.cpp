@@ -42,6 +42,7 @@ class Grammar {
     train();
     eval();
     run();
+    bench();
     fmt();
     lists();
   }
@@ -181,6 +182,16 @@ class Grammar {
                   ->expected(0, 1)
                   ->option_text("[DIR]");
     c.add_flag("--exact", a_.exact, "Refuse to resume what another program wrote");
+  }
+
+  void bench() {
+    auto& c = command("bench", "Time a step, and where it goes, on random numbers", "NET");
+    network(c);
+    execution(c);
+    phase(c);
+    c.add_option("--steps", a_.steps, "Steps to measure; default: as many as 3 seconds take")
+        ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
+        ->option_text("N");
   }
 
   void eval() {

@@ -15,6 +15,8 @@ class Execution {
   bool check_finite = false;
   std::function<void(int)> on_step;
   std::vector<SyncDigest> digests;
+  bool timing = false;
+  std::vector<StepTime> times;
   int64_t replayed = 0;  ///< steps
 };
 

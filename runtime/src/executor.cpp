@@ -43,6 +43,11 @@ void Executor::on_step(std::function<void(int)> hook) {
   impl_->execution->on_step = std::move(hook);
 }
 const std::vector<SyncDigest>& Executor::digests() const { return impl_->execution->digests; }
+void Executor::time_steps(bool on) {
+  impl_->execution->timing = on;
+  if (!on) impl_->execution->times.clear();
+}
+std::span<const StepTime> Executor::times() const { return impl_->execution->times; }
 int64_t Executor::replayed() const { return impl_->execution->replayed; }
 const Plan& Executor::plan() const { return impl_->plan; }
 

@@ -5,6 +5,7 @@
 #include <xxhash.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstring>
 
 #include "engines/engine.h"
@@ -16,6 +17,8 @@
 
 namespace braid {
 namespace {
+
+int64_t now() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
 class HostExecution : public Execution {
  public:
@@ -169,7 +172,10 @@ void HostExecution::run_strand(int s, int worker) noexcept {
         skipped_[size_t(s)] = 1;
         return;
       }
-      run_step(at = id, workspaces_[size_t(worker)]);
+      at = id;
+      const int64_t begin = timing ? now() : 0;
+      run_step(id, workspaces_[size_t(worker)]);
+      if (timing) times[size_t(id)] = {begin, now(), worker};
     }
   } catch (...) {
     skipped_[size_t(s)] = 1;
@@ -203,6 +209,7 @@ void HostExecution::run(const StepArgs& args) {
     pointers_[size_t(operand)] = input(plan_.slots[size_t(plan_.operands[size_t(operand)])]);
   std::ranges::fill(skipped_, 0);
   failures_.clear();
+  if (timing) times.assign(plan_.steps.size(), {});
   if (check_finite) check_inputs(plan_, given_, scalars_.step + 1);
   fired_ = 0;
   engine_->run();

@@ -87,6 +87,13 @@ struct SyncDigest {
   bool operator==(const SyncDigest&) const = default;
 };
 
+/// When a step of the plan ran in the last run: nanoseconds of the steady clock, and on which
+/// worker of the engine. `worker` is -1 for steps that were skipped.
+struct StepTime {
+  int64_t begin = 0, end = 0;
+  int worker = -1;
+};
+
 class Executor {
  public:
   Executor(const Plan& plan, const Registry& registry, State& state, Memory& memory,
@@ -108,6 +115,10 @@ class Executor {
   /// Called before each step that is not gated; may throw to fail the step. For hooks and tests.
   void on_step(std::function<void(int step)> hook);
   const std::vector<SyncDigest>& digests() const;
+  /// Turns the clock on or off for the runs that follow.
+  void time_steps(bool on);
+  /// By step of the plan; empty with the clock off, and where steps are only enqueued on a device.
+  std::span<const StepTime> times() const;
   /// How many steps were replayed from a recording so far: see ExecutorOptions::replay.
   int64_t replayed() const;
   const Plan& plan() const;
