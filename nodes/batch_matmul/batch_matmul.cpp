@@ -72,7 +72,9 @@ Product product_of(const Builder& b, const Call& call) {
   }
   const Dim rows = x[x.size() - 2], inner = x.back(), columns = y.back();
   if (inner != y[y.size() - 2])
-    b.fail("E0203", "the rows of input are as long as the columns of other: " + shapes(x, y),
+    b.fail("E0203",
+           "a row of input has " + to_string(inner) + " cells, a column of other " +
+               to_string(y[y.size() - 2]) + ": " + shapes(x, y),
            "Transpose turns matrices around");
   const char row = char('a' + rank), column = char('a' + rank + 1), along = char('a' + rank + 2);
   for (Dim dim : {rows, inner}) p.seen[0].push_back(dim);
