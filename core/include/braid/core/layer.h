@@ -70,7 +70,7 @@ struct Sample {
   Dict params = {};
   int64_t classes = 0;  ///< integer inputs are drawn from [0, classes)
   std::string note = {};
-  bool smooth = true;  ///< false: finite differences meet kinks; only the f64 reference judges
+  bool smooth = true;     ///< false: finite differences meet kinks; only the f64 reference judges
   bool positive = false;  ///< inputs are drawn above 0: elsewhere the layer is not defined
 };
 
