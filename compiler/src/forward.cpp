@@ -258,6 +258,7 @@ class Forward {
     if (id < 0) return;
     add_forward_hooks(b_, options_.hooks, id);
     item_call_[size_t(index)] = id;
+    own_ports_[size_t(index)] = b_.graph().calls[size_t(id)].ports;
     outs_[size_t(index)] = b_.graph().calls[size_t(id)].handed;
     expect(item, b_.graph().calls[size_t(id)]);
   }

@@ -104,6 +104,19 @@ int einsum_gradient(Builder& b, std::string_view equation, const std::vector<int
   return seen == whole ? made : b.one("expand", {made}, {{"shape", to_attr(whole)}});
 }
 
+int sum_over(Builder& b, int x, const std::vector<size_t>& dims) {
+  Shape shape = b.type(x).shape;
+  std::string all, kept;
+  for (size_t d = 0; d < shape.size(); ++d) {
+    all += char('a' + d);
+    if (std::ranges::count(dims, d))
+      shape[d] = 1;
+    else
+      kept += all.back();
+  }
+  return b.one("reshape", {einsum(b, all + "->" + kept, {x})}, {{"shape", to_attr(shape)}});
+}
+
 void register_einsum_ops(Registry& registry) {
   registry.add(OpDef{.name = "einsum", .infer = einsum_type, .merge = "sum"});
   registry.add(OpDef{.name = "sum", .infer = einsum_type, .merge = "sum", .linear = true});

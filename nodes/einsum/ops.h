@@ -22,6 +22,9 @@ int einsum(Builder& b, std::string_view equation, std::vector<int> operands);
 int einsum_gradient(Builder& b, std::string_view equation, const std::vector<int>& operands,
                     size_t of, int g);
 
+/// The sum of x over some dimensions, which stay with size 1.
+int sum_over(Builder& b, int x, const std::vector<size_t>& dims);
+
 /// The sums as loops: over the cells of y, and for each over what is summed.
 struct Contraction {
   struct Axis {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "math/program.h"
 #include "ops/checks.h"
 #include "ops/shape_attr.h"
 
@@ -25,6 +24,31 @@ std::optional<Shape> broadcast(std::span<const Type> types) {
     }
   }
   return shape;
+}
+
+void require_fit(const Builder& b, const Call& c) {
+  std::vector<Type> types;
+  std::string shapes;
+  for (size_t i = 0; i < c.in.size(); ++i) {
+    require_f32(b, c, i);
+    types.push_back(b.type(c.in[i]));
+    shapes += (shapes.empty() ? "" : " and ") + to_string(types.back().shape);
+  }
+  if (!broadcast(types))
+    b.fail("E0203", c.def->name + "'s inputs do not fit each other: " + shapes,
+           "sizes under each other, counted from the last, are equal or 1, and N is dimension 0");
+}
+
+int evaluate(Builder& b, Program program, const std::vector<int>& values) {
+  std::vector<int> in;
+  for (size_t k : compact(program)) in.push_back(values[k]);
+  return program.size() == 1 ? in[0] : b.one("math", in, {{"program", to_attr(program)}});
+}
+
+int sum_to(Builder& b, int whole, int value) {
+  const Type type = b.type(value);
+  if (b.type(whole) == type) return whole;
+  return b.one("sum_to", {whole}, {{"shape", to_attr(type.shape)}});
 }
 
 namespace {
@@ -73,23 +97,6 @@ std::vector<std::string> names_of(const Builder& b, const Call& c) {
   return names;
 }
 
-std::string shapes(const Builder& b, const Call& c) {
-  std::string list;
-  for (int v : c.in) list += (list.empty() ? "" : " and ") + to_string(b.type(v).shape);
-  return list;
-}
-
-void require_fit(const Builder& b, const Call& c) {
-  std::vector<Type> types;
-  for (size_t i = 0; i < c.in.size(); ++i) {
-    require_f32(b, c, i);
-    types.push_back(b.type(c.in[i]));
-  }
-  if (!broadcast(types))
-    b.fail("E0203", "Math's inputs do not fit each other: " + shapes(b, c),
-           "sizes under each other, counted from the last, are equal or 1, and N is dimension 0");
-}
-
 Program program_of(const Builder& b, const Call& c) {
   try {
     return parse(find(c.params, "expr")->as_text(), names_of(b, c));
@@ -115,12 +122,9 @@ std::vector<int> forward(Builder& b, Call& c) {
 int gradient(Builder& b, const Call& c, size_t input, int g) {
   Program program = derivative_of(b, c, input);
   if (program.empty()) return -1;
-  std::vector<int> in;
-  for (size_t k : compact(program)) in.push_back(k < c.in.size() ? c.in[k] : g);
-  int whole = program.size() == 1 ? in[0] : b.one("math", in, {{"program", to_attr(program)}});
-  const Type type = b.type(c.in[input]);
-  if (b.type(whole) == type) return whole;
-  return b.one("sum_to", {whole}, {{"shape", to_attr(type.shape)}});
+  std::vector<int> values = c.in;
+  values.push_back(g);
+  return sum_to(b, evaluate(b, std::move(program), values), c.in[input]);
 }
 
 std::vector<int> backward(Builder& b, const Call& c, const std::vector<int>& g) {

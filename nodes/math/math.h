@@ -6,6 +6,8 @@
 
 #include <braid/core/registry.h>
 
+#include "math/program.h"
+
 namespace braid {
 
 void register_math(Registry&);
@@ -16,6 +18,15 @@ namespace math {
 
 /// The shape that all are broadcast to, or nothing. N stays dimension 0.
 std::optional<Shape> broadcast(std::span<const Type> types);
+
+// ---- for layers that are an expression ----
+
+/// The inputs of the call are f32 (E0230) and fit each other (E0203).
+void require_fit(const Builder& b, const Call& c);
+/// `program` of values, of which it need not read all.
+int evaluate(Builder& b, Program program, const std::vector<int>& values);
+/// The gradient of `value`, which was broadcast to what `whole` is the gradient of.
+int sum_to(Builder& b, int whole, int value);
 
 }  // namespace math
 }  // namespace braid

@@ -34,16 +34,15 @@ struct Value {
 
 class Parser {
  public:
-  Parser(std::string_view text, const std::vector<std::string>& inputs)
-      : text_(text), inputs_(inputs) {}
+  Parser(std::string_view text, const std::vector<std::string>& inputs,
+         const std::vector<Named>& numbers)
+      : text_(text), inputs_(inputs), numbers_(numbers) {}
 
   Program run() {
     Value all = number(conditional(), 0);
     skip_blanks();
     if (at_ < text_.size()) expected("an operator");
-    Program program = s_.program(all.step);
-    refuse_unused(program);
-    return program;
+    return s_.program(all.step);
   }
 
  private:
@@ -156,6 +155,7 @@ class Parser {
     number(base, from);
     if (s_.is_constant(exponent.step) && s_[exponent.step].value == 2)
       return {s_.binary(Op::multiply, base.step, base.step)};
+    if (s_.is_constant(exponent.step) && s_[exponent.step].value == 1) return {base.step};
     return {s_.binary(Op::power, base.step, exponent.step)};
   }
 
@@ -195,6 +195,8 @@ class Parser {
     if (accept("(")) return call(name, from);
     for (size_t i = 0; i < inputs_.size(); ++i)
       if (inputs_[i] == name) return {s_.input(i)};
+    for (auto& number : numbers_)
+      if (number.name == name) return {s_.constant(number.value)};
     const std::string list = listed(inputs_);
     throw Fault{from, name.size(), "has no input '" + name + "'" + did_you_mean(name, inputs_),
                 "its inputs are " + list + "; name others by from: {" + name + ": LAYER}"};
@@ -249,16 +251,6 @@ class Parser {
     return value;
   }
 
-  void refuse_unused(const Program& program) {
-    for (size_t i = 0; i < inputs_.size(); ++i) {
-      bool used = false;
-      for (const Step& s : program) used |= s.op == Op::input && s.a == i;
-      if (!used)
-        throw Fault{0, text_.size(), "does not use its input '" + inputs_[i] + "'",
-                    "take it out of `from`"};
-    }
-  }
-
   size_t start() {
     skip_blanks();
     return at_;
@@ -306,15 +298,34 @@ class Parser {
 
   std::string_view text_;
   const std::vector<std::string>& inputs_;
+  const std::vector<Named>& numbers_;
   Steps s_;
   size_t at_ = 0;
   int depth_ = 0;
 };
 
+void refuse_unused(const Program& program, std::string_view text,
+                   const std::vector<std::string>& inputs) {
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    bool used = false;
+    for (const Step& s : program) used |= s.op == Op::input && s.a == i;
+    if (!used)
+      throw Fault{0, text.size(), "does not use its input '" + inputs[i] + "'",
+                  "take it out of `from`"};
+  }
+}
+
 }  // namespace
 
 Program parse(std::string_view text, const std::vector<std::string>& inputs) {
-  return Parser(text, inputs).run();
+  Program program = parse(text, inputs, {});
+  refuse_unused(program, text, inputs);
+  return program;
+}
+
+Program parse(std::string_view text, const std::vector<std::string>& inputs,
+              const std::vector<Named>& numbers) {
+  return Parser(text, inputs, numbers).run();
 }
 
 }  // namespace braid::math

@@ -66,6 +66,15 @@ struct Fault {
 /// Throws Fault.
 Program parse(std::string_view text, const std::vector<std::string>& inputs);
 
+/// A number that an expression calls by a name.
+struct Named {
+  std::string name;
+  double value;
+};
+/// For expressions that are the code's own: of the inputs it need not use all.
+Program parse(std::string_view text, const std::vector<std::string>& inputs,
+              const std::vector<Named>& numbers);
+
 /// The gradient of one input. Its inputs are those of `program`, and behind them the gradient of
 /// the result. Empty where the result does not depend on the input. Throws Fault when it would take
 /// too many steps.

@@ -70,14 +70,9 @@ std::vector<Type> infer_mean(const Dict& attrs, std::span<const Type> in) {
 
 Dict attrs_of(const Builder& b, const Call& c) {
   const Type& in = b.type(c.in[0]);
-  std::vector<int64_t> dims;
-  for (int64_t dim : get_ints(c.params, "dim")) {
-    int64_t found = int64_t(resolve_dim(b, in, dim));
-    if (std::ranges::count(dims, found))
-      b.fail("E0231", "dim " + std::to_string(dim) + " appears twice");
-    dims.push_back(found);
-  }
-  return {{"dims", Attr::List(dims.begin(), dims.end())},
+  Attr::List dims;
+  for (size_t dim : resolve_dims(b, c)) dims.push_back(int64_t(dim));
+  return {{"dims", std::move(dims)},
           {"keepdim", get_bool(c.params, "keepdim")},
           {"shape", to_attr(in.shape)}};
 }

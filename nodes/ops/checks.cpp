@@ -64,4 +64,24 @@ size_t resolve_dim(const Builder& b, const Type& type, int64_t dim) {
   return found;
 }
 
+std::vector<size_t> resolve_dims(const Builder& b, const Call& call) {
+  std::vector<size_t> dims;
+  for (int64_t dim : get_ints(call.params, "dim")) {
+    dims.push_back(resolve_dim(b, b.type(call.in[0]), dim));
+    if (std::ranges::count(dims, dims.back()) > 1)
+      b.fail("E0231", "dim " + std::to_string(dim) + " appears twice");
+  }
+  return dims;
+}
+
+Shape reduced(const Shape& shape, const std::vector<size_t>& dims, bool keepdim) {
+  Shape left;
+  for (size_t d = 0; d < shape.size(); ++d)
+    if (std::ranges::count(dims, d) == 0)
+      left.push_back(shape[d]);
+    else if (keepdim)
+      left.push_back(1);
+  return left;
+}
+
 }  // namespace braid

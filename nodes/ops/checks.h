@@ -19,4 +19,10 @@ std::string how_to_match(const Shape& a, const Shape& b);
 /// (E0232): an operation over that would mix samples of different replicas.
 size_t resolve_dim(const Builder& b, const Type& type, int64_t dim);
 
+/// The parameter `dim` of a layer that works over several dimensions of its input: the same of
+/// each, and none twice (E0231).
+std::vector<size_t> resolve_dims(const Builder& b, const Call& call);
+/// The shape of a result over them: 1 in their place, or they are gone.
+Shape reduced(const Shape& shape, const std::vector<size_t>& dims, bool keepdim);
+
 }  // namespace braid

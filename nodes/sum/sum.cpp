@@ -8,26 +8,14 @@
 namespace braid {
 namespace {
 
-std::vector<size_t> dims_of(const Builder& b, const Call& call) {
-  std::vector<size_t> dims;
-  for (int64_t dim : get_ints(call.params, "dim")) {
-    dims.push_back(resolve_dim(b, b.type(call.in[0]), dim));
-    if (std::ranges::count(dims, dims.back()) > 1)
-      b.fail("E0231", "dim " + std::to_string(dim) + " appears twice");
-  }
-  return dims;
-}
-
 /// The input's shape with 1 for what is summed over.
 Shape kept_shape(const Builder& b, const Call& call) {
-  Shape shape = b.type(call.in[0]).shape;
-  for (size_t dim : dims_of(b, call)) shape[dim] = 1;
-  return shape;
+  return reduced(b.type(call.in[0]).shape, resolve_dims(b, call), true);
 }
 
 std::vector<int> forward(Builder& b, Call& call) {
   require_f32(b, call, 0);
-  const auto gone = dims_of(b, call);
+  const auto gone = resolve_dims(b, call);
   std::string all, kept;
   for (size_t d = 0; d < b.type(call.in[0]).rank(); ++d) {
     all += char('a' + d);

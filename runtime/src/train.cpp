@@ -117,14 +117,38 @@ class Training {
   void take_optimizer(const TypedDict& optimizer, const std::optional<TypedDict>& schedule,
                       std::optional<int64_t> total) {
     schedules_.push_back(schedule ? Schedule::make(*schedule, total) : Schedule());
+    auto& plateau = plateaus_.emplace_back();
+    if (auto& rule = schedules_.back().plateau()) plateau.emplace(*rule);
+    if (plateau && !test_)
+      throw Error(Fault::model, "E0083",
+                  "schedule 'plateau' goes by evaluations: training needs `data: {test: ...}`",
+                  schedule->type_mark);
     base_lr_.push_back(get_double(optimizer.params, "lr", 0));
   }
 
   std::vector<double> rates(int64_t step) const {
     std::vector<double> rates;
     for (size_t i = 0; i < base_lr_.size(); ++i)
-      rates.push_back(schedules_[i].lr(base_lr_[i], step));
+      rates.push_back(
+          schedules_[i].lr(base_lr_[i], step, plateaus_[i] ? plateaus_[i]->falls() : 0));
     return rates;
+  }
+
+  static std::string plateau_name(size_t i) { return "plateau." + std::to_string(i); }
+
+  // Of evaluations in the middle of an epoch, where a command ends, a longer run knows nothing.
+  void see_plateaus(int64_t done, double loss) {
+    for (size_t i = 0; i < plateaus_.size(); ++i)
+      if (plateaus_[i] && is_due(done) && plateaus_[i]->see(done, loss))
+        note("the test loss stands still: the learning rate falls to " +
+             shortest(schedules_[i].lr(base_lr_[i], done, plateaus_[i]->falls())));
+  }
+
+  /// Whether somebody waits for the evaluation after so many steps.
+  bool is_missed(int64_t done) const {
+    bool missed = gains_->counted() && gains_->evaluated_at() != done;
+    for (auto& plateau : plateaus_) missed |= plateau && plateau->seen_at() != done;
+    return missed && is_due(done);
   }
 
   void resume() {
@@ -146,6 +170,8 @@ class Training {
     note("resumed at step " + std::to_string(session_.steps_done()) + " from " + found->path);
     saved_at_ = session_.steps_done();
     gains_->restore(found->checkpoint.metadata);
+    for (size_t i = 0; i < plateaus_.size(); ++i)
+      if (plateaus_[i]) plateaus_[i]->restore(plateau_name(i), found->checkpoint.metadata);
     bring_best(from);
   }
 
@@ -185,7 +211,7 @@ class Training {
   void loop() {
     int64_t per_epoch = batches_->steps_per_epoch(), first = session_.steps_done();
     // A run that was cut between a step and its evaluation makes up for it.
-    if (gains_->counted() && is_due(first) && gains_->evaluated_at() != first) evaluate(first);
+    if (is_missed(first)) evaluate(first);
     if (lost_patience()) return;
     Prefetcher prefetcher(*train_, *batches_, first, total_);
     while (const Batch* batch = first < total_ ? prefetcher.next() : nullptr) {
@@ -261,7 +287,8 @@ class Training {
     auto result = session_.evaluate(*test_);
     report_.metrics = result.metrics;
     report_.metrics["loss"] = result.loss;
-    const bool best = gains_->counted() && gains_->see(done, report_.metrics);
+    const bool best =
+        gains_->counted() && gains_->evaluated_at() != done && gains_->see(done, report_.metrics);
     if (best && model_.train.keep_best && !options_.out.empty())
       session_.save_weights(options_.out + "/" + best_name);
     emit({.kind = TrainEvent::Kind::eval,
@@ -271,6 +298,7 @@ class Training {
           .loss = result.loss,
           .metrics = result.metrics,
           .best = best});
+    see_plateaus(done, result.loss);
   }
 
   void save_checkpoint_now() {
@@ -278,6 +306,8 @@ class Training {
     saved_at_ = session_.steps_done();
     auto checkpoint = session_.checkpoint();
     gains_->store(checkpoint.metadata);
+    for (size_t i = 0; i < plateaus_.size(); ++i)
+      if (plateaus_[i]) plateaus_[i]->store(plateau_name(i), checkpoint.metadata);
     auto path = save_checkpoint(options_.out, std::move(checkpoint), model_.train.checkpoint_keep);
     emit({.kind = TrainEvent::Kind::checkpoint,
           .step = saved_at_,
@@ -330,7 +360,8 @@ class Training {
   std::optional<DataSource> train_, test_;
   std::optional<BatchPlan> batches_;
   std::optional<Gains> gains_;
-  std::vector<Schedule> schedules_;  // one for each optimizer
+  std::vector<Schedule> schedules_;               // one for each optimizer
+  std::vector<std::optional<Plateau>> plateaus_;  // of those that go by evaluations
   std::vector<double> base_lr_;
   int64_t total_ = 0, samples_ = 0, saved_at_ = -1, evaluated_at_ = -1;
   double step_seconds_ = 0;

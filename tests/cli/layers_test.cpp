@@ -59,14 +59,15 @@ std::string with_training(const std::string& example, const Type& result) {
   return text;
 }
 
-/// Small numbers, none equal to its neighbours.
-Array numbers(const Type& type, int64_t batch) {
+/// Small numbers, none equal to its neighbours, for layers that say so above 0.
+Array numbers(const Type& type, int64_t batch, bool positive) {
   std::vector<int64_t> dims;
   for (auto& dim : type.shape) dims.push_back(dim.batched ? dim.value * batch : dim.value);
   if (type.dtype != DType::f32) return Array::zeros(type.dtype, dims);
   auto size = std::accumulate(dims.begin(), dims.end(), int64_t{1}, std::multiplies<>());
   std::vector<float> values(static_cast<size_t>(size));
-  for (size_t i = 0; i < values.size(); ++i) values[i] = float(i * 7 % 11) / 11 - 0.4f;
+  for (size_t i = 0; i < values.size(); ++i)
+    values[i] = float(i * 7 % 11) / 11 + (positive ? 0.1f : -0.4f);
   return Array::of<float>(dims, values);
 }
 
@@ -90,7 +91,9 @@ TEST(Layers, EveryExampleIsRightAndTrains) {
       const Type result{DType::f32, summary.layers.back().shape};
       Session session(measured ? model : model_of(name, with_training(example, result)));
       std::map<std::string, Array> inputs;
-      for (auto& input : session.model().inputs) inputs[input.name] = numbers(input.type, 4);
+      const bool positive = registry.layer(name)->samples.at(0).positive;
+      for (auto& input : session.model().inputs)
+        inputs[input.name] = numbers(input.type, 4, positive);
       if (measured)
         session.run(inputs);
       else

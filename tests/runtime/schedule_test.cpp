@@ -66,6 +66,60 @@ TEST(Schedule, Poly) {
   expect_rates(declared("poly", {{"min_lr", 0.5}}), {1, .75});
 }
 
+// The numbers of PyTorch's OneCycleLR over 10 steps, max_lr 1.
+TEST(Schedule, OneCycle) {
+  expect_rates(declared("one_cycle"), {0.04, 0.52, 1, 0.950484632013, 0.81174565395, 0.611262021936,
+                                       0.388741978064, 0.18825834605, 0.0495193679865, 4e-06});
+  expect_rates(declared("one_cycle", {{"anneal_strategy", "linear"},
+                                      {"pct_start", 0.4},
+                                      {"div_factor", 10},
+                                      {"final_div_factor", 100}}),
+               {0.1, 0.4, 0.7, 1, 0.8335, 0.667, 0.5005, 0.334, 0.1675, 0.001});
+  expect_rates(declared("one_cycle", {{"three_phase", true}}),
+               {0.04, 0.52, 1, 0.52, 0.04, 0.0361807218535, 0.0261817218535, 0.0138222781465,
+                0.00382327814649, 4e-06});
+  EXPECT_NEAR(Schedule::make(declared("one_cycle"), 10).lr(1, 12), 4e-06, 1e-12);
+  EXPECT_TRUE(std::isfinite(Schedule::make(declared("one_cycle"), 1).lr(1, 0)));
+  EXPECT_NE(faults(declared("one_cycle", {{"warmup_steps", 3}})), "");
+  EXPECT_NE(faults(declared("one_cycle", {{"pct_start", 1}})), "");
+  EXPECT_NE(faults(declared("one_cycle", {{"anneal_strategy", "cosine"}})), "");
+}
+
+// The rates that PyTorch's ReduceLROnPlateau gives after each of these losses.
+TEST(Schedule, Plateau) {
+  auto after = [](Dict params, const std::vector<double>& losses) {
+    Schedule schedule = Schedule::make(declared("plateau", std::move(params)), {});
+    Plateau plateau(*schedule.plateau());
+    std::vector<double> rates;
+    for (double loss : losses) {
+      // What a checkpoint keeps is all it knows.
+      std::map<std::string, std::string> metadata;
+      plateau.store("it", metadata);
+      plateau = Plateau(*schedule.plateau());
+      plateau.restore("it", metadata);
+      plateau.see(int64_t(rates.size()) + 1, loss);
+      rates.push_back(schedule.lr(1, 100, plateau.falls()));
+    }
+    return rates;
+  };
+  const std::vector<double> losses = {5, 4, 4, 3.9999, 4, 4, 4, 3, 3, 3, 3};
+  EXPECT_EQ(after({{"patience", 1}, {"factor", 0.5}}, losses),
+            (std::vector<double>{1, 1, 1, 0.5, 0.5, 0.25, 0.25, 0.25, 0.25, 0.125, 0.125}));
+  EXPECT_EQ(after({{"patience", 1}, {"factor", 0.5}, {"threshold", 1e-5}, {"cooldown", 2}}, losses),
+            (std::vector<double>{1, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25}));
+  EXPECT_EQ(after({{"patience", 0},
+                   {"factor", 0.5},
+                   {"threshold_mode", "abs"},
+                   {"threshold", 1.5},
+                   {"min_lr", 0.2}},
+                  losses),
+            (std::vector<double>{1, 0.5, 0.25, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2}));
+  const double nan = std::nan("");
+  EXPECT_EQ(after({{"patience", 0}, {"factor", 0.5}}, {nan, 2, nan}),
+            (std::vector<double>{0.5, 0.5, 0.25}));
+  EXPECT_NE(faults(declared("plateau", {{"factor", 1.5}})), "");
+}
+
 TEST(Schedule, WarmUpRisesThenFallsOverTheRest) {
   expect_rates(declared("poly", {{"warmup_steps", 2}}), {.5, 1, 1, .75, .5, .25});
   expect_rates(declared("constant", {{"warmup_steps", 4}}), {.25, .5, .75, 1, 1});

@@ -186,6 +186,50 @@ TEST(KeepBest, GoesOnFromAnyStepAsIfNothingHadBeen) {
   }
 }
 
+TEST(Plateau, GoesOnFromAnyStepAsIfNothingHadBeen) {
+  TempFolder folder;
+  Model model = restless(folder);
+  model.train.keep_best.reset();
+  model.schedule = TypedDict{.type = "plateau", .params = {{"patience", 0}, {"factor", 0.5}}};
+  auto rates = [](Session& session, TrainOptions options, std::vector<double>& all) {
+    options.on_event = [&](const TrainEvent& e) {
+      if (e.kind == TrainEvent::Kind::step) all.push_back(e.lr);
+    };
+    return train(session, options);
+  };
+  Session whole(model, {.devices = {"cpu"}});
+  std::vector<double> expected;
+  auto done = rates(whole, {.out = folder / "whole"}, expected);
+  ASSERT_EQ(expected.front(), 0.4);
+  ASSERT_LT(expected.back(), 0.4 / 3);  // it has fallen twice or more
+  for (int cut : {1, 2, 7, 16, 39}) {
+    auto out = folder / ("cut" + std::to_string(cut));
+    Session first(model, {.devices = cpus(2)});
+    std::vector<double> all;
+    if (cut % 2)
+      rates(first, {.steps = cut, .out = out}, all);  // it ends, with an evaluation of its own
+    else
+      rates(first, {.out = out, .stop = [&] { return int(all.size()) == cut; }}, all);
+    Session second(model, {.devices = {"cpu"}});
+    auto ended = rates(second, {.out = out, .resume = true, .exact = true}, all);
+    EXPECT_EQ(all, expected) << cut;
+    EXPECT_EQ(ended.sha256, done.sha256) << cut;
+    EXPECT_EQ(slurp(out + "/checkpoints/step-00000040.safetensors"),
+              slurp(folder / "whole/checkpoints/step-00000040.safetensors"))
+        << cut;
+  }
+}
+
+TEST(Plateau, NeedsEvaluations) {
+  TempFolder folder;
+  Model model = restless(folder);
+  model.train.keep_best.reset();
+  model.schedule = TypedDict{.type = "plateau"};
+  model.test_data.reset();
+  Session session(model, {.devices = {"cpu"}});
+  EXPECT_TRUE(error_of(folder, [&] { train(session); }).starts_with("E0083: "));
+}
+
 TEST(StopAfter, EndsARunThatGainsNothing) {
   TempFolder folder;
   Model model = restless(folder);

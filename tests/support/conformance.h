@@ -95,7 +95,7 @@ struct Experiment {
   std::map<int, Numbers> drawn;
 
   Experiment(const Case& of, Mode mode, int64_t n = 5)
-      : c(of), g(of.graph(mode)), batch(n), drawn(draw_inputs(g, n, of.sample().classes)) {}
+      : c(of), g(of.graph(mode)), batch(n), drawn(draw_inputs(g, n, of.sample())) {}
 
   const Value& value(int v) const { return g->values[size_t(v)]; }
   std::string name(int v) const {

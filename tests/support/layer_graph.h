@@ -74,11 +74,15 @@ inline Numbers draw(const Type& type, int64_t batch, int64_t classes, uint64_t k
 }
 
 /// Every input of the graph, upstream gradients included.
-inline std::map<int, Numbers> draw_inputs(const LayerGraph& g, int64_t batch, int64_t classes) {
+inline std::map<int, Numbers> draw_inputs(const LayerGraph& g, int64_t batch,
+                                          const Sample& sample) {
   std::map<int, Numbers> drawn;
   for (size_t v = 0; v < g->values.size(); ++v)
     if (int index = g->values[v].input; index >= 0)
-      drawn[int(v)] = draw(g->values[v].type, batch, classes, uint64_t(index) + 100);
+      drawn[int(v)] = draw(g->values[v].type, batch, sample.classes, uint64_t(index) + 100);
+  if (sample.positive)
+    for (int v : g.inputs)
+      for (double& number : drawn.at(v)) number = std::abs(number) + 0.25;
   return drawn;
 }
 

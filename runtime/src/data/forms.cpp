@@ -77,6 +77,22 @@ std::vector<Form> schedule_forms() {
   power.min_exclusive = true;
   const ParamDef milestones = {
       .name = "milestones", .kind = ParamKind::integers, .doc = "rising steps", .min = 1};
+  auto fraction = [&](std::string name, std::string doc, double fallback) {
+    ParamDef def = number(std::move(name), std::move(doc), fallback);
+    def.min_exclusive = def.max_exclusive = true;
+    def.max = 1;
+    return def;
+  };
+  auto divisor = [&](std::string name, std::string doc, double fallback) {
+    ParamDef def = number(std::move(name), std::move(doc), fallback);
+    def.min_exclusive = true;
+    return def;
+  };
+  auto one_of = [](std::string name, std::string doc, std::vector<std::string> words) {
+    ParamDef def = choice(std::move(name), std::move(doc), std::move(words), true);
+    def.fallback = def.choices[0];
+    return def;
+  };
   return {
       schedule("constant", "The learning rate stays what it is.", {}),
       schedule("step", "Times gamma after every step_size steps.",
@@ -84,7 +100,25 @@ std::vector<Form> schedule_forms() {
       schedule("multistep", "Times gamma at each of the milestones.", {milestones, gamma}),
       schedule("cosine", "Half a cosine, from the base to min_lr at the end of the run.", {least}),
       schedule("poly", "(1 - progress) ** power, from the base to min_lr at the end of the run.",
-               {power, least})};
+               {power, least}),
+      {"one_cycle",
+       "From base / div_factor up to the base, the largest rate, and down to the end of the run.",
+       {fraction("pct_start", "the part of the run over which it rises", 0.3),
+        one_of("anneal_strategy", "how it goes: as half a cosine, or along a line",
+               {"cos", "linear"}),
+        divisor("div_factor", "the base divided by this is the first rate", 25),
+        divisor("final_div_factor", "the first rate divided by this is the last one", 1e4),
+        flag("three_phase", "first back to where it began, then on to the end")}},
+      schedule("plateau",
+               "Times factor after patience + 1 evaluations without a gain of the test loss.",
+               {fraction("factor", "what the rate is multiplied by", 0.1),
+                integer("patience", "evaluations without a gain that are borne", 0, 10),
+                number("threshold", "what counts as a gain", 1e-4),
+                one_of("threshold_mode", "threshold is a share of the best loss, or a difference",
+                       {"rel", "abs"}),
+                integer("cooldown", "evaluations after a fall that are not counted", 0, 0),
+                number("min_lr", "the rate does not fall below this", 0),
+                number("eps", "a fall of no more than this is none", 1e-8)})};
 }
 
 std::vector<Form> data_source_forms() {

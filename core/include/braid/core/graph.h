@@ -92,7 +92,7 @@ struct Call {
   std::string owner;  ///< path whose variables it uses (the same, unless shared)
   Dict params = {};   ///< checked, defaults filled in
   std::vector<int> in = {}, out = {};
-  std::shared_ptr<const Ports> ports = {};  ///< its own, where `LayerDef::ports` says them
+  std::shared_ptr<const Ports> ports = {};  ///< its own, from `LayerDef::ports` or forward
   std::vector<int> handed = {};  ///< what users of its outputs get: `out`, unless a hook wrote
   std::map<std::string, int> saved = {};  ///< values that forward keeps for gradient
   int group = 0;                          ///< `sync`: replicas per group, 0 = all

@@ -70,7 +70,8 @@ struct Sample {
   Dict params = {};
   int64_t classes = 0;  ///< integer inputs are drawn from [0, classes)
   std::string note = {};
-  bool smooth = true;  ///< false: finite differences meet kinks; only the f64 reference judges
+  bool smooth = true;     ///< false: finite differences meet kinks; only the f64 reference judges
+  bool positive = false;  ///< inputs are drawn above 0: elsewhere the layer is not defined
 };
 
 /// Where a layer keeps its channels that is linear in its parameter `weight` and adds `bias`, one
@@ -109,7 +110,8 @@ struct LayerDef {
   std::function<int64_t(const Call&, const Builder&)> flops = {};
   std::vector<Sample> samples = {};
   /// Where a layer's ports follow from what was typed: these, instead of `inputs` and `outputs`.
-  /// Throws Error(model), saying who it is.
+  /// Throws Error(model), saying who it is. Outputs that follow from the shapes of the inputs are
+  /// no matter of this: `forward` sets the call's `ports`.
   std::function<Ports(const std::string& who, const Dict& params)> ports = {};
 
   // What passes over whole networks go by, so that none of them knows layers by name.
