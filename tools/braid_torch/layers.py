@@ -1,0 +1,1189 @@
+"""From operations of PyTorch to layers of Braid.
+
+A module or function that is one layer is a line of MODULES or FUNCTIONS. What needs more is a function
+below, marked with the names it stands for.
+"""
+import ast
+import re
+
+import torch
+from torch import nn
+
+from .text import number
+from .trace import ExportError, said, target_name
+
+# Class of torch.nn: layer, attributes that are its parameters (= the layer's default, which is left out;
+# =.x is the value of x), | attributes that must have this value.
+MODULES = {
+    "AdaptiveAvgPool2d": "AdaptiveAvgPool2d output_size",
+    "AvgPool2d": "AvgPool2d kernel_size stride=.kernel_size padding=0 ceil_mode=False count_include_pad=True"
+                 " | divisor_override=None",
+    "AvgPool3d": "AvgPool3d kernel_size stride=.kernel_size padding=0 ceil_mode=False count_include_pad=True"
+                 " | divisor_override=None",
+    "BatchNorm1d": "BatchNorm1d eps=1e-5 momentum=0.1 affine=True track_running_stats=True",
+    "BatchNorm2d": "BatchNorm2d eps=1e-5 momentum=0.1 affine=True track_running_stats=True",
+    "BatchNorm3d": "BatchNorm3d eps=1e-5 momentum=0.1 affine=True track_running_stats=True",
+    "Conv1d": "Conv1d out_channels kernel_size stride=1 padding=0 dilation=1 groups=1 bias=True"
+              " | padding_mode='zeros'",
+    "Conv2d": "Conv2d out_channels kernel_size stride=1 padding=0 dilation=1 groups=1 bias=True"
+              " | padding_mode='zeros'",
+    "Conv3d": "Conv3d out_channels kernel_size stride=1 padding=0 dilation=1 groups=1 bias=True"
+              " | padding_mode='zeros'",
+    "ConvTranspose2d": "ConvTranspose2d out_channels kernel_size stride=1 padding=0 output_padding=0 groups=1"
+                       " bias=True dilation=1 | padding_mode='zeros'",
+    "ConstantPad1d": "Pad pad:padding value=0.0",
+    "ConstantPad2d": "Pad pad:padding value=0.0",
+    "ConstantPad3d": "Pad pad:padding value=0.0",
+    "Dropout": "Dropout p=0.5",
+    "ELU": "ELU alpha=1.0",
+    "Embedding": "Embedding num_embeddings embedding_dim | padding_idx=None max_norm=None"
+                 " scale_grad_by_freq=False",
+    "Flatten": "Flatten start_dim=1 end_dim=-1",
+    "GELU": "GELU approximate='none'",
+    "GroupNorm": "GroupNorm num_groups eps=1e-5 affine=True",
+    "Hardswish": "Hardswish",
+    "Identity": "Identity",
+    "InstanceNorm2d": "InstanceNorm2d eps=1e-5 momentum=0.1 affine=False track_running_stats=False",
+    "LayerNorm": "LayerNorm normalized_shape eps=1e-5 elementwise_affine=True bias=True",
+    "LeakyReLU": "LeakyReLU negative_slope=0.01",
+    "Linear": "Linear out_features bias=True",
+    "MaxPool2d": "MaxPool2d kernel_size stride=.kernel_size padding=0 ceil_mode=False dilation=1"
+                 " | return_indices=False",
+    "ReLU": "ReLU",
+    "ReLU6": "ReLU6",
+    "SiLU": "SiLU",
+    "Sigmoid": "Sigmoid",
+    "Softmax": "Softmax dim",
+    "Softplus": "Softplus beta=1 threshold=20",
+    "Tanh": "Tanh",
+    "Upsample": "Upsample size=None scale_factor=None mode='nearest' align_corners=None",
+    "UpsamplingBilinear2d": "Upsample size=None scale_factor=None mode='nearest' align_corners=None",
+    "UpsamplingNearest2d": "Upsample size=None scale_factor=None mode='nearest' align_corners=None",
+    "ZeroPad2d": "Pad pad:padding",
+}
+
+# Names of functions and methods: their signature, and the layer as above. An argument that is no
+# parameter of the layer must have its default.
+FUNCTIONS = {
+    "adaptive_avg_pool2d": ("input output_size", MODULES["AdaptiveAvgPool2d"]),
+    "avg_pool2d": ("input kernel_size stride=None padding=0 ceil_mode=False count_include_pad=True"
+                   " divisor_override=None", MODULES["AvgPool2d"]),
+    "avg_pool3d": ("input kernel_size stride=None padding=0 ceil_mode=False count_include_pad=True"
+                   " divisor_override=None", MODULES["AvgPool3d"]),
+    "elu elu_": ("input alpha=1.0 inplace=False", MODULES["ELU"]),
+    "flatten": ("input start_dim=0 end_dim=-1", MODULES["Flatten"]),
+    "gelu": ("input approximate='none'", MODULES["GELU"]),
+    "hardswish": ("input inplace=False", "Hardswish"),
+    "leaky_relu leaky_relu_": ("input negative_slope=0.01 inplace=False", MODULES["LeakyReLU"]),
+    "max_pool2d": ("input kernel_size stride=None padding=0 dilation=1 ceil_mode=False return_indices=False",
+                   MODULES["MaxPool2d"]),
+    "normalize": ("input p=2.0 dim=1 eps=1e-12 out=None", "Normalize p=2.0 dim=1 eps=1e-12"),
+    "relu relu_": ("input inplace=False", "ReLU"),
+    "relu6": ("input inplace=False", "ReLU6"),
+    "sigmoid sigmoid_": ("input", "Sigmoid"),
+    "silu": ("input inplace=False", "SiLU"),
+    "softmax": ("input dim _stacklevel=3 dtype=None", "Softmax dim"),
+    "softplus": ("input beta=1 threshold=20", MODULES["Softplus"]),
+    "tanh tanh_": ("input", "Tanh"),
+}
+
+# One operation on every element: its signature and the expression of a Math layer.
+EXPRESSIONS = {
+    "abs": ("input", "abs({input})"),
+    "clamp clamp_ clip": ("input min=None max=None", None),
+    "cos": ("input", "cos({input})"),
+    "exp": ("input", "exp({input})"),
+    "hardsigmoid": ("input inplace=False", "min(max({input} + 3, 0), 6) / 6"),
+    "hardtanh hardtanh_": ("input min=-1.0 max=1.0 inplace=False", None),
+    "log": ("input", "log({input})"),
+    "maximum": ("a b", "max({a}, {b})"),
+    "minimum": ("a b", "min({a}, {b})"),
+    "neg": ("input", "-{input}"),
+    "reciprocal": ("input", "1 / {input}"),
+    "rsqrt": ("input", "1 / sqrt({input})"),
+    "sin": ("input", "sin({input})"),
+    "sqrt": ("input", "sqrt({input})"),
+    "square": ("input", "{input} * {input}"),
+    "add add_ iadd radd": ("a b alpha=1", "{a} + {b}"),
+    "sub sub_ isub subtract": ("a b alpha=1", "{a} - {b}"),
+    "rsub": ("b a alpha=1", "{a} - {b}"),
+    "mul mul_ imul rmul multiply": ("a b", "{a} * {b}"),
+    "div div_ truediv itruediv divide true_divide": ("a b rounding_mode=None", "{a} / {b}"),
+    "rtruediv rdiv": ("b a", "{a} / {b}"),
+    "pow pow_ ipow": ("a b", "{a} ** {b}"),
+    "rpow": ("b a", "{a} ** {b}"),
+}
+
+# Modules of torch.nn whose forward() is followed; others that are not in the tables have no layer.
+FOLLOWED = {"Sequential", "ModuleList", "ModuleDict", "Module", "Transformer", "TransformerEncoder",
+            "TransformerDecoder", "TransformerEncoderLayer", "TransformerDecoderLayer"}
+# Arguments that change nothing here.
+IGNORED = {"inplace", "_stacklevel", "memory_format", "non_blocking", "copy"}
+
+
+class Unsupported(Exception):
+    pass
+
+
+class Item:
+    """An entry of a list of layers: a layer, a layer called again, or a list of items."""
+
+    def __init__(self, kind, what, inputs=(), params=None, name=None, base="", weighted=False, extra=None):
+        self.kind, self.what, self.inputs = kind, what, list(inputs)  # inputs: [(port or None, Val)]
+        self.params, self.extra = dict(params or {}), dict(extra or {})
+        self.name, self.base, self.weighted = name, base, weighted
+        self.parent, self.items = None, []
+        self.call, self.module, self.arguments = 0, None, {}
+
+
+class Val:
+    """A value of the network: what an item yields, or an input of the file."""
+
+    def __init__(self, item, shape, dtype, input=None):
+        self.item, self.shape, self.dtype, self.input = item, shape, dtype, input
+
+    @property
+    def batched(self):
+        return bool(self.shape) and "N" in str(self.shape[0]).split("*")
+
+
+class Const:
+    """A tensor that is the same in every run: in both traces, and the buffer it is if it is one."""
+
+    def __init__(self, first, second, key=None):
+        self.first, self.second, self.key = first, second, key
+
+
+class Turned:
+    """A permutation that puts the batch elsewhere; whoever takes a part of it finds the batch in front."""
+
+    def __init__(self, val, dims):
+        self.val, self.dims = val, dims
+
+
+class Pieces:
+    def __init__(self, makers):
+        self.makers, self.made = makers, {}
+
+    def get(self, i):
+        i = i % len(self.makers)
+        if i not in self.made:
+            self.made[i] = self.makers[i]()
+        return self.made[i]
+
+
+def parse(text):
+    """`Type a b=1 | c=2` -> (Type, {name: (attribute, default)}, {attribute: needed value})."""
+    head, _, needed = text.partition("|")
+    words = re.findall(r"[\w.:]+(?:=(?:'[^']*'|[^\s]+))?", head)
+    params = {}
+    for word in words[1:]:
+        left, _, default = word.partition("=")
+        name, _, attribute = left.partition(":")
+        params[name] = (attribute or name, default if default else None)
+    rest = dict(w.split("=", 1) for w in needed.split())
+    return words[0], params, {k: ast.literal_eval(v) for k, v in rest.items()}
+
+
+def plain(value):
+    """A parameter's value in a file."""
+    if isinstance(value, torch.Tensor):
+        return True
+    if isinstance(value, (tuple, list)):
+        value = [plain(v) for v in value]
+        return value[0] if value and all(v == value[0] for v in value) and len(value) > 1 else \
+            value[0] if len(value) == 1 else value
+    return value
+
+
+def params_of(text, get, skip=()):
+    """The layer and the parameters that differ from its defaults."""
+    layer, params, needed = parse(text)
+    for name, value in needed.items():
+        if get(name) != value:
+            raise Unsupported(f"{layer} has no {name}={get(name)!r}")
+    out = {}
+    for name, (attribute, default) in params.items():
+        if name in skip:
+            continue
+        value = get(attribute)
+        if name == "bias":
+            value = value is not None and value is not False
+        value = plain(value) if name not in ("pad", "normalized_shape") else list(value) \
+            if isinstance(value, (tuple, list)) else value
+        if default is not None and default.startswith("."):
+            if value is None or value == plain(get(default[1:])):
+                continue
+        elif default is not None and value == ast.literal_eval(default):
+            continue
+        if value is None and name != "momentum":
+            continue
+        if isinstance(value, float) and value == int(value) and name == "scale_factor":
+            value = int(value)
+        out[name] = value
+    return layer, out
+
+
+MISSING = object()
+
+
+def bind(signature, args, kwargs):
+    """{argument: value}; `*x` takes the rest, a list in its place too."""
+    out, args = {}, list(args)
+    for word in signature.split():
+        name, _, default = word.partition("=")
+        if name.startswith("*"):
+            name = name[1:]
+            if args:
+                out[name] = list(args[0]) if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
+            else:
+                out[name] = kwargs.pop(name, kwargs.pop("size", MISSING))
+            args = []
+        elif args:
+            out[name] = args.pop(0)
+        elif name in kwargs:
+            out[name] = kwargs.pop(name)
+        elif name in ("a", "b") and {"a": "input", "b": "other"}[name] in kwargs:
+            out[name] = kwargs.pop({"a": "input", "b": "other"}[name])
+        else:
+            out[name] = ast.literal_eval(default) if default else MISSING
+    for name, value in list(kwargs.items()):
+        if name in ("axis", "keepdims"):
+            out[{"axis": "dim", "keepdims": "keepdim"}[name]] = value
+        elif name not in IGNORED and value is not None and not (name == "out"):
+            raise Unsupported(f"the argument {name}={value!r} has no counterpart")
+    if args:
+        raise Unsupported(f"{len(args)} arguments more than are known")
+    return out
+
+
+HANDLERS, MODULE_HANDLERS = {}, {}
+
+
+def function(names, signature):
+    def register(f):
+        for name in names.split():
+            HANDLERS[name] = (f, signature)
+        return f
+    return register
+
+
+def module(names):
+    def register(f):
+        for name in names.split():
+            MODULE_HANDLERS[name] = f
+        return f
+    return register
+
+
+def known_class(m):
+    """The name of the class of torch.nn whose forward() a module has, or None."""
+    for cls in type(m).__mro__:
+        if cls.__module__.startswith("torch.nn") and cls.__name__ not in FOLLOWED:
+            same = type(m).forward is cls.forward
+            return cls.__name__ if same else None
+        if "forward" in cls.__dict__ and not cls.__module__.startswith("torch.nn"):
+            return None
+    return None
+
+
+def is_leaf(m):
+    return known_class(m) is not None
+
+
+class Network:
+    """What the operations of a trace become."""
+
+    def __init__(self, model, trace, known_layers=None):
+        self.model, self.trace, self.known = model, trace, known_layers
+        self.modules = dict(model.named_modules())
+        self.env, self.problems, self.notes = {}, [], []
+        self.root = Item("group", None, name="")
+        self.open = [self.root]
+        self.first_call, self.params = {}, {}
+        self.inputs, self.outputs, self.ties, self.frozen = {}, {}, {}, []
+        self.tensors, self.keys, self.dims = {}, {}, []
+        self.node = None
+        for node in trace.first:
+            self.node = node
+            if node.op != "output":
+                self.enter(node)
+            try:
+                self.env[node] = self.convert(node)
+            except Unsupported as error:
+                self.problem(node, str(error))
+            except ExportError as error:
+                self.problem(node, str(error))
+
+    # ---- the places of operations
+
+    def problem(self, node, why):
+        scope = node.meta["scopes"][-1][1] if node.meta.get("scopes") else ""
+        where = node.target if node.op == "call_module" else scope or type(self.model).__name__
+        what = type(self.modules[node.target]).__name__ if node.op == "call_module" else target_name(node)
+        self.problems.append({"name": where, "operator": what, "place": said(node.meta.get("place")), "why": why})
+        value = node.meta.get("value")
+        if node.op != "output":
+            self.env[node] = Pieces([lambda v=v: Val(None, list(v.shape), v.dtype) for v in value]) \
+                if isinstance(value, (tuple, list)) else Val(None, self.safe_shape(node), value.dtype)
+
+    def safe_shape(self, node):
+        try:
+            return self.trace.shape(node)
+        except ExportError:
+            return list(node.meta["value"].shape)
+
+    def enter(self, node):
+        """Opens the lists of the modules that a node is called in."""
+        scopes = node.meta["scopes"]
+        keep = 1
+        while keep < len(self.open) and keep < len(scopes) and self.open[keep].call == scopes[keep][0]:
+            keep += 1
+        del self.open[keep:]
+        for call, name, called, arguments in scopes[keep:]:
+            group = Item("group", None, name=name)
+            group.call, group.module, group.arguments = call, called, arguments
+            self.put(group)
+            self.open.append(group)
+
+    def put(self, item, into=None):
+        item.parent = into or self.open[-1]
+        if into is not None and into is not self.open[-1]:  # above the list that is being written
+            item.parent.items.insert(len(item.parent.items) - 1, item)
+        else:
+            item.parent.items.append(item)
+        return item
+
+    # ---- making items
+
+    def has(self, layer):
+        return self.known is None or layer in self.known
+
+    def val_of(self, item, node=None, shape=None, dtype=None):
+        node = node or self.node
+        return Val(item, self.trace.shape(node) if shape is None else shape,
+                   dtype or getattr(node.meta.get("value"), "dtype", torch.float32))
+
+    def emit(self, layer, inputs, params=None, shape=None, dtype=None, name=None, base=None, extra=None,
+             weighted=False):
+        if not self.has(layer):
+            raise Unsupported(f"this braid has no layer {layer}")
+        pairs = [(None, v) if not isinstance(v, tuple) else v for v in inputs]
+        pairs = [(port, self.value(v)) for port, v in pairs]
+        item = Item("type", layer, pairs, params, name, base or target_name(self.node).strip("_").split(".")[-1],
+                    weighted, extra)
+        self.put(item)
+        return self.val_of(item, shape=shape, dtype=dtype)
+
+    def value(self, v):
+        """A Val, of whatever stands for a tensor."""
+        if isinstance(v, torch.fx.Node):
+            v = self.env[v]
+        if isinstance(v, Const):
+            return self.constant(v)
+        if isinstance(v, Turned):
+            raise Unsupported("the batch is not dimension 0 of its input, and layers need it there")
+        if isinstance(v, Pieces):
+            raise Unsupported("it takes several values in one")
+        if not isinstance(v, Val):
+            raise Unsupported(f"{v!r} is no tensor")
+        return v
+
+    def constant(self, const):
+        """A tensor that is no result of anything becomes a Parameter layer that does not learn."""
+        if const.first.shape != const.second.shape or not torch.equal(const.first, const.second):
+            raise Unsupported("a constant tensor depends on the sizes of the inputs: give them as numbers")
+        if const.key in self.params:
+            return self.params[const.key]
+        scope = self.open[-1].name
+        name = const.key
+        if name is None:
+            k = 0
+            while f"{scope}.constant{k}".strip(".") in self.keys.values() or \
+                    f"{scope}.constant{k}".strip(".") in self.tensors:
+                k += 1
+            name = f"{scope}.constant{k}".strip(".")
+            self.tensors[name] = None
+        val = self.parameter(name, const.first.float(), {"constant": {"weight": 0}})
+        if const.key is not None:
+            self.params[const.key] = val
+        return val
+
+    def parameter(self, name, tensor, extra=None):
+        """A Parameter layer: `name.weight` of the file."""
+        prefix = name[:-len(".weight")] if name.endswith(".weight") else name
+        shape = list(tensor.shape) or [1]
+        into = next(g for g in reversed(self.open) if not g.name or prefix.startswith(g.name + "."))
+        item = Item("type", "Parameter", [], {"shape": shape}, prefix, prefix, True, extra)
+        at = self.open.index(into)
+        self.put(item, into if at + 1 < len(self.open) else None)
+        self.keys[prefix + ".weight"] = name
+        self.tensors[prefix + ".weight"] = tensor.reshape(shape)
+        if prefix + ".weight" != name:
+            self.notes.append(f"{name} is {prefix}.weight in the file: the weight of a Parameter layer")
+        return Val(item, shape, torch.float32)
+
+    # ---- one node
+
+    def convert(self, node):
+        if node.op == "placeholder":
+            val = Val(None, self.trace.shape(node), node.meta["value"].dtype, input=node.target)
+            self.inputs[node.target] = val
+            return val
+        if node.op == "get_attr":
+            return self.attribute(node)
+        if node.op == "output":
+            return self.output(node)
+        if node.op != "call_module" and all(isinstance(self.env[n], Const) for n in node.all_input_nodes):
+            return self.fold(node)
+        if node.op == "call_module":
+            return self.call_module(node)
+        name = re.sub(r"^__(\w+)__$", r"\1", target_name(node))
+        args, kwargs = self.trace.arguments(node)
+        for names, (signature, text) in FUNCTIONS.items():
+            if name in names.split():
+                return self.simple(text, bind(signature, args, dict(kwargs)), signature)
+        for names, (signature, expr) in EXPRESSIONS.items():
+            if name in names.split():
+                return self.expression(names.split()[0], bind(signature, args, dict(kwargs)), expr)
+        if name in HANDLERS:
+            handler, signature = HANDLERS[name]
+            return handler(self, **bind(signature, args, dict(kwargs)))
+        raise Unsupported("no layer of Braid does this")
+
+    def attribute(self, node):
+        tensor = node.meta["value"]
+        if not isinstance(tensor, torch.Tensor):
+            return tensor
+        owner, _, leaf = node.target.rpartition(".")
+        source = self.modules.get(owner)
+        parameter = source._parameters.get(leaf) if source is not None else None
+        if parameter is None:
+            named = source is not None and leaf in source._buffers
+            first = source._buffers[leaf] if named else tensor
+            return Const(first, first if named else self.trace.second[node].meta["value"],
+                         node.target if named else None)
+        return Weight(self, node.target, parameter)
+
+    def fold(self, node):
+        second = self.trace.second[node].meta["value"]
+        first = node.meta["value"]
+        if isinstance(first, torch.Tensor):
+            return Const(first, second)
+        return Pieces([lambda a=a, b=b: Const(a, b) for a, b in zip(first, second)])
+
+    def output(self, node):
+        found = node.args[0]
+        named = found.items() if isinstance(found, dict) else \
+            [(f"output{i}", v) for i, v in enumerate(found)] if isinstance(found, (tuple, list)) and len(found) != 1 \
+            else [("output", found[0] if isinstance(found, (tuple, list)) else found)]
+        for name, value in named:
+            if value is None:
+                continue
+            if not isinstance(value, torch.fx.Node):
+                raise Unsupported(f"the result {name} is no tensor")
+            val = self.value(value)
+            if val.item is None:
+                self.open = [self.root]
+                val = self.emit("Identity", [val], shape=val.shape, dtype=val.dtype, base="output")
+            self.outputs[str(name)] = val
+
+    # ---- modules
+
+    def call_module(self, node):
+        m = self.modules[node.target]
+        cls = known_class(m)
+        if m._forward_pre_hooks or m._forward_hooks or hasattr(m, "parametrizations"):
+            raise Unsupported("the module has hooks or parametrizations (weight_norm, spectral_norm, ...)")
+        args, kwargs = self.trace.arguments(node)
+        handler = MODULE_HANDLERS.get(cls)
+        if handler is None and cls not in MODULES:
+            raise Unsupported("no layer of Braid does this")
+        if node.target in self.first_call and has_state(m):
+            return self.shared(node, self.first_call[node.target], args, kwargs)
+        if handler:
+            return handler(self, m, *args, **kwargs)
+        layer, params = params_of(MODULES[cls], lambda n: getattr(m, n, None), self.skipped(m))
+        if cls == "Dropout" and self.model.training and not m.training:
+            return self.env[args[0]]
+        if cls == "AdaptiveAvgPool2d":
+            params = {"output_size": plain(self.trace.shape(node)[2:])}
+        if cls == "LayerNorm" and len(m.normalized_shape) == 1:
+            params.pop("normalized_shape")
+        if len(args) != 1 or any(v is not None for v in kwargs.values()):
+            raise Unsupported("it is called with more than its input")
+        if cls == "Embedding" and isinstance(self.env[args[0]], Const):
+            return rows_of(self, Weight(self, node.target + ".weight", m.weight), self.env[args[0]])
+        self.needs_batch_of(args[0], node)
+        return self.module_item(node, m, layer, params, [args[0]])
+
+    @staticmethod
+    def skipped(m):
+        """`bias` of a LayerNorm is a parameter of PyTorch 2 only."""
+        return ("bias",) if isinstance(m, nn.LayerNorm) and not m.elementwise_affine else ()
+
+    def needs_batch_of(self, arg, node):
+        val = self.value(arg)
+        if val.input is not None and not val.batched:
+            raise Unsupported("its input has no batch in dimension 0")
+
+    def module_item(self, node, m, layer, params, inputs):
+        weighted = has_state(m)
+        extra = self.freeze(node.target, m) if weighted else {}
+        val = self.emit(layer, inputs, params, name=node.target, base=node.target.rpartition(".")[2],
+                        extra=extra, weighted=weighted,
+                        shape=None if isinstance(node.meta["value"], torch.Tensor) else self.trace.shape(node)[0])
+        if weighted:
+            self.first_call[node.target] = val.item
+            self.take_state(node.target, m)
+        return val
+
+    def take_state(self, name, m):
+        for key, tensor in m.state_dict().items():
+            whole = f"{name}.{key}"
+            self.keys[whole] = whole
+            self.tensors[whole] = tensor
+        for sub, child in m.named_modules():
+            for key, parameter in child._parameters.items():
+                whole = ".".join(p for p in (name, sub, key) if p)
+                if parameter is not None:
+                    self.tie(whole, parameter)
+
+    def tie(self, key, parameter):
+        """A parameter that an earlier layer has is tied to that one's."""
+        for other, known in self.taken.items():
+            if known is parameter and other != key:
+                self.ties[key] = other
+                self.tensors.pop(key, None)
+                return
+        self.taken[key] = parameter
+
+    @property
+    def taken(self):
+        return self.__dict__.setdefault("_taken", {})
+
+    def freeze(self, name, m):
+        learned = [(k, p.requires_grad) for k, p in m.named_parameters()]
+        off = [k for k, on in learned if not on]
+        stats = getattr(m, "running_mean", None) is not None and self.model.training and not m.training
+        if off and len(off) < len(learned):
+            self.frozen += [f"{name}.{k}" for k in off]
+            off = []
+        if stats:
+            return {"freeze": True if off and len(off) == len(learned) else "stats"}
+        return {"freeze": "params" if getattr(m, "running_mean", None) is not None else True} if off else {}
+
+    def shared(self, node, first, args, kwargs):
+        if any(v is not None for v in kwargs.values()) and first.what != "MultiheadAttention":
+            raise Unsupported("it is called again with named arguments")
+        inputs = [(port, self.value(arg)) for (port, _), arg in zip(first.inputs, args)]
+        if len(inputs) != len(first.inputs):
+            raise Unsupported("it is called again with other inputs")
+        item = Item("share", first, inputs, base=node.target.rpartition(".")[2])
+        self.put(item)
+        shape = self.trace.shape(node)
+        if isinstance(node.meta["value"], (tuple, list)):
+            val = self.val_of(item, shape=shape[0], dtype=torch.float32)
+            return Pieces([lambda: val, no_attention_weights])
+        return self.val_of(item)
+
+    # ---- functions
+
+    def simple(self, text, given, signature):
+        layer, params = params_of(text, lambda n: given.get(n))
+        used = {a for a, _ in parse(text)[1].values()} | set(parse(text)[2]) | {"input"} | IGNORED
+        for word in signature.split():
+            name, _, default = word.partition("=")
+            if name not in used and given[name] is not MISSING and given[name] != ast.literal_eval(default):
+                raise Unsupported(f"the argument {name}={given[name]!r} has no counterpart")
+        if given["input"] is MISSING:
+            raise Unsupported("it has no input")
+        if layer == "AdaptiveAvgPool2d":
+            params = {"output_size": plain(self.trace.shape(self.node)[2:])}
+        if layer == "Flatten":
+            return flatten(self, given["input"], given["start_dim"], given["end_dim"])
+        if layer == "Softmax" and given["dim"] in (None, MISSING):
+            raise Unsupported("softmax without dim: PyTorch guesses it")
+        return self.emit(layer, [given["input"]], params)
+
+    def expression(self, name, given, expr):
+        if given.get("alpha", 1) != 1 or given.get("rounding_mode") is not None:
+            raise Unsupported("with alpha or rounding_mode")
+        if expr is None:  # between two numbers
+            expr = "{input}"
+            for bound, call in (("min", "max"), ("max", "min")):
+                if isinstance(given[bound], torch.fx.Node):
+                    raise Unsupported("its limits are tensors")
+                if given[bound] is not None:
+                    expr = f"{call}({expr}, {number(given[bound])})"
+            given = {"input": given["input"]}
+        operands = {k: v for k, v in given.items() if "{" + k + "}" in expr}
+        if any(v is MISSING for v in operands.values()):
+            raise Unsupported("an operand is missing")
+        tensors = [v for v in operands.values() if isinstance(v, torch.fx.Node)]
+        vals = {n: self.operand(n) for n in dict.fromkeys(tensors)}
+        used = [v for v in dict.fromkeys(vals.values()) if isinstance(v, Val)]
+        if any(v.dtype != torch.float32 for v in used):
+            raise Unsupported("arithmetic of integers or booleans has no layer")
+        shape = self.trace.shape(self.node)
+        if name == "add" and len(tensors) == 2 and all(isinstance(v, Val) for v in vals.values()) and all(
+                self.value(v).shape == shape or self.value(v).shape[1:] == shape[1:] and
+                self.value(v).shape[0] == 1 for v in tensors):
+            return self.emit("Add", [self.value(v) for v in tensors], base="add")
+        if len(used) == 1:
+            names = {used[0]: "x"}
+            inputs = [used[0]]
+        else:
+            names = {v: k for v, k in zip(used, "abcdefgh")}
+            inputs = [(k, v) for v, k in names.items()]
+        text = {}
+        for k, v in operands.items():
+            known = vals[v] if isinstance(v, torch.fx.Node) else v
+            if isinstance(known, Val):
+                text[k] = names[known]
+            elif isinstance(known, (int, float)) and not isinstance(known, bool):
+                if known != known or known in (float("inf"), float("-inf")):
+                    raise Unsupported("infinity and NaN are no numbers of a network file")
+                text[k] = number(known) if known >= 0 else f"({number(known)})"
+            else:
+                raise Unsupported(f"{known!r} is no operand")
+        return self.emit("Math", inputs, {"expr": expr.format(**text)}, base=name)
+
+    def operand(self, node):
+        """A Val, or a number where a constant has one element."""
+        found = self.env[node]
+        if isinstance(found, Const) and found.key is None and found.first.numel() == 1 and found.first.dim() == 0:
+            if found.first.item() != found.second.item():
+                raise Unsupported("a constant depends on the sizes of the inputs")
+            return found.first.item()
+        if isinstance(found, Weight):
+            return found.val
+        return self.value(node)
+
+    # ---- shapes
+
+    def reshape(self, val, shape, base=None):
+        val = self.value(val)
+        if val.shape == shape:
+            return val
+        if val.batched and not (shape and "N" in str(shape[0]).split("*")):
+            raise Unsupported("it moves the batch out of dimension 0")
+        if any("N" in str(d).split("*") for d in shape[1:]):
+            raise Unsupported("it moves the batch out of dimension 0")
+        if val.batched and val.shape[0] == shape[0] == "N" and len(shape) == 2 and len(val.shape) > 2:
+            return self.emit("Flatten", [val], {}, shape=shape, base=base)
+        odd = [d for d in shape if isinstance(d, str) and "*" in d]
+        if len(odd) > 1:
+            raise Unsupported(f"a shape with {' and '.join(odd)}")
+        sizes = [-1 if d in odd else d for d in shape]
+        return self.emit("Reshape", [val], {"shape": sizes}, shape=shape, base=base, dtype=val.dtype)
+
+    def permute(self, val, dims):
+        if isinstance(val, torch.fx.Node):
+            val = self.env[val]
+        if isinstance(val, Turned):
+            val, dims = val.val, [val.dims[d] for d in dims]
+        val = self.value(val)
+        if dims == list(range(len(dims))):
+            return val
+        if val.batched and dims[0] != 0:
+            return Turned(val, dims)
+        shape = [val.shape[d] for d in dims]
+        if self.has("Permute"):
+            return self.emit("Permute", [val], {"dims": dims}, shape=shape)
+        before = "abcdefghij"[:len(dims)]
+        return self.emit("Einsum", [val], {"equation": f"{before}->{''.join(before[d] for d in dims)}"}, shape=shape)
+
+    def slice(self, val, dim, start, stop):
+        val = self.value(val)
+        size = val.shape[dim]
+        if isinstance(size, int):
+            if isinstance(stop, str) or isinstance(start, str):
+                if start not in (None, 0):
+                    raise Unsupported("a range that begins at a free dimension")
+                return self.emit("Slice", [val], {"dim": dim, "end": stop}, dtype=val.dtype, base="slice",
+                                 shape=[*val.shape[:dim], stop, *val.shape[dim + 1:]])
+            first, last, _ = slice(start, stop).indices(size)
+            if (first, last) == (0, size):
+                return val
+            params = {"dim": dim, "start": first, "end": last}
+            length = max(last - first, 0)
+        else:
+            if (start in (None, 0)) and stop in (None, size):
+                return val
+            if not (start in (None, 0) and isinstance(stop, int) and stop > 0 or
+                    isinstance(start, int) and start < 0 and stop is None):
+                raise Unsupported(f"a range of the free dimension {size}")
+            params = {"dim": dim, "start": start or 0, "end": stop}
+            length = stop if stop is not None else -start
+        if val.batched and dim == 0:
+            raise Unsupported("it takes single samples out of the batch")
+        params = {k: v for k, v in params.items()
+                  if v is not None and (k, v) not in (("dim", 1), ("start", 0)) and not (k == "end" and v == size)}
+        return self.emit("Slice", [val], params, shape=[*val.shape[:dim], length, *val.shape[dim + 1:]],
+                         dtype=val.dtype, base="slice")
+
+
+def has_state(m):
+    return any(True for _ in m.parameters()) or any(True for _ in m.buffers())
+
+
+def no_attention_weights():
+    raise Unsupported("MultiheadAttention gives no attention weights")
+
+
+class Weight(Val):
+    """A parameter that forward() takes by itself: a layer only where it is used as a tensor."""
+
+    def __init__(self, network, key, parameter):
+        self.network, self.key, self.parameter = network, key, parameter
+        self.shape, self.dtype, self.input = list(parameter.shape), torch.float32, None
+
+    @property
+    def val(self):
+        if self.key not in self.network.params:
+            for other, taken in self.network.taken.items():
+                if taken is self.parameter:
+                    raise Unsupported(f"{self.key} is a weight of the layer {other.rpartition('.')[0]}, and other "
+                                      "layers cannot take it as a tensor")
+            extra = {} if self.parameter.requires_grad else {"freeze": True}
+            val = self.network.parameter(self.key, self.parameter, extra)
+            self.network.tie(next(k for k, v in self.network.keys.items() if v == self.key), self.parameter)
+            self.network.params[self.key] = val
+        return self.network.params[self.key]
+
+    @property
+    def item(self):
+        return self.val.item
+
+
+# ---- functions that need more than a line
+
+def rows_of(b, table, index):
+    """Embedding of positions that are the same in every run: rows of its table."""
+    first, second = index.first, index.second
+    runs = all(torch.equal(t.reshape(-1), torch.arange(t.numel())) for t in (first, second))
+    if not runs:
+        raise Unsupported("an Embedding of constants other than 0, 1, 2, ...")
+    stop = b.trace.symbol(first.numel(), second.numel())
+    shape = b.trace.shape(b.node)
+    return b.reshape(b.slice(table.val, 0, 0, stop), shape)
+
+
+def flatten(b, input, start, end):
+    val = b.value(input)
+    shape = b.trace.shape(b.node)
+    if shape == val.shape:
+        return val
+    rank = len(val.shape)
+    start, end = start % rank, end % rank
+    params = {k: v for k, v in (("start_dim", start), ("end_dim", end if end != rank - 1 else -1))
+              if (k, v) not in (("start_dim", 1), ("end_dim", -1))}
+    return b.emit("Flatten", [val], params, base="flatten")
+
+
+@function("view reshape", "input *shape")
+def _(b, input, shape):
+    return b.reshape(input, b.trace.shape(b.node))
+
+
+@function("view_as reshape_as", "input other")
+def _(b, input, other):
+    return b.reshape(input, b.trace.shape(b.node))
+
+
+@function("squeeze unsqueeze unsqueeze_ squeeze_", "input dim=None")
+def _(b, input, dim):
+    return b.reshape(input, b.trace.shape(b.node))
+
+
+@function("unflatten", "input dim *sizes")
+def _(b, input, dim, sizes):
+    return b.reshape(input, b.trace.shape(b.node))
+
+
+@function("contiguous clone cpu", "input")
+def _(b, input):
+    return b.env[input]
+
+
+@function("to type float type_as", "input *rest")
+def _(b, input, rest):
+    before = b.env[input]
+    if input.meta["value"].dtype != b.node.meta["value"].dtype:
+        raise Unsupported("another dtype")
+    return before
+
+
+@function("permute", "input *dims")
+def _(b, input, dims):
+    return b.permute(input, [d % len(dims) for d in dims])
+
+
+@function("transpose transpose_ swapaxes swapdims", "input dim0 dim1")
+def _(b, input, dim0, dim1):
+    rank = b.node.meta["value"].dim()
+    dims = list(range(rank))
+    dims[dim0 % rank], dims[dim1 % rank] = dims[dim1 % rank], dims[dim0 % rank]
+    return b.permute(input, dims)
+
+
+@function("t", "input")
+def _(b, input):
+    return b.permute(input, list(range(b.node.meta["value"].dim()))[::-1])
+
+
+@function("getattr", "input name")
+def _(b, input, name):
+    rank = b.node.meta["value"].dim()
+    if name == "T":
+        return b.permute(input, list(range(rank))[::-1])
+    if name == "mT":
+        return b.permute(input, [*range(rank - 2), rank - 1, rank - 2])
+    raise Unsupported(f"the attribute {name}")
+
+
+@function("cat concat concatenate", "tensors dim=0")
+def _(b, tensors, dim):
+    vals = [b.value(t) for t in tensors]
+    dim = dim % len(vals[0].shape)
+    if dim == 0 and any(v.batched for v in vals):
+        raise Unsupported("it joins batches: replicas hold slices of them")
+    return b.emit("Concat", vals, {"dim": dim} if dim != 1 else {}, base="cat")
+
+
+@function("stack", "tensors dim=0")
+def _(b, tensors, dim):
+    shape = b.trace.shape(b.node)
+    dim = dim % len(shape)
+    one = [*shape[:dim], 1, *shape[dim + 1:]]
+    vals = [b.reshape(t, one, base="unsqueeze") for t in tensors]
+    return b.emit("Concat", vals, {"dim": dim} if dim != 1 else {}, base="stack")
+
+
+def pieces(b, input, dim, squeeze=False):
+    """The parts that chunk, split and unbind make, each when it is asked for."""
+    node = b.node
+    shapes = b.trace.shape(node)
+    turned = b.env[input] if isinstance(b.env[input], Turned) else None
+    rank = input.meta["value"].dim()
+    dim = dim % rank
+    makers, at = [], 0
+    for shape in shapes:
+        length = 1 if squeeze else shape[dim]
+        if not isinstance(length, int):
+            raise Unsupported(f"parts of the free dimension {length}")
+
+        def make(begin=at, end=at + length, shape=shape):
+            if turned:
+                part = b.slice(turned.val, turned.dims[dim], begin, end)
+                return settle(b, Turned(part, turned.dims), [dim] if squeeze else [])
+            part = b.slice(input, dim, begin, end)
+            return b.reshape(part, shape, base="squeeze") if squeeze else part
+        makers.append(make)
+        at += length
+    return Pieces(makers)
+
+
+def settle(b, turned, drop):
+    """A permuted value without the dimensions `drop`, each of size 1."""
+    gone = [turned.dims[d] for d in drop]
+    kept = [d for d in range(len(turned.val.shape)) if d not in gone]
+    val = b.reshape(turned.val, [turned.val.shape[d] for d in kept], base="squeeze")
+    return b.permute(val, [kept.index(d) for i, d in enumerate(turned.dims) if i not in drop])
+
+
+@function("chunk split tensor_split split_with_sizes", "input split dim=0")
+def _(b, input, split, dim):
+    return pieces(b, input, dim)
+
+
+@function("unbind", "input dim=0")
+def _(b, input, dim):
+    return pieces(b, input, dim, squeeze=True)
+
+
+@function("getitem", "input index")
+def _(b, input, index):
+    found = b.env[input]
+    if isinstance(found, Pieces):
+        if not isinstance(index, int):
+            raise Unsupported("a range of several values")
+        return found.get(index)
+    index = list(index) if isinstance(index, tuple) else [index]
+    if any(isinstance(i, (torch.fx.Node, list, torch.Tensor, bool)) for i in index):
+        raise Unsupported("an index that is a tensor or a list")
+    rank = input.meta["value"].dim()
+    if Ellipsis in index:
+        at = index.index(Ellipsis)
+        index[at:at + 1] = [slice(None)] * (rank - sum(i is not None for i in index) + 1)
+    turned = found if isinstance(found, Turned) else None
+    val, axis, drop = (turned.val if turned else b.value(input)), 0, []
+    for i in index:
+        if i is None:
+            if turned:
+                raise Unsupported("a new dimension where the batch is not dimension 0")
+            continue
+        dim = turned.dims[axis] if turned else axis
+        if isinstance(i, slice):
+            if i.step not in (None, 1):
+                raise Unsupported("an index with steps")
+            val = b.slice(val, dim, i.start, i.stop)
+        elif isinstance(i, int):
+            val = b.slice(val, dim, i, i + 1 if i != -1 else None)
+            drop.append(axis)
+        else:
+            raise Unsupported(f"the index {i!r}")
+        axis += 1
+    if turned:
+        return settle(b, Turned(val, turned.dims), drop)
+    return b.reshape(val, b.trace.shape(b.node), base="squeeze")
+
+
+@function("select", "input dim index")
+def _(b, input, dim, index):
+    rank = input.meta["value"].dim()
+    whole = [slice(None)] * (dim % rank) + [index]
+    return HANDLERS["getitem"][0](b, input, tuple(whole))
+
+
+@function("narrow", "input dim start length")
+def _(b, input, dim, start, length):
+    return b.slice(input, dim % len(b.value(input).shape), start, start + length)
+
+
+@function("expand expand_as repeat broadcast_to", "input *rest")
+def _(b, input, rest):
+    val, shape = b.value(input), b.trace.shape(b.node)
+    if val.shape == shape:
+        return val
+    if target_name(b.node) == "repeat" and any(
+            a != c and a != 1 for a, c in zip(val.shape[::-1], shape[::-1])):
+        raise Unsupported("repeat of dimensions larger than 1")
+    if any(isinstance(d, str) and "*" in d for d in shape):
+        raise Unsupported("a size that is a multiple of a dimension")
+    return b.emit("Expand", [val], {"size": shape}, shape=shape)
+
+
+@function("mean sum", "input dim=None keepdim=False")
+def _(b, input, dim, keepdim):
+    val = b.value(input)
+    rank = len(val.shape)
+    dims = list(range(rank)) if dim is None else [d % rank for d in (dim if isinstance(dim, (list, tuple)) else [dim])]
+    if val.batched and 0 in dims:
+        raise Unsupported("it reduces the batch")
+    params = {"dim": dims[0] if len(dims) == 1 else dims}
+    if keepdim:
+        params["keepdim"] = True
+    return b.emit(target_name(b.node).capitalize(), [val], params)
+
+
+@function("dropout dropout_ feature_dropout", "input p=0.5 training=True inplace=False")
+def _(b, input, p, training, inplace):
+    evaluated = b.trace.evaluated[b.node]
+    drops = bind("input p=0.5 training=True inplace=False", evaluated.args, dict(evaluated.kwargs))["training"]
+    if not training:
+        return b.env[input]
+    if drops:
+        raise Unsupported("it drops in evaluation, too: give it training=self.training")
+    return b.emit("Dropout", [input], {"p": p} if p != 0.5 else {}, base="dropout")
+
+
+@function("pad", "input pad mode='constant' value=None")
+def _(b, input, pad, mode, value):
+    if mode != "constant":
+        raise Unsupported(f"padding of mode {mode}")
+    return b.emit("Pad", [input], {"pad": list(pad), **({"value": float(value)} if value else {})})
+
+
+@function("interpolate upsample",
+          "input size=None scale_factor=None mode='nearest' align_corners=None recompute_scale_factor=None"
+          " antialias=False")
+def _(b, input, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias):
+    if mode not in ("nearest", "linear", "bilinear", "trilinear") or antialias or recompute_scale_factor:
+        raise Unsupported(f"mode {mode}, antialias or recompute_scale_factor")
+    given = {"size": size, "scale_factor": scale_factor, "mode": mode, "align_corners": align_corners}
+    layer, params = params_of(MODULES["Upsample"], given.get)
+    return b.emit("Interpolate", [input], params)
+
+
+@function("grid_sample", "input grid mode='bilinear' padding_mode='zeros' align_corners=None")
+def _(b, input, grid, mode, padding_mode, align_corners):
+    layer, params = params_of("GridSample mode='bilinear' padding_mode='zeros' align_corners=False",
+                              {"mode": mode, "padding_mode": padding_mode,
+                               "align_corners": bool(align_corners)}.get)
+    return b.emit(layer, [input, grid], params)
+
+
+@function("pairwise_distance", "x1 x2 p=2.0 eps=1e-6 keepdim=False")
+def _(b, x1, x2, p, eps, keepdim):
+    layer, params = params_of("PairwiseDistance p=2.0 eps=1e-6 keepdim=False",
+                              {"p": p, "eps": eps, "keepdim": keepdim}.get)
+    return b.emit(layer, [x1, x2], params)
+
+
+def matmul(b, first, second, shape=None, base="matmul"):
+    x, y = (v if isinstance(v, Val) and not isinstance(v, Weight) else b.operand(v) for v in (first, second))
+    if b.has("MatMul"):
+        return b.emit("MatMul", [x, y], shape=shape, base=base)
+    if len(x.shape) < 2 or len(y.shape) < 2:
+        raise Unsupported("a product with a vector")
+    letters = "abcdefgh"[:max(len(x.shape), len(y.shape)) - 2]
+    left, right = letters[len(letters) - len(x.shape) + 2:], letters[len(letters) - len(y.shape) + 2:]
+    sizes = {}
+    for names, val in ((left, x), (right, y)):
+        for letter, size in zip(names, val.shape):
+            if sizes.setdefault(letter, size) != size:
+                raise Unsupported("a product that repeats dimensions of size 1")
+    return b.emit("Einsum", [x, y], {"equation": f"{left}ik,{right}kj->{letters}ij"}, shape=shape, base=base)
+
+
+
+
+HANDLERS["matmul"] = HANDLERS["bmm"] = HANDLERS["mm"] = (lambda network, a, b: matmul(network, a, b), "a b")
+
+
+@function("einsum", "equation *operands")
+def _(b, equation, operands):
+    if "..." in equation:
+        raise Unsupported("an ellipsis in an equation")
+    return b.emit("Einsum", [b.operand(v) for v in operands], {"equation": equation.replace(" ", "")})
+
+
+@function("scaled_dot_product_attention",
+          "query key value attn_mask=None dropout_p=0.0 is_causal=False scale=None enable_gqa=False")
+def _(b, query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa):
+    if attn_mask is not None or is_causal or enable_gqa:
+        raise Unsupported("attention with a mask")
+    q, k, v = (b.value(x) for x in (query, key, value))
+    rank = len(q.shape)
+    turned = b.permute(k, [*range(rank - 2), rank - 1, rank - 2])
+    shape = [*q.shape[:-1], k.shape[-2]]
+    scores = matmul(b, q, turned, shape, "scores")
+    factor = scale if scale is not None else q.shape[-1] ** -0.5
+    scaled = b.emit("Math", [scores], {"expr": f"x * {number(factor)}"}, shape=shape, base="scaled")
+    weights = b.emit("Softmax", [scaled], {"dim": rank - 1}, shape=shape, base="softmax")
+    if dropout_p:
+        weights = b.emit("Dropout", [weights], {"p": dropout_p} if dropout_p != 0.5 else {}, shape=shape, base="dropout")
+    return matmul(b, weights, v)
+
+
+@function("masked_fill masked_fill_", "input mask value")
+def _(b, input, mask, value):
+    if value in (float("-inf"), -float("inf")):
+        users = [u for u in b.node.users]
+        if not users or any("softmax" not in str(target_name(u)).lower() for u in users):
+            raise Unsupported("masked_fill with infinity that no softmax follows")
+        value = -1e30
+    if not isinstance(b.env[mask], Const):
+        raise Unsupported("a mask that is no constant")
+    return b.emit("Math", [("a", b.value(input)), ("m", b.value(mask))],
+                  {"expr": f"where(m > 0.5, {number(value)}, a)"}, base="masked")
+
+
+def owned(b, weight, bias, names=("weight", "bias")):
+    """The module whose weight and bias a function is given."""
+    weight = b.env.get(weight)
+    bias = b.env.get(bias) if bias is not None else None
+    if not isinstance(weight, Weight) or not weight.key.endswith("." + names[0]) or \
+            bias is not None and not (isinstance(bias, Weight) and
+                                      bias.key == weight.key[:-len(names[0])] + names[1]):
+        raise Unsupported("its weights are not one module's `weight` and `bias`")
+    name = weight.key[:-len(names[0]) - 1]
+    if weight.key in b.taken or weight.key in b.params:
+        raise Unsupported(f"{weight.key} is used twice")
+    tensors = {f"{name}.{names[0]}": weight.parameter}
+    if bias is not None:
+        tensors[f"{name}.{names[1]}"] = bias.parameter
+    for key, tensor in tensors.items():
+        b.keys[key], b.tensors[key] = key, tensor
+        b.tie(key, tensor)
+    off = [k for k, t in tensors.items() if not t.requires_grad]
+    if off and len(off) < len(tensors):
+        b.frozen += off
+    return name, weight.parameter, {"freeze": True} if len(off) == len(tensors) else {}
+
+
+@function("linear", "input weight bias=None")
+def _(b, input, weight, bias):
+    name, w, extra = owned(b, weight, bias)
+    params = {"out_features": w.shape[0], **({} if bias is not None else {"bias": False})}
+    return b.emit("Linear", [input], params, name=name, extra=extra, weighted=True)
+
+
+@function("conv2d", "input weight bias=None stride=1 padding=0 dilation=1 groups=1")
+def _(b, input, weight, bias, stride, padding, dilation, groups):
+    name, w, extra = owned(b, weight, bias)
+    given = {"out_channels": w.shape[0], "kernel_size": list(w.shape[2:]), "stride": stride, "padding": padding,
+             "dilation": dilation, "groups": groups, "bias": bias, "padding_mode": "zeros"}
+    layer, params = params_of(MODULES["Conv2d"], given.get)
+    return b.emit(layer, [input], params, name=name, extra=extra, weighted=True)
+
+
+@function("layer_norm", "input normalized_shape weight=None bias=None eps=1e-5")
+def _(b, input, normalized_shape, weight, bias, eps):
+    params = {"normalized_shape": list(normalized_shape)} if len(normalized_shape) > 1 else {}
+    if eps != 1e-5:
+        params["eps"] = eps
+    if weight is None:
+        return b.emit("LayerNorm", [input], {**params, "elementwise_affine": False})
+    name, w, extra = owned(b, weight, bias)
+    if bias is None:
+        params["bias"] = False
+    return b.emit("LayerNorm", [input], params, name=name, extra=extra, weighted=True)
+
+
+# ---- modules that need more than a line
+
+@module("SyncBatchNorm")
+def _(b, m, input):
+    rank = len(b.value(input).shape)
+    layer, params = params_of(MODULES["BatchNorm1d"].replace("1d", f"{max(rank - 2, 1)}d", 1), lambda n: getattr(m, n))
+    return b.module_item(b.node, m, layer, params, [input])
+
+
+@module("MultiheadAttention")
+def _(b, m, query, key, value, key_padding_mask=None, need_weights=True, attn_mask=None, **rest):
+    if not m.batch_first:
+        raise Unsupported("batch_first=False: the batch is not dimension 0")
+    if attn_mask is not None or rest.get("is_causal"):
+        raise Unsupported("attn_mask")
+    if m.bias_k is not None or m.add_zero_attn or not m._qkv_same_embed_dim:
+        raise Unsupported("add_bias_kv, add_zero_attn, kdim or vdim")
+    params = {"num_heads": m.num_heads}
+    if m.dropout:
+        params["dropout"] = m.dropout
+    if m.in_proj_bias is None:
+        params["bias"] = False
+    params["batch_first"] = True
+    inputs = [query, key, value]
+    if key_padding_mask is not None:
+        inputs = [("query", query), ("key", key), ("value", value), ("key_padding_mask", key_padding_mask)]
+    val = b.module_item(b.node, m, "MultiheadAttention", params, inputs)
+    val.dtype = torch.float32
+    return Pieces([lambda: val, no_attention_weights])
+
+
+@module("Unflatten")
+def _(b, m, input):
+    return b.reshape(input, b.trace.shape(b.node))
+
+
+@module("Hardsigmoid")
+def _(b, m, input):
+    return b.expression("hardsigmoid", {"input": input}, EXPRESSIONS["hardsigmoid"][1])
+
+
+@module("Hardtanh")
+def _(b, m, input):
+    return b.expression("hardtanh", {"input": input, "min": m.min_val, "max": m.max_val}, None)
+
+
+@module("PixelShuffle")
+def _(b, m, input):
+    n, c, h, w = b.value(input).shape
+    r = m.upscale_factor
+    if not all(isinstance(d, int) for d in (c, h, w)):
+        raise Unsupported("PixelShuffle of free dimensions")
+    cut = b.reshape(input, [n, c // r // r, r, r, h, w], base="cut")
+    return b.reshape(b.permute(cut, [0, 1, 4, 2, 5, 3]), b.trace.shape(b.node), base="joined")
