@@ -315,6 +315,15 @@ class Network:
             except ExportError as error:
                 self.problem(node, str(error))
 
+    def names_of_items(self):
+        """The first parts of all names that items may get."""
+        names, todo = set(), [self.root]
+        while todo:
+            item = todo.pop()
+            todo += item.items
+            names |= {(item.name or "").split(".")[0], item.base}
+        return names
+
     # ---- the places of operations
 
     def problem(self, node, why):
@@ -381,6 +390,8 @@ class Network:
             v = self.env[v]
         if isinstance(v, Const):
             return self.constant(v)
+        if isinstance(v, Weight):
+            return v.val
         if isinstance(v, Turned):
             raise Unsupported("the batch is not dimension 0 of its input, and layers need it there")
         if isinstance(v, Pieces):
@@ -571,7 +582,7 @@ class Network:
             off = []
         if stats:
             return {"freeze": True if off and len(off) == len(learned) else "stats"}
-        return {"freeze": "params" if getattr(m, "running_mean", None) is not None else True} if off else {}
+        return {"freeze": "params" if getattr(m, "running_mean", None) is not None else "all"} if off else {}
 
     def shared(self, node, first, args, kwargs):
         if any(v is not None for v in kwargs.values()) and first.what != "MultiheadAttention":
@@ -736,8 +747,8 @@ class Weight(Val):
     """A parameter that forward() takes by itself: a layer only where it is used as a tensor."""
 
     def __init__(self, network, key, parameter):
+        super().__init__(None, list(parameter.shape), torch.float32)
         self.network, self.key, self.parameter = network, key, parameter
-        self.shape, self.dtype, self.input = list(parameter.shape), torch.float32, None
 
     @property
     def val(self):
@@ -746,15 +757,11 @@ class Weight(Val):
                 if taken is self.parameter:
                     raise Unsupported(f"{self.key} is a weight of the layer {other.rpartition('.')[0]}, and other "
                                       "layers cannot take it as a tensor")
-            extra = {} if self.parameter.requires_grad else {"freeze": True}
+            extra = {} if self.parameter.requires_grad else {"freeze": "all"}
             val = self.network.parameter(self.key, self.parameter, extra)
             self.network.tie(next(k for k, v in self.network.keys.items() if v == self.key), self.parameter)
             self.network.params[self.key] = val
         return self.network.params[self.key]
-
-    @property
-    def item(self):
-        return self.val.item
 
 
 # ---- functions that need more than a line
@@ -1101,7 +1108,7 @@ def owned(b, weight, bias, names=("weight", "bias")):
     off = [k for k, t in tensors.items() if not t.requires_grad]
     if off and len(off) < len(tensors):
         b.frozen += off
-    return name, weight.parameter, {"freeze": True} if len(off) == len(tensors) else {}
+    return name, weight.parameter, {"freeze": "all"} if len(off) == len(tensors) else {}
 
 
 @function("linear", "input weight bias=None")
