@@ -161,6 +161,13 @@ class Turned:
         self.val, self.dims = val, dims
 
 
+class Spread:
+    """A value without a batch, expanded to one: what it meets broadcasts it."""
+
+    def __init__(self, val, shape):
+        self.val, self.shape = val, shape
+
+
 class Pieces:
     def __init__(self, makers):
         self.makers, self.made = makers, {}
@@ -224,6 +231,18 @@ def params_of(text, get, skip=()):
     return layer, out
 
 
+def plain_defaults():
+    """{layer: {parameter: default}}, of parameters that are numbers or booleans."""
+    found = {}
+    for text in [*MODULES.values(), *(text for _, text in FUNCTIONS.values())]:
+        layer, params, _ = parse(text)
+        for name, (_, default) in params.items():
+            if default and not default.startswith(".") and isinstance(ast.literal_eval(default), (bool, int)):
+                found.setdefault(layer, {})[name] = ast.literal_eval(default)
+    return found
+
+
+DEFAULTS = plain_defaults()
 MISSING = object()
 
 
@@ -392,6 +411,8 @@ class Network:
             return self.constant(v)
         if isinstance(v, Weight):
             return v.val
+        if isinstance(v, Spread):
+            raise Unsupported("it takes a tensor without a batch that was expanded to one")
         if isinstance(v, Turned):
             raise Unsupported("the batch is not dimension 0 of its input, and layers need it there")
         if isinstance(v, Pieces):
@@ -515,7 +536,8 @@ class Network:
         if handler:
             return handler(self, m, *args, **kwargs)
         layer, params = params_of(MODULES[cls], lambda n: getattr(m, n, None), self.skipped(m))
-        if cls == "Dropout" and self.model.training and not m.training:
+        if cls == "Dropout" and (self.model.training and not m.training or
+                                 m.p == 0 and not node.target.rpartition(".")[2].isdigit()):
             return self.env[args[0]]
         if cls == "AdaptiveAvgPool2d":
             params = {"output_size": plain(self.trace.shape(node)[2:])}
@@ -637,10 +659,11 @@ class Network:
         if any(v.dtype != torch.float32 for v in used):
             raise Unsupported("arithmetic of integers or booleans has no layer")
         shape = self.trace.shape(self.node)
-        if name == "add" and len(tensors) == 2 and all(isinstance(v, Val) for v in vals.values()) and all(
-                self.value(v).shape == shape or self.value(v).shape[1:] == shape[1:] and
-                self.value(v).shape[0] == 1 for v in tensors):
-            return self.emit("Add", [self.value(v) for v in tensors], base="add")
+        both = [vals[v] for v in tensors]
+        if name == "add" and len(both) == 2 and all(
+                isinstance(v, Val) and (v.shape == shape or v.shape[1:] == shape[1:] and v.shape[0] == 1)
+                for v in both):
+            return self.emit("Add", both, base="add")
         if len(used) == 1:
             names = {used[0]: "x"}
             inputs = [used[0]]
@@ -667,7 +690,7 @@ class Network:
             if found.first.item() != found.second.item():
                 raise Unsupported("a constant depends on the sizes of the inputs")
             return found.first.item()
-        if isinstance(found, Weight):
+        if isinstance(found, (Weight, Spread)):
             return found.val
         return self.value(node)
 
@@ -852,11 +875,32 @@ def _(b, input, name):
 
 @function("cat concat concatenate", "tensors dim=0")
 def _(b, tensors, dim):
+    dim = dim % len(b.trace.shape(b.node))
+    if any(isinstance(b.env[t], Spread) for t in tensors):
+        return side_by_side(b, [b.env[t] if isinstance(b.env[t], Spread) else b.value(t) for t in tensors], dim)
     vals = [b.value(t) for t in tensors]
-    dim = dim % len(vals[0].shape)
     if dim == 0 and any(v.batched for v in vals):
         raise Unsupported("it joins batches: replicas hold slices of them")
     return b.emit("Concat", vals, {"dim": dim} if dim != 1 else {}, base="cat")
+
+
+def side_by_side(b, parts, dim):
+    """Concat with parts that have no batch: each among zeros, and their sum."""
+    shape = b.trace.shape(b.node)
+    sizes = [p.shape[dim] for p in parts]
+    padded = []
+    for i, part in enumerate(parts):
+        val = part.val if isinstance(part, Spread) else part
+        if len(val.shape) != len(shape) or val.shape[1:] != part.shape[1:]:
+            raise Unsupported("a part that is expanded along more than the batch")
+        before, after = sizes[:i], sizes[i + 1:]
+        odd = [s for s in before + after if not isinstance(s, int)]
+        if len(odd) > 1 or odd and "*" in odd[0] or odd and sum(s for s in before + after if s not in odd):
+            raise Unsupported("parts of free dimensions")
+        ends = [odd[0] if odd and odd[0] in side else sum(side) for side in (before, after)]
+        padded.append(b.emit("Pad", [val], {"pad": [0, 0] * (len(shape) - 1 - dim) + ends}, base="pad",
+                             shape=[*val.shape[:dim], shape[dim], *val.shape[dim + 1:]]))
+    return b.emit("Add", padded, base="cat")
 
 
 @function("stack", "tensors dim=0")
@@ -961,12 +1005,14 @@ def _(b, input, dim, start, length):
 
 @function("expand expand_as repeat broadcast_to", "input *rest")
 def _(b, input, rest):
-    val, shape = b.value(input), b.trace.shape(b.node)
+    val, shape = b.operand(input), b.trace.shape(b.node)
     if val.shape == shape:
         return val
     if target_name(b.node) == "repeat" and any(
             a != c and a != 1 for a, c in zip(val.shape[::-1], shape[::-1])):
         raise Unsupported("repeat of dimensions larger than 1")
+    if not val.batched and "N" in str(shape[0]):
+        return Spread(val, shape)
     if any(isinstance(d, str) and "*" in d for d in shape):
         raise Unsupported("a size that is a multiple of a dimension")
     return b.emit("Expand", [val], {"size": shape}, shape=shape)
@@ -1000,6 +1046,8 @@ def _(b, input, p, training, inplace):
 def _(b, input, pad, mode, value):
     if mode != "constant":
         raise Unsupported(f"padding of mode {mode}")
+    if not any(pad):
+        return b.env[input]
     return b.emit("Pad", [input], {"pad": list(pad), **({"value": float(value)} if value else {})})
 
 

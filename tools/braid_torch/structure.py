@@ -9,7 +9,7 @@ from collections import Counter
 
 from torch import nn
 
-from .layers import Item, Val
+from .layers import DEFAULTS, Item, Val
 from .text import Word, item_order, number
 
 FORMS = ("blocks", "lists", "flat")
@@ -44,6 +44,14 @@ def last_of(item):
 
 def height(group):
     return 1 + max((height(i) for i in group.items if i.kind in ("group", "use")), default=0)
+
+
+def all_params(item):
+    """Parameters, defaults that may differ between instances of a block too."""
+    params = {k: item.params.get(k, v) for k, v in DEFAULTS.get(item.what, {}).items()} \
+        if isinstance(item.what, str) else {}
+    ordered = {k: params.pop(k, v) for k, v in item.params.items() if k not in params}
+    return {**ordered, **params}
 
 
 class Structure:
@@ -200,7 +208,7 @@ class Structure:
                 refs.append((port, ("in", outer[key])) if key in outer else (port, self.seen_from(p, item, path)))
             name = item.name[len(group.name) + 1:] if item.weighted or item.kind in ("group", "use") else None
             shown = []
-            for k, v in (item.args if item.kind == "use" else item.params).items():
+            for k, v in (item.args if item.kind == "use" else all_params(item)).items():
                 if isinstance(v, (bool, int, float)) or isinstance(v, list) and v and all(
                         isinstance(x, (int, float)) for x in v):
                     slots.append((item, k, v))
@@ -230,7 +238,7 @@ class Structure:
                     stack.append(item)
         classes = {}
         for group in groups:
-            if not isinstance(group.module, (nn.Sequential, nn.ModuleList)):
+            if type(group.module) not in (nn.Sequential, nn.ModuleList):
                 classes.setdefault(type(group.module), []).append(group)
         for cls, members in sorted(classes.items(), key=lambda c: max(height(g) for g in c[1])):
             nested = any(inside(a.parent, b) for a in members for b in members if a is not b)
@@ -288,9 +296,12 @@ class Structure:
         if len(big) != len(small) + 1 or any(re.match(r"\d", e[2] or "") for e in big + small):
             return None
         for at, entry in enumerate(big):
-            if at + 1 == len(big):
-                break
             item = group.items[at]
+            if at + 1 == len(big):
+                if item.what == "Add" and big[:-1] == small and last_of(group.items[at - 1]) in [
+                        self.producer(v) for _, v in item.inputs]:
+                    return at
+                break
             if item.kind != "group" or not item.name:
                 continue
             first = leaves(item)[0]
@@ -353,8 +364,10 @@ class Structure:
                 params[free] = values
                 shown[at] = f"${free}"
         if optional is not None:
-            label = first.items[optional].name[len(first.name) + 1:]
-            label = re.sub(r"\W", "_", label)
+            item = first.items[optional]
+            label = "residual" if item.what == "Add" else re.sub(r"\W", "_", item.name[len(first.name) + 1:])
+            if item.what == "Add":  # what stands for it where it is off comes first
+                item.inputs.sort(key=lambda i: self.producer(i[1]) is not last_of(first.items[optional - 1]))
             while label in params or label in COMMON:
                 label += "_"
             params[label] = [full for _, _, full in members]
@@ -487,7 +500,7 @@ class Structure:
 
     def sections(self):
         """blocks, layers and outputs."""
-        self.needed, self.names = set(), {}
+        self.needed, self.names = self.own_names(), {}
         for attempt in range(2):  # the first finds out which names are needed
             self.scopes, self.checking = [], attempt == 1
             blocks = {}
@@ -510,6 +523,16 @@ class Structure:
                 outputs[name] = self.ref(val, self.root, None)
                 self.check(outputs[name], val, [self.root_names])
         return blocks, layers, outputs
+
+    def own_names(self):
+        """Modules without weights that have parameters and a name keep it: maxpool."""
+        kept = set()
+        for leaf in leaves(self.root):
+            own = leaf.name and leaf.base == leaf.name.rpartition(".")[2] and not leaf.base[0].isdigit()
+            if leaf.kind == "type" and not leaf.weighted and own and leaf.params and \
+                    sum(i.name == leaf.name for i in leaf.parent.items) == 1:
+                kept.add(leaf)
+        return kept
 
     def name_of(self, item):
         """The name of an item without weights, where one is needed."""
@@ -625,16 +648,15 @@ class Structure:
             inner = None
             if item.kind == "type":
                 entry["type"] = item.what
-                refs = self.refs(item, item.inputs, group, known, above, first)
                 if item.inputs and not simple:
-                    entry["from"] = refs
-                for k, v in item.params.items():
-                    entry[k] = self.subst.get((id(item), k), v)
+                    entry["from"] = self.refs(item, item.inputs, group, known, above, first)
+                for k, v in all_params(item).items():
+                    if k in item.params or (id(item), k) in self.subst:
+                        entry[k] = self.subst.get((id(item), k), v)
             elif item.kind == "share":
                 entry["share"] = self.share_name(item, group)
-                entry["from"] = self.refs(item, item.inputs, group, known, above, first)
-                if simple:
-                    del entry["from"]
+                if not simple:
+                    entry["from"] = self.refs(item, item.inputs, group, known, above, first)
             elif item.kind == "use":
                 entry["use"] = item.block
                 outer = [(None, v) for v in self.outer_values(item).values()]
