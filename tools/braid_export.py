@@ -100,10 +100,11 @@ def shape_text(shape):
 class Network:
     """A model as a network: its sections, its tensors, what had to be said about it."""
 
-    def __init__(self, model, inputs, name, known=None, loss=None, train=False, origin=""):
+    def __init__(self, model, inputs, name, known=None, loss=None, train=False, origin="",
+                 forms=structure.FORMS):
         """inputs: {name: (dtype, dims of one sample)}; raises ExportError, with all problems of a run."""
         followed = trace.Trace(model, inputs, layers.is_leaf)
-        for form in structure.FORMS:
+        for form in forms:
             network = layers.Network(model, followed, known)
             if network.problems:
                 raise ExportError(report(network.problems))
