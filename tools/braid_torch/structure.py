@@ -21,6 +21,13 @@ class Ambiguous(Exception):
     pass
 
 
+class Hidden(Exception):
+    """An item without a name hides another by its position."""
+
+    def __init__(self, item):
+        self.item = item
+
+
 def leaves(item):
     if item.kind != "group" and item.kind != "use":
         return [item]
@@ -500,7 +507,15 @@ class Structure:
 
     def sections(self):
         """blocks, layers and outputs."""
-        self.needed, self.names = self.own_names(), {}
+        self.needed = self.own_names()
+        while True:
+            try:
+                return self.written()
+            except Hidden as hidden:
+                self.needed.add(hidden.item)
+
+    def written(self):
+        self.names = {}
         for attempt in range(2):  # the first finds out which names are needed
             self.scopes, self.checking = [], attempt == 1
             blocks = {}
@@ -767,6 +782,9 @@ class Structure:
                     continue
                 p, q = self.producer(found), self.producer(val)
                 fine = p is q or found.input == val.input is not None if end == len(parts) else q is not None
+                if not fine and p is not None and p not in self.needed and p.kind == "type" and \
+                        not self.mandatory(p, p.parent):
+                    raise Hidden(p)
                 if not fine:
                     raise Ambiguous(name)
                 return
