@@ -101,13 +101,14 @@ class Network:
     """A model as a network: its sections, its tensors, what had to be said about it."""
 
     def __init__(self, model, inputs, name, known=None, loss=None, train=False, origin="",
-                 forms=structure.FORMS):
+                 classes=None, forms=structure.FORMS):
         """inputs: {name: (dtype, dims of one sample)}; raises ExportError, with all problems of a run."""
         followed = trace.Trace(model, inputs, layers.is_leaf)
         for form in forms:
             network = layers.Network(model, followed, known)
             if network.problems:
                 raise ExportError(report(network.problems))
+            head = new_head(network, classes) if classes else None
             try:
                 blocks, items, outputs = structure.Structure(network, form).sections()
                 break
@@ -132,7 +133,7 @@ class Network:
             sections["tie"] = network.ties
         sections["outputs"] = outputs
         self.add_loss(sections, network, outputs, loss, train)
-        sections["weights"] = {"path": "weights.safetensors"}
+        sections["weights"] = {"path": "weights.safetensors", **({"misshapen": [f"{head}.*"]} if head else {})}
         if network.frozen:
             sections["freeze"] = network.frozen
         order = ["braid", "name", "batch", "blocks", "inputs", "layers", "tie", "outputs", "loss", "metrics",
@@ -184,6 +185,17 @@ class Network:
         return path
 
 
+def new_head(network, classes):
+    """Gives the last layer as many outputs; it begins anew in training. Returns its name."""
+    val = next(iter(network.outputs.values()))
+    keys = {"Linear": "out_features", "Conv2d": "out_channels"}
+    if len(network.outputs) > 1 or val.item.what not in keys or network.ties:
+        raise ExportError(f"--classes needs a Linear or Conv2d as the last layer, this is {val.item.what}")
+    val.item.params[keys[val.item.what]] = classes
+    val.shape[-1 if val.item.what == "Linear" else 1] = classes
+    return val.item.name
+
+
 def as_f32(tensor):
     return tensor.detach().float() if tensor.is_floating_point() else tensor.detach()
 
@@ -218,6 +230,7 @@ def main(argv=None):
     parser.add_argument("-o", "--out", default="net", metavar="DIR", help="default: net")
     parser.add_argument("--name", help="the network's name; default: the model's class")
     parser.add_argument("--loss", choices=LOSSES, help="default: CrossEntropy for outputs [N, classes]")
+    parser.add_argument("--classes", type=int, metavar="K", help="a last layer of K outputs that begins anew")
     parser.add_argument("--train", action="store_true", help="add an optimizer and training data")
     parser.add_argument("--braid", metavar="PATH", help="the command; default: braid in PATH")
     given = parser.parse_args(argv)
@@ -225,7 +238,7 @@ def main(argv=None):
     try:
         model = load(given.model)
         network = Network(model, named_inputs(model, given.input), given.name or type(model).__name__.lower(),
-                          layers_of(braid), given.loss, given.train, given.model)
+                          layers_of(braid), given.loss, given.train, given.model, given.classes)
         path = network.write(given.out)
     except ExportError as error:
         print(error, file=sys.stderr)

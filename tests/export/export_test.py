@@ -5,7 +5,9 @@
 
 Exit code 77: this Python has no torch.
 """
+import contextlib
 import copy
+import io
 import json
 import os
 import subprocess
@@ -304,6 +306,17 @@ class Operations(Judge):
 
 class Command(unittest.TestCase):
     def run_tool(self, *arguments):
+        """The command in this process; torch takes seconds to start."""
+        out, err, folder = io.StringIO(), io.StringIO(), os.getcwd()
+        os.chdir(HERE)
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                code = braid_export.main([*arguments, "--braid", BRAID])
+        finally:
+            os.chdir(folder)
+        return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+    def run_process(self, *arguments):
         return subprocess.run([sys.executable, TOOL, *arguments, "--braid", BRAID], capture_output=True, text=True,
                               cwd=HERE)
 
@@ -318,14 +331,34 @@ class Command(unittest.TestCase):
 
     def test_from_a_model_to_a_trained_network(self):
         out = self.folder()
-        done = self.run_tool("models:resnet18(width=8, num_classes=10)", "--input", "3x32x32", "--train", "-o", out)
+        done = self.run_process("models:resnet18(width=8, num_classes=10)", "--input", "3x32x32", "--train",
+                                "--classes", "4", "-o", out)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("122 tensors", done.stdout)
-        self.assertIn("resnet: 177,362 parameters", done.stdout)  # what braid check says
-        again = self.folder()
-        self.run_tool("models.py:resnet18(width=8, num_classes=10)", "--input", "x=f32:3x32x32", "-o", again)
-        with open(os.path.join(out, "net.yaml"), encoding="utf-8") as text:
-            self.assertIn("optimizer: {type: SGD", text.read())
+        self.assertIn("resnet: 176,972 parameters", done.stdout)  # what braid check says
+        for part in ("train", "test"):
+            files.write_npy(os.path.join(out, f"{part}-x.npy"), torch.randn(64, 3, 32, 32))
+            files.write_npy(os.path.join(out, f"{part}-label.npy"), torch.randint(0, 4, [64]))
+        for command in (["train", "--steps", "2", "--out", os.path.join(out, "run")],
+                        ["eval", "--weights", os.path.join(out, "run", "weights.safetensors")]):
+            ran = subprocess.run([BRAID, command[0], os.path.join(out, "net.yaml"), *command[1:]],
+                                 capture_output=True, text=True)
+            self.assertEqual(ran.returncode, 0, ran.stderr)
+        trained = files.read_safetensors(os.path.join(out, "run", "weights.safetensors"))
+        model = models.resnet18(width=8, num_classes=4)
+        model.load_state_dict(trained)  # and back again
+        self.assertEqual(trained["bn1.num_batches_tracked"].item(), 2)
+
+    def test_the_same_model_gives_the_same_files(self):
+        texts = []
+        for spec in ("models:vgg11_bn(num_classes=10)", "models:vgg11_bn(num_classes=10)"):
+            torch.manual_seed(5)
+            out = self.folder()
+            self.assertEqual(self.run_tool(spec, "--input", "x=f32:3x32x32", "-o", out).returncode, 0)
+            for name in ("net.yaml", "weights.safetensors"):
+                with open(os.path.join(out, name), "rb") as file:
+                    texts.append(file.read())
+        self.assertEqual(texts[:2], texts[2:])
 
     def test_everything_without_a_layer_is_named_at_once(self):
         out = os.path.join(self.folder(), "net")

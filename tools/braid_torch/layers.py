@@ -541,6 +541,10 @@ class Network:
             return self.env[args[0]]
         if cls == "AdaptiveAvgPool2d":
             params = {"output_size": plain(self.trace.shape(node)[2:])}
+        if cls == "Softmax" and m.dim is None:
+            raise Unsupported("softmax without dim: PyTorch guesses it")
+        if cls.startswith("Upsample") and getattr(m, "recompute_scale_factor", None):
+            raise Unsupported("recompute_scale_factor")
         if cls == "LayerNorm" and len(m.normalized_shape) == 1:
             params.pop("normalized_shape")
         if len(args) != 1 or any(v is not None for v in kwargs.values()):
@@ -648,6 +652,8 @@ class Network:
                 if isinstance(given[bound], torch.fx.Node):
                     raise Unsupported("its limits are tensors")
                 if given[bound] is not None:
+                    if not isinstance(given[bound], (int, float)):
+                        raise Unsupported(f"its limit is {given[bound]}")
                     expr = f"{call}({expr}, {number(given[bound])})"
             given = {"input": given["input"]}
         operands = {k: v for k, v in given.items() if "{" + k + "}" in expr}
@@ -1206,7 +1212,7 @@ def _(b, m, query, key, value, key_padding_mask=None, need_weights=True, attn_ma
     if m.bias_k is not None or m.add_zero_attn or not m._qkv_same_embed_dim:
         raise Unsupported("add_bias_kv, add_zero_attn, kdim or vdim")
     params = {"num_heads": m.num_heads}
-    if m.dropout:
+    if m.dropout and (m.training or not b.model.training):
         params["dropout"] = m.dropout
     if m.in_proj_bias is None:
         params["bias"] = False

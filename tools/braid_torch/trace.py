@@ -241,7 +241,10 @@ class Trace:
             raise ExportError(f"more than {len(FREE)} free dimensions: {', '.join(free)}")
         self.pairs = dict(PAIRS)
         self.pairs.update(zip(free, FREE))
-        training = copy.deepcopy(model)
+        try:
+            training = copy.deepcopy(model)
+        except Exception as error:  # torch.nn.utils.weight_norm keeps results of its own
+            raise ExportError(f"the model cannot be copied: {error}") from error
         if not model.training:  # all of it is in evaluation: which mode runs is said by braid
             training.train()
         self.first = self.one(training, inputs, is_leaf, 0)
