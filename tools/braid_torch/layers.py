@@ -435,7 +435,7 @@ class Network:
                     f"{scope}.constant{k}".strip(".") in self.tensors:
                 k += 1
             name = f"{scope}.constant{k}".strip(".")
-            self.tensors[name] = None
+            self.notes.append(f"{name}.weight, a constant of forward(), is no key of state_dict")
         val = self.parameter(name, const.first.float(), {"constant": {"weight": 0}})
         if const.key is not None:
             self.params[const.key] = val
@@ -885,6 +885,8 @@ def _(b, tensors, dim):
     if any(isinstance(b.env[t], Spread) for t in tensors):
         return side_by_side(b, [b.env[t] if isinstance(b.env[t], Spread) else b.value(t) for t in tensors], dim)
     vals = [b.value(t) for t in tensors]
+    if len(vals) == 1:
+        return vals[0]
     if dim == 0 and any(v.batched for v in vals):
         raise Unsupported("it joins batches: replicas hold slices of them")
     return b.emit("Concat", vals, {"dim": dim} if dim != 1 else {}, base="cat")

@@ -13,7 +13,7 @@ import sys
 import torch
 from torch import fx
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+TOOLS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TORCH = os.path.dirname(os.path.abspath(torch.__file__))
 
 # Calls and attributes whose result follows from a tensor's type, not from its elements.
@@ -32,11 +32,15 @@ class ExportError(Exception):
 def place_of(frame):
     """The innermost (file, line) outside torch and this package."""
     while frame:
-        name = os.path.abspath(frame.f_code.co_filename)
-        if not name.startswith((TORCH + os.sep, HERE + os.sep)) and "<" not in frame.f_code.co_filename:
+        if is_users(frame):
             return frame.f_code.co_filename, frame.f_lineno
         frame = frame.f_back
     return None
+
+
+def is_users(frame):
+    name = frame.f_code.co_filename
+    return "<" not in name and not os.path.abspath(name).startswith((TORCH + os.sep, TOOLS + os.sep))
 
 
 def said(place):
@@ -206,17 +210,11 @@ class Tracer(fx.Tracer):
             place = None
             trace = error.__traceback__
             while trace:
-                place = place_of(trace.tb_frame) and (trace.tb_frame.f_code.co_filename, trace.tb_lineno) \
-                    if is_users(trace.tb_frame) else place
+                if is_users(trace.tb_frame):
+                    place = trace.tb_frame.f_code.co_filename, trace.tb_lineno
                 trace = trace.tb_next
             raise ExportError(f"{said(place)}: torch.fx cannot follow forward(): "
                               f"{type(error).__name__}: {error}") from error
-
-
-def is_users(frame):
-    name = os.path.abspath(frame.f_code.co_filename)
-    return not name.startswith((TORCH + os.sep, HERE + os.sep)) and "<" not in name and \
-        "braid_export" not in name
 
 
 def holds_tensors(value):
@@ -235,6 +233,9 @@ class Trace:
 
     def __init__(self, model, inputs, is_leaf):
         """inputs: {name: (dtype, dims)}, dims without the batch, ints or names of free dimensions."""
+        if is_leaf(model):
+            raise ExportError("the model is a single layer, whose weights have no names\n"
+                              f"  help: torch.nn.Sequential({type(model).__name__}(...))")
         names = [d for _, dims in inputs.values() for d in dims if isinstance(d, str)]
         free = sorted(set(names))
         if len(free) > len(FREE):
