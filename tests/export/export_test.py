@@ -86,9 +86,9 @@ class Exported:
         free = [f"--set={d}={p[0]}" for d, p in self.network.pairs.items() if d != "N"]
         return json.loads(self.braid("check", self.path, "--json", *free))
 
-    def run(self, values, sizes=None):
+    def run(self, values):
         """The first output for these inputs, in evaluation."""
-        arguments = [f"--set={d}={size}" for d, size in (sizes or {}).items()]
+        arguments = []
         for name, value in values.items():
             files.write_npy(self.at(f"{name}.npy"), value)
             arguments += ["--input", f"{name}={name}.npy"]
@@ -173,7 +173,7 @@ class Networks(Judge):
         values = given(inputs, batch, sizes)
         with torch.no_grad():
             expected = copy.deepcopy(model).eval()(**values)
-        got = exported.run(values, sizes)
+        got = exported.run(values)
         self.assertEqual(got.shape, expected.shape)
         self.assertLessEqual(distance(got, expected), 1e-5)
         if target is None:
@@ -184,7 +184,7 @@ class Networks(Judge):
         for form in braid_export.structure.FORMS[1:]:  # the same network written in another way
             other = Exported(self, model, inputs, loss=loss, forms=(form,))
             self.names(other, renamed or {})
-            self.assertTrue(torch.equal(other.run(values, sizes), got), form)
+            self.assertTrue(torch.equal(other.run(values), got), form)
         return exported
 
     def names(self, exported, renamed):
@@ -243,7 +243,7 @@ class Networks(Judge):
         self.assertIn("repeat: 2", exported.text)
         values = given(tokens, 3, {"L": 21})
         with torch.no_grad():
-            self.assertLessEqual(distance(exported.run(values, {"L": 21}), model.eval()(**values)), 1e-5)
+            self.assertLessEqual(distance(exported.run(values), model.eval()(**values)), 1e-5)
 
 
 class Operations(Judge):
