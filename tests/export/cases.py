@@ -123,6 +123,18 @@ class Dropped(nn.Module):
 FUNCTIONS = [Arithmetic, Activations, Shapes, Products, Images, OwnWeights, Dropped]
 
 
+class Signals(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv1d(4, 6, 5, stride=2, padding=2), nn.BatchNorm1d(6), nn.ReLU(),
+                                 nn.MaxPool1d(3, 2, 1), nn.ConvTranspose1d(6, 4, 4, 2, 1), nn.AvgPool1d(2))
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x):
+        x = F.adaptive_avg_pool1d(self.net(x), 1).squeeze(-1)
+        return F.log_softmax(self.head(x), dim=1)
+
+
 class ReadAgain(nn.Module):
     """`x` is what ReLU has left of it."""
 

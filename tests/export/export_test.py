@@ -264,6 +264,15 @@ class Operations(Judge):
             with self.subTest(cls.__name__):
                 self.same(cls())
 
+    def test_signals(self):
+        if "Conv1d" not in braid_export.layers_of(BRAID):
+            self.skipTest("this braid has no Conv1d")
+        self.same(cases.Signals(), {"x": (torch.float32, [4, 33])})
+
+    def test_a_layer_that_this_braid_lacks(self):
+        with self.assertRaisesRegex(ExportError, r"cases.py:\d+: conv: Conv2d: this braid has no layer Conv2d"):
+            braid_export.export(cases.Arithmetic(), IMAGE, known={"Math", "Add", "Parameter"})
+
     def test_what_is_changed_in_place(self):
         for cls in cases.IN_PLACE:
             with self.subTest(cls.__name__):

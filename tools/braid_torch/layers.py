@@ -15,7 +15,9 @@ from .trace import ExportError, said, target_name
 # Class of torch.nn: layer, attributes that are its parameters (= the layer's default, which is left out;
 # =.x is the value of x), | attributes that must have this value.
 MODULES = {
+    "AdaptiveAvgPool1d": "AdaptiveAvgPool1d output_size",
     "AdaptiveAvgPool2d": "AdaptiveAvgPool2d output_size",
+    "AvgPool1d": "AvgPool1d kernel_size stride=.kernel_size padding=0 ceil_mode=False count_include_pad=True",
     "AvgPool2d": "AvgPool2d kernel_size stride=.kernel_size padding=0 ceil_mode=False count_include_pad=True"
                  " | divisor_override=None",
     "AvgPool3d": "AvgPool3d kernel_size stride=.kernel_size padding=0 ceil_mode=False count_include_pad=True"
@@ -29,6 +31,8 @@ MODULES = {
               " | padding_mode='zeros'",
     "Conv3d": "Conv3d out_channels kernel_size stride=1 padding=0 dilation=1 groups=1 bias=True"
               " | padding_mode='zeros'",
+    "ConvTranspose1d": "ConvTranspose1d out_channels kernel_size stride=1 padding=0 output_padding=0 groups=1"
+                       " bias=True dilation=1 | padding_mode='zeros'",
     "ConvTranspose2d": "ConvTranspose2d out_channels kernel_size stride=1 padding=0 output_padding=0 groups=1"
                        " bias=True dilation=1 | padding_mode='zeros'",
     "ConstantPad1d": "Pad pad:padding value=0.0",
@@ -47,6 +51,11 @@ MODULES = {
     "LayerNorm": "LayerNorm normalized_shape eps=1e-5 elementwise_affine=True bias=True",
     "LeakyReLU": "LeakyReLU negative_slope=0.01",
     "Linear": "Linear out_features bias=True",
+    "LogSoftmax": "LogSoftmax dim",
+    "MaxPool1d": "MaxPool1d kernel_size stride=.kernel_size padding=0 ceil_mode=False dilation=1"
+                 " | return_indices=False",
+    "MaxPool3d": "MaxPool3d kernel_size stride=.kernel_size padding=0 ceil_mode=False dilation=1"
+                 " | return_indices=False",
     "MaxPool2d": "MaxPool2d kernel_size stride=.kernel_size padding=0 ceil_mode=False dilation=1"
                  " | return_indices=False",
     "ReLU": "ReLU",
@@ -65,7 +74,10 @@ MODULES = {
 # Names of functions and methods: their signature, and the layer as above. An argument that is no
 # parameter of the layer must have its default.
 FUNCTIONS = {
+    "adaptive_avg_pool1d": ("input output_size", MODULES["AdaptiveAvgPool1d"]),
     "adaptive_avg_pool2d": ("input output_size", MODULES["AdaptiveAvgPool2d"]),
+    "avg_pool1d": ("input kernel_size stride=None padding=0 ceil_mode=False count_include_pad=True",
+                   MODULES["AvgPool1d"]),
     "avg_pool2d": ("input kernel_size stride=None padding=0 ceil_mode=False count_include_pad=True"
                    " divisor_override=None", MODULES["AvgPool2d"]),
     "avg_pool3d": ("input kernel_size stride=None padding=0 ceil_mode=False count_include_pad=True"
@@ -75,6 +87,11 @@ FUNCTIONS = {
     "gelu": ("input approximate='none'", MODULES["GELU"]),
     "hardswish": ("input inplace=False", "Hardswish"),
     "leaky_relu leaky_relu_": ("input negative_slope=0.01 inplace=False", MODULES["LeakyReLU"]),
+    "log_softmax": ("input dim _stacklevel=3 dtype=None", "LogSoftmax dim"),
+    "max_pool1d": ("input kernel_size stride=None padding=0 dilation=1 ceil_mode=False return_indices=False",
+                   MODULES["MaxPool1d"]),
+    "max_pool3d": ("input kernel_size stride=None padding=0 dilation=1 ceil_mode=False return_indices=False",
+                   MODULES["MaxPool3d"]),
     "max_pool2d": ("input kernel_size stride=None padding=0 dilation=1 ceil_mode=False return_indices=False",
                    MODULES["MaxPool2d"]),
     "normalize": ("input p=2.0 dim=1 eps=1e-12 out=None", "Normalize p=2.0 dim=1 eps=1e-12"),
@@ -134,6 +151,8 @@ class Item:
         self.name, self.base, self.weighted = name, base, weighted
         self.parent, self.items = None, []
         self.call, self.module, self.arguments = 0, None, {}
+        # `freeze: stats` around it means nothing to a layer without statistics.
+        self.any_freeze = "any" if kind == "type" and not re.match("BatchNorm|InstanceNorm", str(what)) else None
 
 
 class Val:
@@ -539,9 +558,9 @@ class Network:
         if cls == "Dropout" and (self.model.training and not m.training or
                                  m.p == 0 and not node.target.rpartition(".")[2].isdigit()):
             return self.env[args[0]]
-        if cls == "AdaptiveAvgPool2d":
+        if cls.startswith("AdaptiveAvgPool"):
             params = {"output_size": plain(self.trace.shape(node)[2:])}
-        if cls == "Softmax" and m.dim is None:
+        if cls in ("Softmax", "LogSoftmax") and m.dim is None:
             raise Unsupported("softmax without dim: PyTorch guesses it")
         if cls.startswith("Upsample") and getattr(m, "recompute_scale_factor", None):
             raise Unsupported("recompute_scale_factor")
@@ -635,17 +654,21 @@ class Network:
                 raise Unsupported(f"the argument {name}={given[name]!r} has no counterpart")
         if given["input"] is MISSING:
             raise Unsupported("it has no input")
-        if layer == "AdaptiveAvgPool2d":
+        if layer.startswith("AdaptiveAvgPool"):
             params = {"output_size": plain(self.trace.shape(self.node)[2:])}
         if layer == "Flatten":
             return flatten(self, given["input"], given["start_dim"], given["end_dim"])
-        if layer == "Softmax" and given["dim"] in (None, MISSING):
+        if layer in ("Softmax", "LogSoftmax") and given["dim"] in (None, MISSING):
             raise Unsupported("softmax without dim: PyTorch guesses it")
         return self.emit(layer, [given["input"]], params)
 
     def expression(self, name, given, expr):
         if given.get("alpha", 1) != 1 or given.get("rounding_mode") is not None:
             raise Unsupported("with alpha or rounding_mode")
+        if expr is None and self.has("Clamp") and all(
+                v is None or isinstance(v, (int, float)) for v in (given["min"], given["max"])):
+            limits = {k: float(given[k]) for k in ("min", "max") if given[k] is not None}
+            return self.emit("Clamp", [given["input"]], limits, base="clamp")
         if expr is None:  # between two numbers
             expr = "{input}"
             for bound, call in (("min", "max"), ("max", "min")):
@@ -1174,12 +1197,12 @@ def _(b, input, weight, bias):
     return b.emit("Linear", [input], params, name=name, extra=extra, weighted=True)
 
 
-@function("conv2d", "input weight bias=None stride=1 padding=0 dilation=1 groups=1")
+@function("conv1d conv2d conv3d", "input weight bias=None stride=1 padding=0 dilation=1 groups=1")
 def _(b, input, weight, bias, stride, padding, dilation, groups):
     name, w, extra = owned(b, weight, bias)
     given = {"out_channels": w.shape[0], "kernel_size": list(w.shape[2:]), "stride": stride, "padding": padding,
              "dilation": dilation, "groups": groups, "bias": bias, "padding_mode": "zeros"}
-    layer, params = params_of(MODULES["Conv2d"], given.get)
+    layer, params = params_of(MODULES[f"Conv{w.dim() - 2}d"], given.get)
     return b.emit(layer, [input], params, name=name, extra=extra, weighted=True)
 
 

@@ -160,8 +160,12 @@ class Structure:
             if item.kind == "group":
                 self.hoist(item)
             if item.kind == "group" or item.weighted and "constant" not in item.extra:
-                said.append((item.extra.get("freeze"), item))
+                said.append((item.extra.get("freeze", item.any_freeze), item))
         values = {v for v, _ in said}
+        if values == {"stats", "any"}:  # what has no statistics does not mind
+            values = {"stats"}
+        group.any_freeze = "any" if values == {"any"} else None
+        values = {None if v == "any" else v for v in values}
         if values == {True, "all"}:
             values = {True}
         if values == {"params", "all"}:
@@ -169,7 +173,7 @@ class Structure:
         if len(values) == 1 and None not in values and group is not self.root and group.name:
             group.extra["freeze"] = values.pop()
             for _, item in said:
-                del item.extra["freeze"]
+                item.extra.pop("freeze", None)
 
     # ---- blocks
 
