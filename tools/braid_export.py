@@ -22,7 +22,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import torch  # noqa: E402
 
-from braid_torch import files, layers, structure, text, trace  # noqa: E402
+from braid_torch import files, layers, operations, structure, text, trace  # noqa: E402,F401
 from braid_torch.trace import ExportError  # noqa: E402
 
 DTYPES = {"f32": torch.float32, "i64": torch.int64, "i32": torch.int32, "u8": torch.uint8, "bool": torch.bool}
@@ -118,6 +118,7 @@ class Network:
             raise ExportError("no form of the file names all values: a fault of braid_export.py")
         self.form, self.notes, self.inputs, self.pairs = form, network.notes, inputs, followed.pairs
         self.keys = network.keys
+        self.notes += unread(model, network)
         self.tensors = {k: as_f32(t) for k, t in network.tensors.items() if t is not None and k not in network.ties}
         taken = {}
         for dtype, dims in inputs.values():
@@ -183,6 +184,15 @@ class Network:
         with open(path, "w", encoding="utf-8") as file:
             file.write(self.text)
         return path
+
+
+def unread(model, network):
+    """Notes on what state_dict has and the network does not."""
+    known = {*network.keys.values(), *network.ties}
+    state = model.state_dict()
+    seen = {state[k].data_ptr() for k in known if k in state and state[k].numel()}
+    return [f"{key} is not in the file: no layer reads it" for key, tensor in state.items()
+            if key not in known and tensor.data_ptr() not in seen]
 
 
 def new_head(network, classes):

@@ -75,8 +75,8 @@ class Images(nn.Module):
     def forward(self, x):
         y = self.norm(self.shuffle(self.conv(x)))
         y = F.interpolate(self.down(y), size=x.shape[2:], mode="bilinear", align_corners=False)
-        y = F.max_pool2d(self.pad(F.pad(y, (0, 1, 0, 1), value=1.0)), 2) + F.avg_pool2d(x, 2).mean([2, 3], keepdim=True)[
-            :, :, :, :] * torch.ones(17, 17)
+        y = F.max_pool2d(self.pad(F.pad(y, (0, 1, 0, 1), value=1.0)), 2)
+        y = y + F.avg_pool2d(x, 2).mean([2, 3], keepdim=True) * torch.ones(17, 17)
         return self.up(y)
 
 
@@ -221,6 +221,83 @@ class Hiding(nn.Module):
         for name in ("0", "1"):
             z = self.rows[name](z) + y
         return z
+
+
+class Dense(nn.Module):
+    """Each list reads the results of all before it."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Sequential(nn.BatchNorm2d(3 + 4 * i), nn.ReLU(), convolution(3 + 4 * i, 4))
+                                     for i in range(3)])
+
+    def forward(self, x):
+        found = [x]
+        for layer in self.layers:
+            found.append(layer(torch.cat(found, 1)))
+        return torch.cat(found, 1)
+
+
+class Decoder(nn.Module):
+    """A block of two inputs, one of which goes to every copy."""
+
+    def __init__(self):
+        super().__init__()
+        layer = nn.TransformerDecoderLayer(16, 2, 32, 0.0, batch_first=True, norm_first=True)
+        self.lin, self.dec = nn.Linear(32, 16), nn.TransformerDecoder(layer, 2)
+
+    def forward(self, x):
+        memory = self.lin(x.flatten(1, 2))
+        return self.dec(memory[:, :10], memory)
+
+
+class Gated(nn.Module):
+    """Squeeze-and-excitation, channels last, a scale of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc1, self.fc2 = convolution(), nn.Conv2d(8, 2, 1), nn.Conv2d(2, 8, 1)
+        self.norm, self.pw = nn.LayerNorm(8, eps=1e-6), nn.Linear(8, 8)
+        self.gamma = nn.Parameter(torch.rand(8))
+
+    def forward(self, x):
+        x = self.conv(x)
+        x = x * F.hardsigmoid(self.fc2(F.relu(self.fc1(x.mean((2, 3), keepdim=True)))))
+        y = self.gamma * F.gelu(self.pw(self.norm(x.permute(0, 2, 3, 1))))
+        return x + y.permute(0, 3, 1, 2)
+
+
+NESTED = [Dense, Decoder, Gated]
+
+
+class Causal(nn.Module):
+    """As in GPT: learned positions, a mask in a buffer, a head tied to the embedding."""
+
+    def __init__(self, longest=12, d=16):
+        super().__init__()
+        self.embed, self.pos, self.drop = nn.Embedding(20, d), nn.Embedding(longest, d), nn.Dropout(0.1)
+        self.register_buffer("bias", torch.tril(torch.ones(longest, longest)).view(1, 1, longest, longest))
+        self.qkv, self.norm, self.head = nn.Linear(d, 3 * d), nn.LayerNorm(d), nn.Linear(d, 20, bias=False)
+        self.head.weight = self.embed.weight
+
+    def forward(self, idx):
+        b, t = idx.size()
+        x = self.drop(self.embed(idx) + self.pos(torch.arange(0, t).unsqueeze(0)))
+        q, k, v = [h.view(b, t, 2, 8).transpose(1, 2) for h in self.qkv(x).split(16, dim=2)]
+        scores = (q @ k.transpose(-2, -1)) * (1.0 / math.sqrt(k.size(-1)))
+        scores = scores.masked_fill(self.bias[:, :, :t, :t] == 0, float("-inf"))
+        y = (F.softmax(scores, dim=-1) @ v).transpose(1, 2).contiguous().view(b, t, 16)
+        return self.head(self.norm(x + y))
+
+
+class Several(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = convolution()
+
+    def forward(self, x):
+        y = self.conv(x)
+        return {"features": y, "pooled": y.mean((2, 3)), "same": x}
 
 
 class Frozen(nn.Module):

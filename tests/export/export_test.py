@@ -291,6 +291,36 @@ class Operations(Judge):
         exported = self.same(cases.Hiding())
         self.assertEqual(set(exported.network.tensors), set(exported.model.state_dict()))
 
+    def test_lists_that_read_each_other(self):
+        for cls in cases.NESTED:
+            with self.subTest(cls.__name__):
+                self.same(cls())
+
+    def test_causal_attention(self):
+        exported = self.same(cases.Causal(), {"idx": (torch.int64, [12])})
+        self.assertEqual(exported.network.notes, ["constant0.weight, a constant of forward(), is no key of state_dict",
+                                                  "bias is not in the file: no layer reads it"])
+        with self.assertRaisesRegex(ExportError, "a constant tensor depends on the sizes of the inputs"):
+            braid_export.export(cases.Causal(), {"idx": (torch.int64, ["L"])})
+
+    def test_several_outputs(self):
+        exported = Exported(self, cases.Several(), IMAGE)
+        exported.check()
+        files.write_npy(exported.at("x.npy"), given(IMAGE, 2)["x"])
+        exported.braid("run", exported.path, "--input", "x=x.npy", "--output", "pooled=p.npy", "--output", "same=s.npy")
+        self.assertEqual(files.read_npy(exported.at("p.npy")).shape, (2, 8))
+        self.assertTrue(torch.equal(files.read_npy(exported.at("s.npy")), given(IMAGE, 2)["x"]))
+
+    def test_frozen_blocks(self):
+        model = models.resnet18(width=8, num_classes=10)
+        model.layer1.requires_grad_(False).eval()
+        model.layer3.eval()
+        exported = self.same(model, train=True)
+        items = {i["name"]: i for i in exported.network.sections["layers"] if "name" in i}
+        self.assertEqual([items[f"layer{k}"].get("freeze") for k in (1, 2, 3)], [True, None, "stats"])
+        self.assertEqual(list(exported.network.sections["blocks"]), ["BasicBlock"])
+        self.steps(exported, IMAGE, torch.arange(8), F.cross_entropy, 0.1)
+
     def test_frozen_layers(self):
         model = settled(cases.Frozen())
         exported = self.same(model, train=True)
