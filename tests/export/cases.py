@@ -401,3 +401,13 @@ class ByItem(nn.Module):
 class ByMode(nn.Module):
     def forward(self, x):
         return x + 1 if self.training else x * 2
+
+
+class ByModesNumber(nn.Module):
+    def forward(self, x):
+        return x * (1.5 if self.training else 2.0)
+
+
+class ByModesTensor(nn.Module):
+    def forward(self, x):
+        return x + torch.full((32,), 1.0 if self.training else 2.0)

@@ -424,9 +424,10 @@ class Command(unittest.TestCase):
             self.assertNotIn("Traceback", done.stderr)
 
     def test_another_network_in_evaluation(self):
-        done = self.run_tool("cases.py:ByMode()", "--input", "3x32x32", "-o", self.folder())
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("is another one in evaluation than in training", done.stderr)
+        for call in ("ByMode()", "ByModesNumber()", "ByModesTensor()"):
+            done = self.run_tool(f"cases.py:{call}", "--input", "3x32x32", "-o", self.folder())
+            self.assertEqual(done.returncode, 1, call)
+            self.assertRegex(done.stderr, r"cases.py:\d+: forward\(\) is another one in evaluation than in training")
 
     def test_wrong_arguments(self):
         for call, shape, says in (("cases.py:Nothing()", "3x32x32", "name 'Nothing' is not defined"),

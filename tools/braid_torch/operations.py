@@ -337,6 +337,9 @@ def _(b, equation, operands):
 def _(b, query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa):
     if attn_mask is not None or is_causal or enable_gqa:
         raise Unsupported("attention with a mask")
+    if bind(HANDLERS["scaled_dot_product_attention"][1], b.trace.evaluated[b.node].args,
+            dict(b.trace.evaluated[b.node].kwargs))["dropout_p"]:
+        raise Unsupported("it drops in evaluation, too: dropout_p=p if self.training else 0.0")
     q, k, v = (b.value(x) for x in (query, key, value))
     rank = len(q.shape)
     turned = b.permute(k, [*range(rank - 2), rank - 1, rank - 2])
