@@ -2,8 +2,19 @@
 import math
 
 import torch
+import torch.fx
 import torch.nn.functional as F
 from torch import nn
+
+
+torch.fx.wrap("scaled_dot_product_attention")
+
+
+def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None):
+    """PyTorch 2's, for older ones; the exporter goes by its name."""
+    assert attn_mask is None and not is_causal
+    weights = (query @ key.transpose(-2, -1) * (scale or query.shape[-1] ** -0.5)).softmax(-1)
+    return F.dropout(weights, dropout_p, dropout_p > 0) @ value
 
 
 def convolution(inp=3, out=8):
@@ -60,6 +71,20 @@ class Products(nn.Module):
         scores = torch.matmul(a, a.transpose(1, 2)) / math.sqrt(32)
         weights = scores.masked_fill(torch.ones(96, 96).triu(1) > 0, float("-inf")).softmax(-1)
         return torch.einsum("nij,njk->nik", weights, a) + torch.bmm(weights, a)
+
+
+class Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.q, self.kv = nn.Linear(32, 32), nn.Linear(32, 64)
+
+    def forward(self, x):
+        b, c, h, w = x.shape
+        rows = x.flatten(1, 2)
+        q = self.q(rows[:, :7]).unflatten(-1, (4, 8)).transpose(1, 2)
+        k, v = (t.view(b, -1, 4, 8).transpose(1, 2) for t in self.kv(rows).chunk(2, -1))
+        y = scaled_dot_product_attention(q, k, v, dropout_p=0.2 if self.training else 0.0)
+        return y.transpose(1, 2).flatten(2)
 
 
 class Images(nn.Module):
@@ -120,7 +145,7 @@ class Dropped(nn.Module):
         return F.dropout(self.drop(x), 0.4, training=self.training)
 
 
-FUNCTIONS = [Arithmetic, Activations, Shapes, Products, Images, OwnWeights, Dropped]
+FUNCTIONS = [Arithmetic, Activations, Shapes, Products, Attention, Images, OwnWeights, Dropped]
 
 
 class Signals(nn.Module):

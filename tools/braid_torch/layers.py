@@ -223,10 +223,10 @@ class Network:
                 self.enter(node)
             try:
                 self.env[node] = self.convert(node)
-            except Unsupported as error:
+            except (Unsupported, ExportError) as error:
                 self.problem(node, str(error))
-            except ExportError as error:
-                self.problem(node, str(error))
+            except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+                self.problem(node, f"arguments that are not known here ({type(error).__name__}: {error})")
 
     def names_of_items(self):
         """The first parts of all names that items may get."""
