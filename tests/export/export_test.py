@@ -264,6 +264,16 @@ class Operations(Judge):
             with self.subTest(cls.__name__):
                 self.same(cls())
 
+    def test_gradients(self):
+        for cls in [*cases.FUNCTIONS, *cases.NESTED, *cases.IN_PLACE]:
+            model = settled(cls())
+            if cls not in (cases.Attention, cases.Dropped) and any(True for _ in model.parameters()):
+                with self.subTest(cls.__name__):
+                    exported = Exported(self, model, IMAGE, loss="MSE", train=True)
+                    target = torch.randn(copy.deepcopy(model)(**given(IMAGE, 3)).shape)
+                    renamed = {v: k for k, v in exported.network.keys.items()}
+                    self.steps(exported, IMAGE, target, F.mse_loss, 0.1, renamed)
+
     def test_signals(self):
         if "Conv1d" not in braid_export.layers_of(BRAID):
             self.skipTest("this braid has no Conv1d")
