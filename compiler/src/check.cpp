@@ -62,16 +62,13 @@ Dim named(const std::vector<FreeDim>& free, const std::vector<int64_t>& one, Dim
   return Dim::free("?", a.value);
 }
 
-}  // namespace
-
-// Layers know numbers only: free dimensions are tried with two sizes each.
-Summary check(const Model& model, const Registry& registry, Diagnostics& found) {
-  if (model.free.empty()) return summarize(model, registry, found);
+/// Layers know numbers only: free dimensions are tried with two sizes each, from `least` on.
+Summary try_sizes(const Model& model, const Registry& registry, int64_t least, Diagnostics& found) {
   std::vector<int64_t> one, two;
   for (size_t i = 0; i < model.free.size(); ++i) {
-    const int64_t known = model.free[i].size;
-    one.push_back(known ? known : 64 + 64 * int64_t(i));
-    two.push_back(known ? known : 96 + 64 * int64_t(model.free.size() - i - 1));
+    const int64_t known = model.free[i].size, last = int64_t(model.free.size() - 1);
+    one.push_back(known ? known : least * (1 + int64_t(i)));
+    two.push_back(known ? known : least + least / 2 + least * (last - int64_t(i)));
   }
   Summary summary = summarize(with_sizes(model, one), registry, found);
   summary.free = model.free;
@@ -84,6 +81,24 @@ Summary check(const Model& model, const Registry& registry, Diagnostics& found) 
     for (size_t d = 0; d < a.size() && d < b.size(); ++d)
       a[d] = named(model.free, one, a[d], two, b[d]);
   }
+  return summary;
+}
+
+}  // namespace
+
+Summary check(const Model& model, const Registry& registry, Diagnostics& found) {
+  if (model.free.empty()) return summarize(model, registry, found);
+  Diagnostics first = found, second = found;
+  Summary summary = try_sizes(model, registry, 64, first);
+  if (first.errors() > found.errors()) {
+    // Positions that are learned end somewhere: a text of 64 words may be too long.
+    Summary shorter = try_sizes(model, registry, 8, second);
+    if (second.errors() == found.errors()) {
+      found = std::move(second);
+      return shorter;
+    }
+  }
+  found = std::move(first);
   return summary;
 }
 

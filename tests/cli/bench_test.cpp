@@ -59,8 +59,9 @@ TEST(BenchCommand, PrintsTables) {
 TEST(BenchCommand, NeedsABatch) {
   Folder folder;
   write_text(folder / "net.yaml",
-             "braid: 1\ninputs: {x: {shape: [N, 4]}}\nlayers: [{type: Linear, out_features: 2}]\n"
-             "outputs: {y: Linear}\n");
+             "braid: 1\ninputs: {x: {shape: [N, 4]}}\nlayers: [{name: fc, type: Linear, "
+             "out_features: 2}]\n"
+             "outputs: {y: fc}\n");
   auto outcome = braid_command({"bench", folder / "net.yaml", "--mode", "eval"});
   EXPECT_NE(outcome.code, 0);
   EXPECT_NE(outcome.err.find("--batch N"), std::string::npos) << outcome.err;

@@ -75,6 +75,30 @@ TEST(FreeSizes, MustAgreeAndBeKnown) {
   EXPECT_EQ(code([&] { known.run({{"x", five}, {"y", five}}, {"fc"}); }), "E0352");
 }
 
+TEST(FreeSizes, MayBeFewerThanAreUsuallyTried) {
+  const std::string positions = R"(braid: 1
+inputs: {tokens: {shape: [N, L], dtype: i64}}
+layers:
+  - {name: embed, type: Embedding, from: tokens, num_embeddings: 5, embedding_dim: 4}
+  - {name: pos, type: Parameter, shape: [1, 20, 4]}
+  - {name: seen, type: Slice, end: L}
+  - {name: sum, type: Add, from: [embed, seen]}
+outputs: {sum: sum}
+)";
+  Session session(read(positions));
+  for (int64_t size : {3, 20}) {
+    Array tokens = Array::zeros(DType::i64, {2, size});
+    EXPECT_EQ(session.run({{"tokens", tokens}}, {"sum"}).at("sum").dims,
+              (std::vector<int64_t>{2, size, 4}));
+  }
+  try {
+    session.run({{"tokens", Array::zeros(DType::i64, {2, 21})}}, {"sum"});
+    ADD_FAILURE() << "21 positions of 20";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.diagnostics().front().code, "E0274");
+  }
+}
+
 const std::string tied = R"(braid: 1
 replicas: 4
 batch: {global: 8}
