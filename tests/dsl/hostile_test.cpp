@@ -132,7 +132,7 @@ TEST(Hostile, NothingTakesLong) {
       const std::string text = head + repeated(part, (2 << 20) / std::strlen(part));
       const double before = worked();
       EXPECT_NE(said(text), "") << head << part;
-      EXPECT_LT(worked() - before, 10) << head << part;
+      EXPECT_LT(worked() - before, 30) << head << part;
     }
 }
 
@@ -170,7 +170,7 @@ TEST(Hostile, ExpansionIsBounded) {
         "layers: [{use: b, repeat: 1000}]\n"}) {
     const double before = worked();
     EXPECT_NE(said(head + layers).find("E0047"), std::string::npos) << layers;
-    EXPECT_LT(worked() - before, 20) << layers;
+    EXPECT_LT(worked() - before, 60) << layers;
   }
 }
 
@@ -216,7 +216,7 @@ TEST(Hostile, ManyKeysAreNotQuadratic) {
   for (int i = 0; i < 100000; ++i) text += "  k" + std::to_string(i) + ": 1\n";
   const double before = worked();
   said(text);
-  EXPECT_LT(worked() - before, 20);
+  EXPECT_LT(worked() - before, 60);
 }
 
 TEST(Hostile, ManyUnknownNamesAreNotQuadratic) {
@@ -226,7 +226,7 @@ TEST(Hostile, ManyUnknownNamesAreNotQuadratic) {
         "  - {name: r" + std::to_string(i) + ", type: ReLU, from: s" + std::to_string(i) + "}\n";
   const double before = worked();
   EXPECT_NE(said(text).find("no layer or input named 's0' stands above"), std::string::npos);
-  EXPECT_LT(worked() - before, 20);
+  EXPECT_LT(worked() - before, 60);
 }
 
 class Paths : public testing::Test {
