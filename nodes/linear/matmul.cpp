@@ -29,6 +29,7 @@ std::vector<Type> matmul_type(const Dict& attrs, std::span<const Type> in) {
 std::optional<Offer> matmul_offer(const Signature& s) {
   using onednn::Dims;
   auto [rows, inner, columns, ta, tb, bias] = matmul_size(s);
+  if (rows == 0 || inner == 0 || columns == 0) return {};  // oneDNN divides by them
   auto matrix = [](int64_t m, int64_t n, bool transposed) {
     return onednn::Description({m, n}, dnnl::memory::data_type::f32,
                                transposed ? Dims{1, m} : Dims{n, 1});

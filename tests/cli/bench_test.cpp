@@ -48,6 +48,18 @@ TEST(BenchCommand, OfEvaluationHasNoBackward) {
   EXPECT_TRUE(has(json.at("layers"), "Linear"));
 }
 
+// A batch smaller than the number of replicas leaves some of them without samples.
+TEST(BenchCommand, OfFewerSamplesThanReplicas) {
+  for (std::string mode : {"train", "eval"}) {
+    auto outcome = braid_command({"bench", source("examples/networks/transformer.yaml"), "--set",
+                                  "L=8", "--steps", "1", "--mode", mode, "--batch", "3",
+                                  "--replicas", "4", "--json"});
+    ASSERT_EQ(outcome.code, 0) << mode << outcome.err;
+    EXPECT_EQ(outcome.json().at("batch"), 3);
+    EXPECT_TRUE(has(outcome.json().at("layers"), "MultiheadAttention"));
+  }
+}
+
 TEST(BenchCommand, PrintsTables) {
   auto outcome = braid_command({"bench", digits(), "--steps", "2"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
