@@ -52,9 +52,9 @@ add_library(braid_cuda_flags INTERFACE)
 target_compile_features(braid_cuda_flags INTERFACE cxx_std_20)
 target_compile_options(braid_cuda_flags INTERFACE
   $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr --fmad=false
-    -Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers,-fvisibility=hidden>
+    -Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers,-fvisibility=hidden,-fno-reorder-blocks-and-partition>
   $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wno-missing-field-initializers -ffp-contract=off
-    -fvisibility=hidden>)
+    -fvisibility=hidden -fno-reorder-blocks-and-partition>)
 if(BRAID_WERROR)
   target_compile_options(braid_cuda_flags INTERFACE
     $<$<COMPILE_LANGUAGE:CUDA>:--Werror=all-warnings -Xcompiler=-Werror>

@@ -9,6 +9,9 @@ target_compile_features(braid_flags INTERFACE cxx_std_20)
 target_compile_options(braid_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers
   $<$<BOOL:${BRAID_WERROR}>:-Werror> -ffp-contract=off -fvisibility=hidden -fvisibility-inlines-hidden)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # Cold parts of functions in sections of their own: where they come out empty, lld gives them unwind
+  # entries that hide those of the function behind, and an exception thrown there ends the program.
+  target_compile_options(braid_flags INTERFACE -fno-reorder-blocks-and-partition)
   # g++ 12 warns wrongly about inlined std::string code (GCC bugs 105651 and 105562).
   target_compile_options(braid_flags INTERFACE -Wno-restrict -Wno-maybe-uninitialized
     -Wno-stringop-overflow -Wno-array-bounds)
