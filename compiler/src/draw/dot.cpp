@@ -41,6 +41,9 @@ const char* look(Picture::Kind kind) {
   return "";
 }
 
+// Where a function of the user's program is called.
+constexpr const char* called = ", color=\"#7d4fc4\", penwidth=2.5";
+
 class Dot {
  public:
   explicit Dot(const Picture& picture) : p_(picture) {}
@@ -64,12 +67,13 @@ class Dot {
   void inside(int cluster, const std::string& indent) {
     for (auto& node : p_.nodes)
       if (node.cluster == cluster)
-        out_ += indent + node.id + " [label=" + label(node.text) + ", " + look(node.kind) + "];\n";
+        out_ += indent + node.id + " [label=" + label(node.text) + ", " + look(node.kind) +
+                (node.callbacks.empty() ? "" : called) + "];\n";
     for (size_t i = 0; i < p_.clusters.size(); ++i) {
       auto& c = p_.clusters[i];
       if (c.parent != cluster) continue;
       out_ += indent + "subgraph cluster_" + c.id + " {\n" + indent + "  label=" + quoted(c.text) +
-              ";\n" + indent + "  style=rounded;\n";
+              ";\n" + indent + "  style=rounded" + (c.callback ? called : "") + ";\n";
       inside(int(i), indent + "  ");
       out_ += indent + "}\n";
     }

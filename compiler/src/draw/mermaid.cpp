@@ -71,7 +71,10 @@ class Grouping {
   }
 
   Picture draw() {
-    for (auto& c : p_.clusters) clusters_.push_back(sketch_.cluster(c.id, c.text, at(c.parent)));
+    for (auto& c : p_.clusters) {
+      clusters_.push_back(sketch_.cluster(c.id, c.text, at(c.parent)));
+      sketch_.frame(clusters_.back()).callback = c.callback;
+    }
     std::vector<int> place;
     for (auto& node : p_.nodes) place.push_back(this->place(node));
     for (auto& e : p_.edges)
@@ -100,8 +103,10 @@ class Grouping {
     if (group.node >= 0) return group.node;
     auto text = node.text;
     if (group.members > 1) text = {node.groups[level_], std::to_string(group.members) + " nodes"};
-    return group.node = sketch_.node(group.members > 1 ? text[0] : node.id, text, node.kind,
-                                     at(group.cluster), node.groups);
+    group.node = sketch_.node(group.members > 1 ? text[0] : node.id, text, node.kind,
+                              at(group.cluster), node.groups);
+    if (group.members == 1) sketch_.at(group.node).callbacks = node.callbacks;
+    return group.node;
   }
 
   const Picture& p_;
@@ -132,6 +137,7 @@ class Mermaid {
       if (!edge.text.empty()) arrow += "|\"" + escaped(edge.text) + "\"| ";
       out_ += "  " + p_.nodes[size_t(edge.from)].id + arrow + p_.nodes[size_t(edge.to)].id + "\n";
     }
+    mark_callbacks();
     return out_;
   }
 
@@ -146,6 +152,18 @@ class Mermaid {
       inside(int(i), indent + "  ");
       out_ += indent + "end\n";
     }
+  }
+
+  // Where a function of the user's program is called.
+  void mark_callbacks() {
+    std::string marked;
+    for (auto& node : p_.nodes)
+      if (!node.callbacks.empty()) marked += (marked.empty() ? "" : ",") + node.id;
+    for (size_t i = 0; i < p_.clusters.size(); ++i)
+      if (p_.clusters[i].callback && used(int(i)))
+        marked += (marked.empty() ? "" : ",") + p_.clusters[i].id;
+    if (marked.empty()) return;
+    out_ += "  classDef called stroke:#7d4fc4,stroke-width:3px\n  class " + marked + " called\n";
   }
 
   // A frame without nodes would be drawn as a node.

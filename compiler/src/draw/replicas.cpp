@@ -1,5 +1,7 @@
 // A Plan as a picture. Transfers are edges, the merges of one synchronization point are one
 // hexagon, and what only the host or the optimizer sees is left out unless it is asked for.
+#include <algorithm>
+#include <bit>
 #include <map>
 
 #include "sketch.h"
@@ -31,7 +33,10 @@ class Replicas {
     replication();
     for (auto& step : p_.steps) this->step(step);  // every value is made before it is used
     for (auto& result : p_.results) this->result(result);
-    return without_alone(std::move(sketch_).finish(title()));
+    Picture picture = without_alone(std::move(sketch_).finish(title()));
+    picture.view = Picture::View::replicas;
+    picture.replicas = p_.replicas, picture.devices = p_.devices;
+    return picture;
   }
 
  private:
@@ -81,6 +86,9 @@ class Replicas {
         int node = sketch_.node("on_replicate_" + spec.name + "_" + layer + " " + who,
                                 {"on_replicate: " + spec.name, layer}, Kind::callback,
                                 frame(r, device), {"on_replicate " + who, who});
+        facts(node, point.layer, "on_replicate", point.mark);
+        stand(node, r, device);
+        sketch_.at(node).callbacks = {"on_replicate: " + spec.name};
         if (last >= 0) sketch_.edge(last, node, "then");
         last = node;
       }
@@ -91,9 +99,29 @@ class Replicas {
     auto& spec = p_.hooks[size_t(point.spec)];
     auto who = place(step);
     std::string kind(to_string(point.kind));
-    return sketch_.node(kind + "_" + spec.name + "_" + point.layer + " " + who,
-                        {kind + ": " + spec.name, point.layer}, Kind::callback, frame(step),
-                        {"hooks of " + point.layer + " " + who, who});
+    int node = sketch_.node(kind + "_" + spec.name + "_" + point.layer + " " + who,
+                            {kind + ": " + spec.name, point.layer}, Kind::callback, frame(step),
+                            {"hooks of " + point.layer + " " + who, who});
+    facts(node, point.layer, kind, point.mark);
+    sketch_.at(node).callbacks = {kind + ": " + spec.name};
+    return node;
+  }
+
+  void facts(int node, const std::string& layer, const std::string& type, const Mark& mark) {
+    auto& n = sketch_.at(node);
+    n.layer = layer, n.type = type;
+    braid::place(n, mark);
+  }
+
+  void stand(int node, int replica, int device) {
+    sketch_.at(node).replica = replica, sketch_.at(node).device = device;
+  }
+
+  static std::string type_of(const Operand& operand) {
+    std::string text = std::string(to_string(operand.dtype)) + " [";
+    for (size_t i = 0; i < operand.dims.size(); ++i)
+      text += (i ? ", " : "") + std::to_string(operand.dims[i]);
+    return text + "]";
   }
 
   void step(const Step& step) {
@@ -108,8 +136,20 @@ class Replicas {
     int node = step.kind == StepKind::hook      ? hook(step)
                : step.hi > step.lo && info.sync ? sync(step)
                                                 : kernel(step, info);
+    if (!is_sync(node)) describe(node, step, info);
     for (int slot : p_.in(step)) edge(slot, node, step);
     for (int slot : p_.out(step)) at_[size_t(slot)] = node;
+  }
+
+  void describe(int node, const Step& step, const NodeInfo& info) {
+    stand(node, step.replica, step.device);
+    auto& n = sketch_.at(node);
+    n.backward = info.backward;
+    for (int slot : p_.out(step)) n.bytes += p_.slots[size_t(slot)].bytes;
+    if (step.kernel < 0) return;
+    auto& signature = p_.kernels[size_t(step.kernel)].signature;
+    for (auto& operand : signature.in) n.inputs.push_back(type_of(operand));
+    for (auto& operand : signature.out) n.outputs.push_back(type_of(operand));
   }
 
   std::string place(const Step& step) const {
@@ -123,9 +163,11 @@ class Replicas {
 
   int kernel(const Step& step, const NodeInfo& info) {
     auto who = place(step);
-    return sketch_.node(info.label + "_" + info.op + " " + who, {info.label, info.op},
-                        step.replica < 0 ? Kind::common : Kind::layer, frame(step),
-                        {info.label + " " + who, block(info) + " " + who, who});
+    int node = sketch_.node(info.label + "_" + info.op + " " + who, {info.label, info.op},
+                            step.replica < 0 ? Kind::common : Kind::layer, frame(step),
+                            {info.label + " " + who, block(info) + " " + who, who});
+    facts(node, info.label, info.op, info.mark);
+    return node;
   }
 
   // All merges of one exchange and group are drawn as one hexagon.
@@ -148,7 +190,26 @@ class Replicas {
     entry->second = sketch_.node(name, text, Kind::sync, -1,
                                  {"sync of " + info.label, "sync of " + block(info)});
     hexagon_.insert(entry->second);
+    facts(entry->second, info.label, "merge " + point.merge, info.mark);
+    auto& node = sketch_.at(entry->second);
+    node.backward = point.backward;
+    node.merge = merge(exchange, group);
     return entry->second;
+  }
+
+  Picture::Merge merge(const Exchange& exchange, int group) const {
+    auto& point = *exchange.first;
+    Picture::Merge out{point.merge, exchange.parts, exchange.bytes, 0, p_.replicas};
+    if (point.group) out.first = group * point.group, out.last = std::min(p_.replicas, out.first + point.group);
+    out.tree = tree(out.first, out.last);
+    return out;
+  }
+
+  // The left subtree is the largest power of two below the number of replicas.
+  static std::string tree(int first, int last) {
+    if (last - first == 1) return std::to_string(first);
+    int left = int(std::bit_floor(unsigned(last - first - 1)));
+    return "(" + tree(first, first + left) + " " + tree(first + left, last) + ")";
   }
 
   bool is_sync(int node) const { return node >= 0 && hexagon_.contains(node); }
@@ -174,12 +235,18 @@ class Replicas {
                      std::to_string((s.offset + s.bytes) / row - 1));
     auto name = decl.name + " " + place(step);
     entry->second = sketch_.node(name, text, Kind::input, frame(step), {name, name, place(step)});
+    facts(entry->second, decl.name, "input", decl.mark);
+    stand(entry->second, step.replica, step.device);
+    sketch_.at(entry->second).bytes = s.bytes;
+    sketch_.at(entry->second).outputs = {to_string(decl.type)};
     return entry->second;
   }
 
   void result(const PlanResult& result) {
     Kind kind = result.kind == Result::Kind::output ? Kind::output : Kind::term;
     int node = sketch_.node("result " + result.name, {result.name}, kind, -1);
+    sketch_.at(node).layer = result.name, sketch_.at(node).type = "result";
+    sketch_.at(node).outputs = {to_string(result.type)};
     for (int slot : result.slots) {
       int from = at_[size_t(slot)];
       sketch_.edge(from, node, "", is_sync(from));

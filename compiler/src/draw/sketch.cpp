@@ -11,6 +11,30 @@ bool plain(char c) {
 
 }  // namespace
 
+std::string_view to_string(Picture::View view) {
+  return view == Picture::View::network ? "network" : "replicas";
+}
+
+std::string_view to_string(Picture::Kind kind) {
+  switch (kind) {
+    case Picture::Kind::input:
+      return "input";
+    case Picture::Kind::layer:
+      return "layer";
+    case Picture::Kind::term:
+      return "term";
+    case Picture::Kind::output:
+      return "output";
+    case Picture::Kind::sync:
+      return "sync";
+    case Picture::Kind::common:
+      return "common";
+    case Picture::Kind::callback:
+      return "callback";
+  }
+  return "";
+}
+
 std::string Sketch::id_for(const std::string& name) {
   std::string base = "n_";  // no format takes it for a number or a word of its own
   for (char c : name) base += plain(c) ? c : '_';
@@ -21,7 +45,12 @@ std::string Sketch::id_for(const std::string& name) {
 
 int Sketch::node(const std::string& name, std::vector<std::string> text, Picture::Kind kind,
                  int cluster, std::vector<std::string> groups) {
-  picture_.nodes.push_back({id_for(name), std::move(text), kind, cluster, std::move(groups)});
+  return node(name, {"", std::move(text), kind, cluster, std::move(groups)});
+}
+
+int Sketch::node(const std::string& name, Picture::Node node) {
+  node.id = id_for(name);
+  picture_.nodes.push_back(std::move(node));
   return int(picture_.nodes.size()) - 1;
 }
 
@@ -40,6 +69,15 @@ void Sketch::edge(int from, int to, std::string text, bool sync) {
 Picture Sketch::finish(std::string title) && {
   picture_.title = std::move(title);
   return std::move(picture_);
+}
+
+void place(Picture::Node& node, const Mark& mark) {
+  if (!mark) return;
+  node.file = mark.source->name;
+  node.line = mark.line;
+  node.column = mark.column;
+  for (auto* frame = mark.via.get(); frame; frame = frame->at.via.get())
+    node.via.push_back(frame->what + ", " + to_string(frame->at));
 }
 
 std::string short_bytes(int64_t bytes) {

@@ -87,7 +87,8 @@ const std::vector<std::string>& optional_passes();
 struct LayerSummary {
   std::string name, type, file;
   int line = 0;
-  Shape shape;
+  Shape shape;  ///< of its first output
+  DType dtype = DType::f32;
   int64_t parameters = 0, flops = 0;
 };
 
