@@ -158,12 +158,15 @@ class Grammar {
     network(c);
     deployment(c);
     phase(c);
-    c.add_option("--view", a_.view, "What is drawn: network (default) or replicas")
+    c.add_option("--view", a_.view,
+                 "What is drawn: network or replicas; default: both in JSON and HTML, else network")
         ->check(CLI::IsMember({"network", "replicas"}))
         ->option_text("network|replicas");
     c.add_option("--format", a_.format, "Default: as the file's name ends, else dot")
-        ->check(CLI::IsMember({"dot", "mermaid", "svg"}))
-        ->option_text("dot|mermaid|svg");
+        ->check(CLI::IsMember({"dot", "mermaid", "svg", "json", "html"}))
+        ->option_text("dot|mermaid|svg|json|html");
+    c.add_option("--trace", a_.trace, "Times of layers, shown as colour in HTML (Chrome trace)")
+        ->option_text("FILE");
     c.add_flag("--backward", a_.backward, "Draw the backward pass and the optimizer, too");
     c.add_option("-o,--out", a_.out, "Default: stdout")->option_text("FILE");
   }
@@ -248,6 +251,7 @@ class Grammar {
         ->option_text("T");
     command("explain", "What a diagnostic's code means", "CODE", true, "Such as E0203");
     auto& schema = *app_.add_subcommand("schema", "The JSON Schema of network files, for editors");
+    schema.add_flag("--graph", a_.graph, "That of the pictures that draw --format json writes");
     schema.add_option("-o,--out", a_.out, "Default: stdout")->option_text("FILE");
   }
 

@@ -60,10 +60,13 @@ struct Arguments {
   // plan, draw
   std::string mode = "train";
   int64_t batch = 0;
-  std::string view = "network";
+  std::string view = {};
+  std::string trace = {};
   std::string format = {};
   bool backward = false;
   bool verbose = false;
+
+  bool graph = false;  ///< schema
 };
 
 /// Thrown when there is nothing more to do: the text is help, the version, or what was mistyped.

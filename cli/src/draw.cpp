@@ -5,7 +5,9 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <memory>
+#include <sstream>
 
 #include <spawn.h>
 #include <sys/wait.h>
@@ -26,30 +28,60 @@ namespace {
 std::string format_of(const Arguments& a) {
   if (!a.format.empty()) return a.format;
   auto ending = std::filesystem::path(a.out).extension().string();
-  if (ending == ".svg") return "svg";
+  for (const char* format : {"svg", "json", "html"})
+    if (ending.substr(0, 1) == "." && ending.substr(1) == format) return format;
+  if (ending == ".htm") return "html";
   if (ending == ".mmd" || ending == ".mermaid" || ending == ".md") return "mermaid";
   if (ending.empty() || ending == ".dot" || ending == ".gv" || a.out.starts_with("/dev/"))
     return "dot";
   throw Error(Fault::usage, "E0707",
-              "'" + ending + "' is no format of pictures: .dot, .svg, .mmd and .md are")
-      .help("--format dot, mermaid or svg writes that format whatever the name");
+              "'" + ending +
+                  "' is no format of pictures: .dot, .svg, .mmd, .md, .json and .html are")
+      .help("--format dot, mermaid, svg, json or html writes that format whatever the name");
 }
 
-Picture picture_of(const Arguments& a) {
-  Model model = load_network(a).model;
-  if (a.view == "replicas") {
-    Arguments each = a;  // a picture shows every replica, though a launch may serve several
-    each.disabled.insert("gang");
-    auto picture = draw_replicas(make_plan(model, each), a.backward);
-    picture.title = model.name + ": " + picture.title;
-    return picture;
-  }
+Picture network_of(const Network& network) {
   Registry registry;
   register_builtin(registry);
-  Diagnostics found;
-  Summary summary = check(model, registry, found);
-  found.raise();
-  return draw_network(model, summary);
+  return draw_network(network.model, network.summary, registry);
+}
+
+Picture replicas_of(const Model& model, const Arguments& a) {
+  Arguments each = a;  // a picture shows every replica, though a launch may serve several
+  each.disabled.insert("gang");
+  auto picture = draw_replicas(make_plan(model, each), a.backward);
+  picture.title = model.name + ": " + picture.title;
+  return picture;
+}
+
+std::string contents(const std::string& path, const char* code) {
+  std::ifstream in(path, std::ios::binary);
+  std::error_code none;
+  if (!in || std::filesystem::is_directory(path, none))
+    throw Error(Fault::data, code, path + ": " + std::strerror(in ? EISDIR : errno));
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+/// A file that `--format json` wrote is drawn as a network is.
+std::vector<Picture> pictures_of(const Arguments& a, bool both) {
+  auto wanted = [&](const char* view) {
+    return a.view.empty() ? both || view == std::string("network") : a.view == view;
+  };
+  std::vector<Picture> pictures;
+  if (a.target.ends_with(".json")) {
+    for (auto& picture : read_pictures(contents(a.target, "E0709"), a.target))
+      if (wanted(std::string(to_string(picture.view)).c_str())) pictures.push_back(picture);
+    if (pictures.empty())
+      throw Error(Fault::data, "E0709", a.target + ": there is no such picture in it")
+          .help("--view network or replicas, whichever was written");
+    return pictures;
+  }
+  const Network network = load_network(a);
+  if (wanted("network")) pictures.push_back(network_of(network));
+  if (wanted("replicas")) pictures.push_back(replicas_of(network.model, a));
+  return pictures;
 }
 
 using File = std::unique_ptr<FILE, int (*)(FILE*)>;
@@ -87,7 +119,7 @@ std::string to_svg(const std::string& dot) {
   posix_spawn_file_actions_destroy(&actions);
   if (failed)
     throw Error(Fault::output, "E0702", "SVG is drawn by Graphviz's `dot`, which is not installed")
-        .help("install the package graphviz, or use --format dot or mermaid");
+        .help("install the package graphviz, or use --format html, which needs none of it");
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
@@ -98,14 +130,24 @@ std::string to_svg(const std::string& dot) {
   return svg;
 }
 
+std::string written(const std::vector<Picture>& pictures, const std::string& format, bool fenced) {
+  if (format == "json") return to_json(pictures);
+  if (format == "html") return to_html(pictures);
+  auto& picture = pictures.front();
+  if (format == "svg") return to_svg(to_dot(picture));
+  if (format == "dot") return to_dot(picture);
+  const std::string text = to_mermaid(picture);
+  return fenced ? "```mermaid\n" + text + "```\n" : text;
+}
+
 }  // namespace
 
 int draw_command(const Arguments& a) {
   auto format = format_of(a);
-  Picture picture = picture_of(a);
-  std::string text = format == "mermaid" ? to_mermaid(picture) : to_dot(picture);
-  if (format == "svg") text = to_svg(text);
-  if (format == "mermaid" && a.out.ends_with(".md")) text = "```mermaid\n" + text + "```\n";
+  auto pictures = pictures_of(a, format == "json" || format == "html");
+  if (!a.trace.empty() && set_times(pictures, contents(a.trace, "E0708"), a.trace) == 0)
+    warn(a.trace + ": no event of the trace is of a layer that is drawn\n");
+  const std::string text = written(pictures, format, a.out.ends_with(".md"));
   if (a.out.empty())
     print(text);
   else

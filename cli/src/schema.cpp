@@ -1,6 +1,7 @@
-// `braid schema`: the JSON Schema of network files.
+// `braid schema`: the JSON Schema of network files, and of pictures.
 #include "schema.h"
 
+#include <braid/compiler/draw.h>
 #include <braid/nodes/builtin.h>
 #include <braid/runtime/files.h>
 
@@ -12,7 +13,7 @@ namespace braid::cli {
 int schema_command(const Arguments& a) {
   Registry registry;
   register_builtin(registry);
-  const std::string text = file_schema(registry).dump(1) + "\n";
+  const std::string text = a.graph ? graph_schema() : file_schema(registry).dump(1) + "\n";
   if (a.out.empty())
     print(text);
   else

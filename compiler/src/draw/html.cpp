@@ -44,12 +44,12 @@ std::string escaped(const std::string& text) {
 
 std::string to_html(const std::vector<Picture>& pictures) {
   std::string text = joined(page_page_html);
-  // Parts in which a later placeholder could stand come last.
-  replace(text, "{{title}}", escaped(pictures.empty() ? "braid" : pictures[0].title));
-  replace(text, "{{style}}", joined(page_style_css));
-  replace(text, "{{layout}}", joined(page_dagre_min_js));
+  // From the end: what is put in never stands before what is still sought.
   replace(text, "{{script}}", joined(page_script_js));
+  replace(text, "{{layout}}", joined(page_dagre_min_js));
   replace(text, "{{graph}}", embedded(to_json(pictures)));
+  replace(text, "{{style}}", joined(page_style_css));
+  replace(text, "{{title}}", escaped(pictures.empty() ? "braid" : pictures[0].title));
   return text;
 }
 

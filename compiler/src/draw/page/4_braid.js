@@ -1,0 +1,318 @@
+// The replicas as a braid: one strand each, that flows down through what is computed. Where values
+// are merged the strands cross in a hexagon; devices are the bands they run in.
+class BraidView {
+  constructor(picture) {
+    this.picture = picture;
+    this.name = "Replicas";
+    link(picture);
+    const rows = this.rows();
+    this.root = treeOf(rows, (unit) => `${this.picture.nodes[unit.nodes[0]].type}/${unit.nodes.length}`);
+    for (const unit of this.root.children) if (unit.key === "block:backward pass" && unit.children.length <= openUpTo) unit.open = true;
+  }
+
+  /** What all replicas do alike is one row, in an order in which values are made before they are used. */
+  rows() {
+    const rows = new Map(), seen = new Map(), rowOf = [];
+    this.picture.nodes.forEach((node, i) => {
+      const base = [node.kind, node.layer || node.text[0], node.type, node.backward ?? ""].join("|");
+      const who = `${base}@${node.kind === "sync" ? node.merge?.first : node.replica ?? `d${node.device}`}`;
+      seen.set(who, (seen.get(who) ?? 0) + 1);
+      const key = `${base}|${seen.get(who)}`;
+      if (!rows.has(key)) rows.set(key, { key, nodes: [] });
+      rows.get(key).nodes.push(i);
+      rowOf[i] = rows.get(key);
+    });
+    const list = [...rows.values()];
+    list.forEach((row, i) => (row.index = i));
+    const edges = new Set(this.picture.links.map(([from, to]) => rowOf[from].index * list.length + rowOf[to].index));
+    const order = inOrder(list.length, [...edges].map((e) => [Math.floor(e / list.length), e % list.length]));
+    return order.map((i) => this.row(list[i]));
+  }
+
+  row({ key, nodes }) {
+    const node = this.picture.nodes[nodes[0]];
+    const label = node.layer || node.text[0];
+    const frames = node.backward ? [{ path: "backward pass", name: "backward pass" }] : [];
+    const parts = label.split(/ \+ | and /)[0].split(".");
+    for (let n = 1; n < parts.length; ++n) {
+      const path = parts.slice(0, n).join(".");
+      frames.push({ path: node.backward ? `${path} (backward)` : path, name: parts[n - 1] });
+    }
+    return { key, label, name: parts[parts.length - 1], frames, nodes };
+  }
+
+  // Where things are. Lanes are far enough apart for a bead, and near enough to be seen together.
+  measure(items) {
+    const replicas = Math.max(1, this.picture.replicas ?? 1);
+    const lane = replicas <= 4 ? 64 : replicas <= 8 ? 48 : replicas <= 16 ? 30 : Math.max(8, 480 / replicas);
+    const left = Math.min(300, 60 + Math.max(60, ...items.map((unit) => widthOf(this.title(unit), "name") + widthOf(this.subtitle(unit), "soft"))));
+    const device = new Array(replicas).fill(0);
+    for (const node of this.picture.nodes) if (node.replica !== undefined && node.device !== undefined) device[node.replica] = node.device;
+    const gap = Math.min(46, lane);
+    const x = device.map((d, r) => left + lane / 2 + 10 + r * lane + d * gap * 0.6);
+    const bands = (this.picture.devices ?? []).map((name, d) => {
+      const own = x.filter((_, r) => device[r] === d);
+      const from = own.length ? Math.min(...own) : left + 10, to = own.length ? Math.max(...own) : left + 20;
+      return { name, x: from - lane / 2 - 4, width: to - from + lane + 8, middle: (from + to) / 2 };
+    });
+    const right = Math.max(...bands.map((band) => band.x + band.width), left + 60);
+    Object.assign(this, { replicas, lane, left, right, x, bands, middle: (x[0] + x[replicas - 1]) / 2 });
+  }
+
+  title(unit) {
+    return unit.leaf ? unit.label : `${unit.kind === "block" || unit.parent.kind !== "block" ? unit.label : `${unit.parent.label}.${unit.label}`}${unit.times > 1 ? ` \u00d7${unit.times}` : ""}`;
+  }
+
+  subtitle(unit) {
+    if (unit.leaf) return this.picture.nodes[unit.nodes[0]].type ?? "";
+    return plural(unit.leaves().length, "step");
+  }
+
+  /** The hexagons of a row: one for each group of replicas; of a closed block one for all that is in it. */
+  knots(unit) {
+    const nodes = unit.nodes.filter((i) => this.picture.nodes[i].merge);
+    if (unit.leaf) return nodes.map((i) => ({ node: i, ...this.picture.nodes[i].merge, text: bytes(this.picture.nodes[i].merge.bytes) }));
+    if (!nodes.length) return [];
+    const merges = nodes.map((i) => this.picture.nodes[i].merge);
+    const total = merges.reduce((all, merge) => all + merge.bytes, 0);
+    return [{ node: -1, first: Math.min(...merges.map((m) => m.first)), last: Math.max(...merges.map((m) => m.last)),
+      text: `${plural(nodes.length, "merge")}, ${bytes(total)}` }];
+  }
+
+  place() {
+    const { items, frames, owner } = visible(this.root);
+    const at = new Map(items.map((unit, i) => [unit, i]));
+    const edges = new Set();
+    for (const [from, to] of this.picture.links) edges.add(at.get(owner.get(from)) * items.length + at.get(owner.get(to)));
+    const order = inOrder(items.length, [...edges].map((e) => [Math.floor(e / items.length), e % items.length]));
+    this.measure(items);
+    let y = 64, knotted = false;
+    this.placed = order.map((i) => {
+      const unit = items[i], knots = this.knots(unit);
+      y += knots.length ? (knotted ? 58 : 52) : knotted ? 50 : 32;
+      knotted = knots.length > 0;
+      return { unit, knots, y };
+    });
+    this.row_of = new Map(this.placed.map((row) => [row.unit, row]));
+    this.bottom = y + 44;
+    this.owner = owner;
+    return frames;
+  }
+
+  draw(page) {
+    const frames = this.place();
+    const back = svg("g"), heads = svg("g"), skips = svg("g"), strands = svg("g", { class: page.critical ? "dim" : null }), rows = svg("g"), beads = svg("g");
+    for (const band of this.bands) {
+      back.append(svg("rect", { class: "band", x: band.x, y: 26, width: band.width, height: this.bottom - 30, rx: 12 }),
+        svg("text", { class: "band-name", x: band.middle, y: 18, "text-anchor": "middle" }, band.name));
+    }
+    for (let r = 0; r < this.replicas; ++r)
+      if (this.lane >= 24) back.append(svg("text", { class: "name", x: this.x[r], y: 46, "text-anchor": "middle", style: `fill: ${strand(r)}` }, `r${r}`));
+    this.weave(strands, page);
+    this.skip(skips);
+    for (const row of this.placed) {
+      rows.append(this.line(row, page));
+      this.beads(row, beads, page);
+    }
+    frames.forEach((unit) => heads.append(this.bracket(unit, page)));
+    this.size = { x: 0, y: 0, width: this.right + 190, height: this.bottom };
+    return svg("g", {}, back, rows, skips, strands, beads, heads);
+  }
+
+  // A strand's way: its lane, and the place in each hexagon where it is mirrored, so that all cross.
+  weave(into, page) {
+    const crossings = [];
+    let turn = 1;
+    for (const row of this.placed) {
+      for (const knot of row.knots) {
+        const members = knot.last - knot.first, middle = (this.x[knot.first] + this.x[knot.last - 1]) / 2;
+        knot.gap = Math.min(13, 84 / members);
+        knot.middle = middle;
+        for (let r = knot.first; r < knot.last; ++r)
+          (row.way ??= [])[r] = middle - turn * (r - knot.first - (members - 1) / 2) * knot.gap;
+      }
+      if (row.knots.length) turn = -turn;
+    }
+    for (let r = 0; r < this.replicas; ++r) {
+      const own = this.placed.filter((row) => row.way?.[r] !== undefined || row.unit.nodes.some((i) => this.picture.nodes[i].replica === r));
+      let x = this.x[r], y = own.length ? own[0].y : 0;
+      const draw = (d, rank, crosses) => crossings.push({ r, d, rank, crosses, hot: false });
+      own.forEach((row, i) => {
+        if (i === 0 && row.way?.[r] === undefined) return;
+        const to = row.way?.[r] ?? this.x[r];
+        const knotted = row.way?.[r] !== undefined, left = x !== this.x[r];
+        const bend = 44;
+        if (!knotted && !left) draw(`M${x},${y}V${row.y}`, row.y, false);
+        else if (!knotted) {
+          draw(`M${x},${y}C${x},${y + bend * 0.55} ${to},${y + bend * 0.45} ${to},${y + bend}`, y + 1, true);
+          draw(`M${to},${y + bend}V${row.y}`, row.y, false);
+        } else if (left && row.y - y < 100) draw(`M${x},${y}C${x},${y + 24} ${to},${row.y - 24} ${to},${row.y}`, row.y, true);
+        else {
+          const lane = this.x[r], from = row.y - bend;
+          if (left) draw(`M${x},${y}C${x},${y + bend * 0.55} ${lane},${y + bend * 0.45} ${lane},${y + bend}`, y + 1, true);
+          if (from > y + (left ? bend : 0)) draw(`M${lane},${y + (left ? bend : 0)}V${from}`, from, false);
+          draw(`M${lane},${Math.max(y, from)}C${lane},${row.y - bend * 0.45} ${to},${row.y - bend * 0.55} ${to},${row.y}`, row.y, true);
+        }
+        x = to, y = row.y;
+      });
+    }
+    this.paint(into, crossings, page);
+  }
+
+  // Straight parts first; then each crossing, the strand on top by turns from the left and the right.
+  paint(into, crossings, page) {
+    const hot = page.critical ? new Set([...page.path.nodes].map((i) => this.picture.nodes[i].replica)) : null;
+    const line = ({ r, d }, back) => {
+      if (back) into.append(svg("path", { class: "halo inside", d }));
+      into.append(svg("path", { class: `strand${hot?.has(r) ? " critical" : ""}`, d, stroke: strand(r) }));
+    };
+    for (const piece of crossings) if (!piece.crosses) line(piece, false);
+    const ranks = new Map();
+    for (const piece of crossings.filter((c) => c.crosses)) {
+      if (!ranks.has(piece.rank)) ranks.set(piece.rank, []);
+      ranks.get(piece.rank).push(piece);
+    }
+    [...ranks.keys()].sort((a, b) => a - b).forEach((rank, i) => {
+      const pieces = ranks.get(rank);
+      if (i % 2) pieces.reverse();
+      for (const piece of pieces) line(piece, true);
+    });
+  }
+
+  // What a later row of the same replica reads, past rows that lie between.
+  skip(into) {
+    const seen = new Set();
+    this.picture.links.forEach(([from, to]) => {
+      const a = this.row_of.get(this.owner.get(from)), b = this.row_of.get(this.owner.get(to));
+      const first = this.picture.nodes[from], second = this.picture.nodes[to];
+      const key = `${from < 0}${a?.y}>${b?.y}@${first.replica}/${second.replica}`;
+      if (!a || !b || a === b || seen.has(key)) return;
+      seen.add(key);
+      const start = this.spot(a, first), end = this.spot(b, second);
+      if (first.replica !== undefined && first.replica === second.replica) {
+        const between = this.placed.filter((row) => row.y > a.y && row.y < b.y).length;
+        if (!between || b.y < a.y) return;
+        const out = start.x + Math.min(this.lane * 0.42, 7 + 3 * between);
+        into.append(svg("path", { class: "skip", stroke: strand(first.replica), d: `M${start.x},${a.y}C${out},${a.y + 22} ${out},${a.y + 22} ${out},${(a.y + b.y) / 2}S${out},${b.y - 22} ${end.x},${b.y}` }));
+      } else if (!first.merge && !second.merge)
+        into.append(svg("path", { class: "thread", d: `M${start.x},${a.y}C${start.x},${(a.y + b.y) / 2} ${end.x},${(a.y + b.y) / 2} ${end.x},${b.y}` }));
+    });
+  }
+
+  spot(row, node) {
+    if (node.replica !== undefined) return { x: this.x[node.replica], y: row.y };
+    const band = node.device !== undefined ? this.bands[node.device] : null;
+    return { x: band ? band.middle : this.middle, y: row.y };
+  }
+
+  line({ unit, y, knots }, page) {
+    const title = this.title(unit), subtitle = this.subtitle(unit);
+    const group = svg("g", { class: `row${page.selected === unit ? " selected" : ""}`, tabindex: 0, role: "button", "data-key": unit.key,
+      "aria-label": `${title}, ${subtitle}${unit.leaf ? "" : ", closed"}` });
+    group.append(svg("rect", { class: "row-back", x: 8, y: y - 15, width: this.right + 170, height: 30, rx: 7 }));
+    const room = this.left - 44 - widthOf(subtitle, "soft");
+    group.append(svg("text", { class: "soft", x: this.left - 12, y: y + 4, "text-anchor": "end" }, subtitle),
+      svg("text", { class: "name", x: this.left - 20 - widthOf(subtitle, "soft"), y: y + 4, "text-anchor": "end" }, fitted(title, "name", room, true)));
+    if (!unit.leaf) group.append(svg("path", { class: "plus", d: `M${14},${y}h9m-4.5,-4.5v9`, stroke: "var(--soft)", "stroke-width": 1.6 }));
+    const said = this.remark(unit, knots);
+    if (said) group.append(svg("text", { class: "soft", x: this.right + 12, y: y + 4 }, fitted(said, "soft", 160)));
+    page.clickable(group, () => (unit.leaf ? page.select(unit) : page.toggle(unit)));
+    return group;
+  }
+
+  remark(unit, knots) {
+    const node = this.picture.nodes[unit.nodes[0]];
+    if (unit.leaf && node.callbacks) return `\u0192 ${node.callbacks[0]}`;
+    if (unit.leaf && knots.length) return `${knots[0].how}${knots[0].values > 1 ? `, ${knots[0].values} values` : ""}`;
+    if (unit.leaf && node.replica !== undefined) return (node.outputs?.[0] ?? "").replace(/^f32 /, "");
+    return "";
+  }
+
+  beads({ unit, y, knots }, into, page) {
+    const hot = (i) => page.critical && page.path.nodes.has(i);
+    if (unit.leaf) for (const i of unit.nodes) if (!this.picture.nodes[i].merge) this.bead(unit, i, y, into, page, hot(i));
+    if (!unit.leaf && !knots.length)
+      for (const r of new Set(unit.nodes.map((i) => this.picture.nodes[i].replica)))
+        into.append(this.pressable(svg("rect", { class: `bead${page.critical && unit.nodes.some((i) => this.picture.nodes[i].replica === r && hot(i)) ? " critical" : ""}`,
+          x: (r === undefined ? this.middle : this.x[r]) - 8, y: y - 8, width: 16, height: 16, rx: 4, style: `fill: ${this.colour(unit, r, page)}` }), () => page.toggle(unit)));
+    for (const knot of knots) into.append(this.knot(unit, knot, y, page, unit.nodes.some((i) => this.picture.nodes[i].merge && hot(i))));
+  }
+
+  bead(unit, i, y, into, page, hot) {
+    const node = this.picture.nodes[i], { x } = this.spot({ y }, node);
+    const style = `fill: ${this.colour(unit, node.replica, page, node)}`;
+    const attributes = { class: `bead${hot ? " critical" : ""}${page.node === i ? " selected" : ""}`, style, "data-node": node.id };
+    const small = this.lane < 24 ? 4 : 6.5;
+    let shape;
+    if (node.kind === "output" || node.kind === "term") {
+      const width = widthOf(node.text[0], "name") + 26;
+      shape = svg("g", {}, svg("rect", { ...attributes, x: x - width / 2, y: y - 12, width, height: 24, rx: 12, style: `fill: var(--${node.kind})` }),
+        svg("text", { class: "name", x, y: y + 4, "text-anchor": "middle", style: "fill: var(--sheet)" }, node.text[0]));
+    } else if (node.callbacks) shape = svg("path", { ...attributes, d: `M${x},${y - 9}l9,9l-9,9l-9,-9z`, style: "fill: var(--called)" });
+    else if (node.kind === "common") shape = svg("rect", { ...attributes, x: x - 6, y: y - 6, width: 12, height: 12, rx: 2 });
+    else if (node.kind === "input") shape = svg("circle", { ...attributes, cx: x, cy: y, r: small, style: `fill: var(--sheet); stroke: ${strand(node.replica ?? 0)}; stroke-width: 3` });
+    else shape = svg("circle", { ...attributes, cx: x, cy: y, r: small });
+    shape.append(svg("title", {}, `${node.text.join(", ")}${node.replica === undefined ? "" : `, replica ${node.replica}`}`));
+    into.append(this.pressable(shape, () => page.select(unit, i)));
+  }
+
+  colour(unit, replica, page, node = null) {
+    if (page.timed) {
+      const own = node ? [node] : unit.nodes.map((i) => this.picture.nodes[i]).filter((n) => n.replica === replica);
+      const time = own.reduce((all, n) => all + (n.time ?? 0), 0);
+      return time ? heat(time / this.picture.slowest) : "var(--faint)";
+    }
+    return replica === undefined ? "var(--soft)" : strand(replica);
+  }
+
+  knot(unit, knot, y, page, hot) {
+    const members = knot.last - knot.first;
+    const half = Math.max((widthOf(knot.text, "name") + 30) / 2, ((members - 1) * knot.gap) / 2 + 22), h = 14;
+    const selected = page.selected === unit && (page.node === knot.node || page.node < 0);
+    const shape = (d) => `M${knot.middle - half - d},${y}l10,${-h - d}h${2 * (half + d) - 20}l10,${h + d}l-10,${h + d}h${-(2 * (half + d) - 20)}z`;
+    const group = svg("g", { class: `knot${selected ? " selected" : ""}${hot ? " critical" : ""}`, tabindex: 0, role: "button", "data-key": unit.key,
+      "aria-label": `merge, ${knot.text}, replicas ${knot.first} to ${knot.last - 1}` });
+    if (!unit.leaf) group.append(svg("path", { class: "hexagon", d: shape(4), style: "fill: none" }));
+    group.append(svg("path", { class: "hexagon", d: shape(0), style: page.timed && knot.node >= 0 && this.picture.nodes[knot.node].time ? `fill: ${heat(this.picture.nodes[knot.node].time / this.picture.slowest)}` : null }),
+      svg("text", { x: knot.middle, y: y + 4, "text-anchor": "middle" }, knot.text));
+    page.clickable(group, () => (unit.leaf ? page.select(unit, knot.node) : page.toggle(unit)));
+    return group;
+  }
+
+  // Beads are reached from the panel of their row: the keyboard goes through rows and knots.
+  pressable(shape, press) {
+    shape.addEventListener("click", (event) => (event.stopPropagation(), press()));
+    return shape;
+  }
+
+  // An open block: a line beside its rows, that closes it.
+  bracket(unit, page) {
+    const rows = unit.leaves().length && this.placed.filter((row) => this.within(row.unit, unit));
+    if (!rows?.length) return svg("g");
+    let depth = 0;
+    for (let at = unit.parent; at && at !== this.root; at = at.parent) ++depth;
+    const x = 12 + 7 * depth, top = Math.min(...rows.map((row) => row.y)) - 13, end = Math.max(...rows.map((row) => row.y)) + 13;
+    const group = svg("g", { class: "frame-head", tabindex: 0, role: "button", "data-frame": unit.key, "aria-label": `close ${this.title(unit)}` },
+      svg("title", {}, `close ${this.title(unit)}`),
+      svg("rect", { x: x - 3, y: top, width: 9, height: end - top, fill: "transparent" }),
+      svg("path", { d: `M${x + 4},${top}h-4V${end}h4`, fill: "none", stroke: "var(--faint)", "stroke-width": 2 }));
+    page.clickable(group, () => page.toggle(unit));
+    return group;
+  }
+
+  within(unit, outer) {
+    for (let at = unit; at; at = at.parent) if (at === outer) return true;
+    return false;
+  }
+
+  placeOf(unit) {
+    const row = this.row_of.get(unit);
+    return row && { x: this.middle, y: row.y };
+  }
+
+  legend(page) {
+    if (page.timed) return page.ramp();
+    const strands = Array.from({ length: Math.min(this.replicas, 8) }, (_, r) => ({ colour: strand(r), text: `replica ${r}`, line: true }));
+    return [...strands, { colour: "var(--sync)", text: "merge: bytes of each replica" }, { colour: "var(--soft)", text: "common to all" }, { colour: "var(--called)", text: "callback" }];
+  }
+}
