@@ -54,14 +54,15 @@ class NetworkView {
   layout() {
     const { items, frames, owner } = visible(this.root);
     const graph = new dagre.graphlib.Graph({ compound: true });
-    graph.setGraph({ rankdir: "TB", nodesep: 22, ranksep: 30, edgesep: 12, marginx: 20, marginy: 20 });
+    graph.setGraph({ rankdir: "TB", nodesep: 22, ranksep: 34, edgesep: 12, marginx: 20, marginy: 20 });
     graph.setDefaultEdgeLabel(() => ({}));
     for (const unit of items) {
       const text = this.lines(unit);
       const width = Math.max(widthOf(text[0], "name") + (unit.times > 1 ? 40 : 0), ...text.slice(1).map((line) => widthOf(line, "soft")));
-      graph.setNode(unit.key, { unit, text, width: Math.min(250, Math.max(96, width + (unit.leaf ? 30 : 52))), height: 16 + 15.5 * text.length });
+      graph.setNode(unit.key, { unit, text, width: Math.min(250, Math.max(96, width + (!unit.leaf ? 52 : ["input", "output", "term"].includes(this.lookOf(unit)) ? 46 : 30))), height: 16 + 15.5 * text.length });
     }
-    for (const unit of frames) graph.setNode(unit.key, { unit });
+    for (const unit of this.root.inside()) unit.shown = false;
+    for (const unit of frames) graph.setNode(unit.key, { unit }), (unit.shown = true);
     for (const unit of [...items, ...frames])
       if (unit.parent !== this.root) graph.setParent(unit.key, unit.parent.key);
     const edges = new Map();
@@ -89,7 +90,9 @@ class NetworkView {
   }
 
   frame(unit, box, page) {
-    const x = box.x - box.width / 2, y = box.y - box.height / 2;
+    const levels = 1 + Math.max(0, ...[...unit.inside()].filter((each) => each.open && !each.leaf && each.shown).map((each) => this.depth(each) - this.depth(unit)));
+    const x = box.x - box.width / 2, y = box.y - box.height / 2 - 13 * levels;
+    box = { ...box, height: box.height + 13 * levels + 4 * (levels - 1) };
     const text = `${unit.kind === "block" ? unit.label : this.prefixed(unit)}${unit.times > 1 ? ` \u00d7${unit.times}` : ""}`;
     const head = svg("g", { class: "frame-head", tabindex: 0, role: "button", "aria-label": `close ${text}`, "data-frame": unit.key },
       svg("rect", { x: x + 6, y: y + 3, width: widthOf(text, "name") + 30, height: 18, fill: "transparent" }),
@@ -99,6 +102,8 @@ class NetworkView {
     return svg("g", {}, svg("rect", { class: "frame", x, y, width: box.width, height: box.height, rx: 10,
       style: unit.callback ? "stroke: var(--called); stroke-width: 2" : null }), head);
   }
+
+  depth(unit) { return unit.parent ? 1 + this.depth(unit.parent) : 0; }
 
   edge({ points, edge }, page) {
     const hot = page.critical && edge.links.some((i) => page.path.edges.has(this.picture.links[i].join(">")));
@@ -125,7 +130,7 @@ class NetworkView {
     else group.append(svg("circle", { class: `bar ${look}`, cx: x + 13, cy: box.y, r: 4 }));
     const ink = time ? (time > 0.18 ? "fill: #fff" : "fill: #23272e") : null;
     box.text.forEach((line, i) => group.append(svg("text", { class: i ? "soft" : "name", x: x + (shape === 7 ? 14 : 24), y: y + 20 + 15.5 * i, style: ink },
-      fitted(line, i ? "soft" : "name", box.width - (unit.leaf ? 26 : 44), !i))));
+      fitted(line, i ? "soft" : "name", box.width - (!unit.leaf ? 44 : shape === 7 ? 24 : 36), !i))));
     if (!unit.leaf) {
       group.append(svg("path", { class: "plus", d: `M${x + box.width - 20},${y + 16}h10m-5,-5v10`, style: ink ? "stroke: currentColor" : null }));
       if (unit.times > 1) group.append(svg("text", { class: "times", x: x + box.width - 28, y: y + 20, "text-anchor": "end", style: ink }, `\u00d7${unit.times}`));

@@ -5,8 +5,10 @@ class BraidView {
     this.picture = picture;
     this.name = "Replicas";
     link(picture);
+    const blocks = pictureOf("network")?.clusters;
+    this.blocks = blocks && new Set(blocks.map((cluster) => cluster.path));
     const rows = this.rows();
-    this.root = treeOf(rows, (unit) => `${this.picture.nodes[unit.nodes[0]].type}/${unit.nodes.length}`);
+    this.root = treeOf(rows, (unit) => `${this.picture.nodes[unit.nodes[0]].type}/${this.picture.nodes[unit.nodes[0]].outputs}/${unit.nodes.length}`);
     for (const unit of this.root.children) if (unit.key === "block:backward pass" && unit.children.length <= openUpTo) unit.open = true;
   }
 
@@ -36,6 +38,7 @@ class BraidView {
     const parts = label.split(/ \+ | and /)[0].split(".");
     for (let n = 1; n < parts.length; ++n) {
       const path = parts.slice(0, n).join(".");
+      if (this.blocks && !this.blocks.has(path)) break;  // "fc1.weight" is no block
       frames.push({ path: node.backward ? `${path} (backward)` : path, name: parts[n - 1] });
     }
     return { key, label, name: parts[parts.length - 1], frames, nodes };
@@ -45,15 +48,16 @@ class BraidView {
   measure(items) {
     const replicas = Math.max(1, this.picture.replicas ?? 1);
     const lane = replicas <= 4 ? 64 : replicas <= 8 ? 48 : replicas <= 16 ? 30 : Math.max(8, 480 / replicas);
-    const left = Math.min(300, 60 + Math.max(60, ...items.map((unit) => widthOf(this.title(unit), "name") + widthOf(this.subtitle(unit), "soft"))));
+    const left = Math.min(310, 76 + Math.max(60, ...items.map((unit) => widthOf(this.title(unit), "name") + widthOf(this.subtitle(unit), "soft"))));
     const device = new Array(replicas).fill(0);
     for (const node of this.picture.nodes) if (node.replica !== undefined && node.device !== undefined) device[node.replica] = node.device;
-    const gap = Math.min(46, lane);
-    const x = device.map((d, r) => left + lane / 2 + 10 + r * lane + d * gap * 0.6);
-    const bands = (this.picture.devices ?? []).map((name, d) => {
-      const own = x.filter((_, r) => device[r] === d);
-      const from = own.length ? Math.min(...own) : left + 10, to = own.length ? Math.max(...own) : left + 20;
-      return { name, x: from - lane / 2 - 4, width: to - from + lane + 8, middle: (from + to) / 2 };
+    const x = device.map((d, r) => left + lane / 2 + 10 + r * lane + d * lane * 0.6);
+    const names = this.picture.devices ?? [];
+    const own = names.map((_, d) => x.filter((_, r) => device[r] === d));
+    const bands = names.map((name, d) => {
+      const strands = own[d].length ? own[d] : [left + 10 + lane / 2];
+      const from = Math.min(...strands) - lane * 0.8 + 1.5, to = Math.max(...strands) + lane * 0.8 - 1.5;
+      return { name, x: from, width: to - from, middle: (Math.min(...strands) + Math.max(...strands)) / 2, side: to - Math.max(9, lane * 0.22) };
     });
     const right = Math.max(...bands.map((band) => band.x + band.width), left + 60);
     Object.assign(this, { replicas, lane, left, right, x, bands, middle: (x[0] + x[replicas - 1]) / 2 });
@@ -86,10 +90,10 @@ class BraidView {
     for (const [from, to] of this.picture.links) edges.add(at.get(owner.get(from)) * items.length + at.get(owner.get(to)));
     const order = inOrder(items.length, [...edges].map((e) => [Math.floor(e / items.length), e % items.length]));
     this.measure(items);
-    let y = 64, knotted = false;
+    let y = 48, knotted = false;
     this.placed = order.map((i) => {
       const unit = items[i], knots = this.knots(unit);
-      y += knots.length ? (knotted ? 58 : 52) : knotted ? 50 : 32;
+      y += knots.length ? (knotted ? 84 : 66) : knotted ? 62 : 32;
       knotted = knots.length > 0;
       return { unit, knots, y };
     });
@@ -122,16 +126,18 @@ class BraidView {
   // A strand's way: its lane, and the place in each hexagon where it is mirrored, so that all cross.
   weave(into, page) {
     const crossings = [];
-    let turn = 1;
+    let turn = -1;  // mirrored; between two hexagons that follow each other, they cross again
     for (const row of this.placed) {
+      turn = row.knots.length ? -turn : -1;
       for (const knot of row.knots) {
         const members = knot.last - knot.first, middle = (this.x[knot.first] + this.x[knot.last - 1]) / 2;
-        knot.gap = Math.min(13, 84 / members);
+        knot.gap = Math.min(24, 30 - 2.4 * members > 11 ? 30 - 2.4 * members : 88 / members, this.lane * 0.6);
         knot.middle = middle;
+        knot.half = Math.max((widthOf(knot.text, "name") + 30) / 2, ((members - 1) * knot.gap) / 2 + 20);
+        knot.right = middle + knot.half + (row.unit.leaf ? 0 : 4);
         for (let r = knot.first; r < knot.last; ++r)
           (row.way ??= [])[r] = middle - turn * (r - knot.first - (members - 1) / 2) * knot.gap;
       }
-      if (row.knots.length) turn = -turn;
     }
     for (let r = 0; r < this.replicas; ++r) {
       const own = this.placed.filter((row) => row.way?.[r] !== undefined || row.unit.nodes.some((i) => this.picture.nodes[i].replica === r));
@@ -141,17 +147,26 @@ class BraidView {
         if (i === 0 && row.way?.[r] === undefined) return;
         const to = row.way?.[r] ?? this.x[r];
         const knotted = row.way?.[r] !== undefined, left = x !== this.x[r];
-        const bend = 44;
-        if (!knotted && !left) draw(`M${x},${y}V${row.y}`, row.y, false);
-        else if (!knotted) {
-          draw(`M${x},${y}C${x},${y + bend * 0.55} ${to},${y + bend * 0.45} ${to},${y + bend}`, y + 1, true);
-          draw(`M${to},${y + bend}V${row.y}`, row.y, false);
-        } else if (left && row.y - y < 100) draw(`M${x},${y}C${x},${y + 24} ${to},${row.y - 24} ${to},${row.y}`, row.y, true);
-        else {
-          const lane = this.x[r], from = row.y - bend;
-          if (left) draw(`M${x},${y}C${x},${y + bend * 0.55} ${lane},${y + bend * 0.45} ${lane},${y + bend}`, y + 1, true);
-          if (from > y + (left ? bend : 0)) draw(`M${lane},${y + (left ? bend : 0)}V${from}`, from, false);
-          draw(`M${lane},${Math.max(y, from)}C${lane},${row.y - bend * 0.45} ${to},${row.y - bend * 0.55} ${to},${row.y}`, row.y, true);
+        const run = 16, bend = 52;  // straight beside the hexagon, and to where the lane begins
+        const slope = (a, from, b, to) => draw(`M${a},${from}C${a},${(from + to) / 2} ${b},${(from + to) / 2} ${b},${to}`, Math.round(from + to), true);
+        const straight = (x, from, to) => to > from && draw(`M${x},${from}V${to}`, to, false);
+        const lane = this.x[r];
+        if (left && knotted && row.y - y < 100) {
+          straight(x, y, y + run);
+          slope(x, y + run, to, row.y - run);
+          straight(to, row.y - run, row.y);
+        } else {
+          let at = y;
+          if (left) {
+            straight(x, y, y + run);
+            slope(x, y + run, lane, y + bend);
+            at = y + bend;
+          }
+          if (knotted) {
+            straight(lane, at, row.y - bend);
+            slope(lane, row.y - bend, to, row.y - run);
+            straight(to, row.y - run, row.y);
+          } else straight(lane, at, row.y);
         }
         x = to, y = row.y;
       });
@@ -179,30 +194,36 @@ class BraidView {
     });
   }
 
-  // What a later row of the same replica reads, past rows that lie between.
+  // What a later row reads, past rows that lie between: beside the strand, or beside the hexagons.
   skip(into) {
     const seen = new Set();
     this.picture.links.forEach(([from, to]) => {
       const a = this.row_of.get(this.owner.get(from)), b = this.row_of.get(this.owner.get(to));
-      const first = this.picture.nodes[from], second = this.picture.nodes[to];
-      const key = `${from < 0}${a?.y}>${b?.y}@${first.replica}/${second.replica}`;
-      if (!a || !b || a === b || seen.has(key)) return;
+      const first = this.picture.nodes[from], second = this.picture.nodes[to], who = first.replica;
+      if (a === b || b.y < a.y) return;
+      const whole = a.way?.[who] !== undefined && b.way?.[who] !== undefined;
+      const key = `${a.y}>${b.y}@${whole ? "" : `${who}/${second.replica}`}`;
+      if (seen.has(key)) return;
       seen.add(key);
+      const between = this.placed.filter((row) => row.y > a.y && row.y < b.y).length;
       const start = this.spot(a, first), end = this.spot(b, second);
-      if (first.replica !== undefined && first.replica === second.replica) {
-        const between = this.placed.filter((row) => row.y > a.y && row.y < b.y).length;
-        if (!between || b.y < a.y) return;
-        const out = start.x + Math.min(this.lane * 0.42, 7 + 3 * between);
-        into.append(svg("path", { class: "skip", stroke: strand(first.replica), d: `M${start.x},${a.y}C${out},${a.y + 22} ${out},${a.y + 22} ${out},${(a.y + b.y) / 2}S${out},${b.y - 22} ${end.x},${b.y}` }));
-      } else if (!first.merge && !second.merge)
+      if (who !== undefined && who === second.replica) {
+        if (between) into.append(whole ? this.arc(a.knots[0].right, b.knots[0].right, a.y, b.y, 26 + 7 * between)
+          : this.arc(start.x, end.x, a.y, b.y, Math.min(this.lane * 0.42, 7 + 3 * between), strand(who)));
+      } else if (!first.merge && !second.merge && a.unit.leaf && b.unit.leaf)
         into.append(svg("path", { class: "thread", d: `M${start.x},${a.y}C${start.x},${(a.y + b.y) / 2} ${end.x},${(a.y + b.y) / 2} ${end.x},${b.y}` }));
     });
   }
 
+  arc(x1, x2, y1, y2, by, stroke = "var(--soft)") {
+    const out = Math.max(x1, x2) + by;
+    return svg("path", { class: "skip", stroke, d: `M${x1},${y1}C${out},${y1 + 22} ${out},${y1 + 22} ${out},${(y1 + y2) / 2}S${out},${y2 - 22} ${x2},${y2}` });
+  }
+
   spot(row, node) {
-    if (node.replica !== undefined) return { x: this.x[node.replica], y: row.y };
-    const band = node.device !== undefined ? this.bands[node.device] : null;
-    return { x: band ? band.middle : this.middle, y: row.y };
+    if (node.replica !== undefined) return { x: row.way?.[node.replica] ?? this.x[node.replica], y: row.y };
+    const band = node.device !== undefined && !(row.unit && !row.unit.leaf) ? this.bands[node.device] : null;
+    return { x: band ? band.side : this.middle, y: row.y };
   }
 
   line({ unit, y, knots }, page) {
@@ -231,8 +252,9 @@ class BraidView {
   beads({ unit, y, knots }, into, page) {
     const hot = (i) => page.critical && page.path.nodes.has(i);
     if (unit.leaf) for (const i of unit.nodes) if (!this.picture.nodes[i].merge) this.bead(unit, i, y, into, page, hot(i));
+    const all = [...new Set(unit.nodes.map((i) => this.picture.nodes[i].replica))];
     if (!unit.leaf && !knots.length)
-      for (const r of new Set(unit.nodes.map((i) => this.picture.nodes[i].replica)))
+      for (const r of all.length > 1 ? all.filter((each) => each !== undefined) : all)
         into.append(this.pressable(svg("rect", { class: `bead${page.critical && unit.nodes.some((i) => this.picture.nodes[i].replica === r && hot(i)) ? " critical" : ""}`,
           x: (r === undefined ? this.middle : this.x[r]) - 8, y: y - 8, width: 16, height: 16, rx: 4, style: `fill: ${this.colour(unit, r, page)}` }), () => page.toggle(unit)));
     for (const knot of knots) into.append(this.knot(unit, knot, y, page, unit.nodes.some((i) => this.picture.nodes[i].merge && hot(i))));
@@ -266,8 +288,7 @@ class BraidView {
   }
 
   knot(unit, knot, y, page, hot) {
-    const members = knot.last - knot.first;
-    const half = Math.max((widthOf(knot.text, "name") + 30) / 2, ((members - 1) * knot.gap) / 2 + 22), h = 14;
+    const half = knot.half, h = 14;
     const selected = page.selected === unit && (page.node === knot.node || page.node < 0);
     const shape = (d) => `M${knot.middle - half - d},${y}l10,${-h - d}h${2 * (half + d) - 20}l10,${h + d}l-10,${h + d}h${-(2 * (half + d) - 20)}z`;
     const group = svg("g", { class: `knot${selected ? " selected" : ""}${hot ? " critical" : ""}`, tabindex: 0, role: "button", "data-key": unit.key,

@@ -55,7 +55,7 @@ class Page {
   redraw() {
     const focused = document.activeElement?.closest?.("#canvas [data-key]")?.dataset.key;
     this.sheet = svg("g", { id: "sheet" }, this.view.draw(this));
-    this.canvas.replaceChildren(svg("defs", {}, svg("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" },
+    this.canvas.replaceChildren(svg("defs", {}, svg("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerUnits: "userSpaceOnUse", markerWidth: 8, markerHeight: 8, orient: "auto" },
       svg("path", { class: "arrow", d: "M0,0.8L7.5,4L0,7.2z" }))), this.sheet);
     const legend = this.view.legend(this);
     document.getElementById("legend").replaceChildren(...legend.map(({ colour, text, line }) =>
@@ -160,8 +160,8 @@ class Page {
 
   fit() {
     const { width, height } = this.canvas.getBoundingClientRect(), size = this.view.size;
-    const k = Math.min(1.3, (width - 24) / size.width, (height - 60) / size.height);
-    this.at = { k, x: (width - size.width * k) / 2, y: Math.max(10, (height - 40 - size.height * k) / 2) };
+    const k = Math.min(1.3, (width - 24) / size.width, (height - 24) / size.height);
+    this.at = { k, x: (width - size.width * k) / 2, y: Math.max(10, (height - size.height * k) / 2) };
     this.look();
   }
 
