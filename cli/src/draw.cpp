@@ -34,9 +34,9 @@ std::string format_of(const Arguments& a) {
   if (ending == ".mmd" || ending == ".mermaid" || ending == ".md") return "mermaid";
   if (ending.empty() || ending == ".dot" || ending == ".gv" || a.out.starts_with("/dev/"))
     return "dot";
-  throw Error(Fault::usage, "E0707",
-              "'" + ending +
-                  "' is no format of pictures: .dot, .svg, .mmd, .md, .json and .html are")
+  throw Error(
+      Fault::usage, "E0707",
+      "'" + ending + "' is no format of pictures: .dot, .svg, .mmd, .md, .json and .html are")
       .help("--format dot, mermaid, svg, json or html writes that format whatever the name");
 }
 

@@ -40,7 +40,8 @@ Summary summarize(const Model& model, const Registry& registry, Diagnostics& fou
     auto& call = graph.calls[size_t(calls[i])];
     LayerSummary row{.name = call.path, .type = call.def->name};
     if (call.mark) row.file = call.mark.source->name, row.line = call.mark.line;
-    if (!call.out.empty()) row.shape = b.type(call.out[0]).shape, row.dtype = b.type(call.out[0]).dtype;
+    if (!call.out.empty())
+      row.shape = b.type(call.out[0]).shape, row.dtype = b.type(call.out[0]).dtype;
     row.parameters = parameters[size_t(calls[i])];
     if (call.def->flops) row.flops = call.def->flops(call, b);
     summary.flops += row.flops;

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "cli/command.h"
 
@@ -95,6 +96,94 @@ TEST(Draw, MermaidIsCollapsedWhenItIsLarge) {
   auto md = folder / "net.md";
   draw({"-o", md}, folder / "small.yaml");
   EXPECT_TRUE(read_text(md).starts_with("```mermaid\n"));
+}
+
+// What is read back is drawn as what was written, in all formats.
+void expect_lossless(const std::string& net, const std::vector<std::string>& more) {
+  Folder folder;
+  auto with = [&](std::vector<std::string> words) {
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  };
+  auto kept = folder / "net.json";
+  draw(with({"-o", kept}), net);
+  EXPECT_EQ(draw({"--format", "json"}, kept), read_text(kept)) << net;
+  for (const char* view : {"network", "replicas"})
+    for (const char* format : {"dot", "mermaid", "html"})
+      EXPECT_EQ(draw({"--view", view, "--format", format}, kept),
+                draw(with({"--view", view, "--format", format}), net))
+          << net << " " << view << " " << format;
+}
+
+TEST(Draw, JsonOfEveryExampleIsLossless) {
+  size_t seen = 0;
+  for (auto& entry : std::filesystem::recursive_directory_iterator(source("examples"))) {
+    auto& path = entry.path();
+    if (path.extension() != ".yaml" || path.parent_path().filename() == "blocks") continue;
+    std::vector<std::string> more;
+    if (read_text(path.string()).find("[N, L]") != std::string::npos) more = {"--set", "L=16"};
+    SCOPED_TRACE(path.string());
+    expect_lossless(path.string(), more);
+    ++seen;
+  }
+  EXPECT_GE(seen, 15u);
+}
+
+TEST(Draw, JsonNamesLinesShapesBytesAndTrees) {
+  auto json = Json::parse(draw({"--format", "json", "--replicas", "3", "--batch", "63"}));
+  auto& network = json.at("pictures").at(0);
+  auto fc1 = std::ranges::find(network.at("nodes"), "n_fc1", [](auto& n) { return n.at("id"); });
+  ASSERT_NE(fc1, network.at("nodes").end());
+  EXPECT_EQ(fc1->at("file"), digits());
+  auto text = read_text(digits());
+  EXPECT_EQ(fc1->at("line"),
+            std::count(text.begin(), text.begin() + long(text.find("name: fc1")), '\n') + 1);
+  EXPECT_EQ(fc1->at("arguments"), Json::parse(R"([["out_features", "32"]])"));
+  EXPECT_EQ(fc1->at("inputs"), Json::parse(R"(["f32 [N, 64]"])"));
+  EXPECT_EQ(fc1->at("bytes"), 128);
+  EXPECT_EQ(fc1->at("parameters"), 2080);
+  auto& replicas = json.at("pictures").at(1);
+  auto sync = std::ranges::find(replicas.at("nodes"), "sync", [](auto& n) { return n.at("kind"); });
+  ASSERT_NE(sync, replicas.at("nodes").end());
+  EXPECT_EQ(sync->at("merge"), Json::parse(R"({"how": "chan", "values": 1, "bytes": 768,
+                                               "first": 0, "last": 3, "tree": "((0 1) 2)"
+})"));
+}
+
+TEST(Draw, AFileOfPicturesThatIsNoneIsRefused) {
+  Folder folder;
+  auto refused = [&](std::vector<std::string> words, const char* said) {
+    auto outcome = braid_command(words);
+    EXPECT_EQ(outcome.code, 4);
+    EXPECT_NE(outcome.err.find(said), std::string::npos) << outcome.err;
+  };
+  refused({"draw", folder / "absent.json"}, "error[E0709]");
+  write_text(folder / "notes.json", "{\"braid-graph\": 1, \"pictures\": [{}]}");
+  refused({"draw", folder / "notes.json"}, "notes.json: /pictures/0: 'view' is missing");
+  draw({"--view", "replicas", "-o", folder / "one.json"});
+  refused({"draw", folder / "one.json"}, "there is no such picture in it");
+  refused({"draw", digits(), "--trace", folder / "absent.json"}, "error[E0708]");
+  refused({"draw", digits(), "--trace", digits()}, "this is no JSON");
+}
+
+TEST(Draw, ATraceOfOtherLayersIsSaidToBeOne) {
+  Folder folder;
+  write_text(folder / "t.json", R"([{"ph": "X", "dur": 1, "args": {"layer": "elsewhere"}}])");
+  auto outcome =
+      braid_command({"draw", digits(), "--format", "json", "--trace", folder / "t.json"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_NE(outcome.err.find("no event"), std::string::npos) << outcome.err;
+}
+
+TEST(Draw, TheSchemaOfPicturesIsTheOneInTheDocs) {
+  EXPECT_EQ(braid_command({"schema", "--graph"}).out, read_text(source("docs/graph.schema.json")));
+}
+
+TEST(Draw, CallbacksAreMarked) {
+  auto net = source("examples/replication/hooks.yaml");
+  EXPECT_EQ(count(draw({}, net), "penwidth=2.5"), 1u);
+  EXPECT_EQ(count(draw({"--view", "replicas"}, net), "penwidth=2.5"), 2u) << "one a replica";
+  EXPECT_NE(draw({"--format", "mermaid"}, net).find("class n_bn1 called"), std::string::npos);
 }
 
 }  // namespace

@@ -44,8 +44,7 @@ class Network {
   void layer(const LayerItem& item) {
     Picture::Node node{"", {item.path, item.type}};
     node.layer = item.path, node.type = about(item.type);
-    for (auto& entry : item.params)
-      node.arguments.emplace_back(entry.key, to_string(entry.value));
+    for (auto& entry : item.params) node.arguments.emplace_back(entry.key, to_string(entry.value));
     if (auto row = rows_.find(item.path); row != rows_.end()) measure(node, *row->second);
     remarks(node, item);
     place(node, item.mark);
@@ -120,8 +119,7 @@ class Network {
   void term(const TermDecl& term) {
     Picture::Node node{"", {term.name, term.type}, Kind::term};
     node.type = about(term.type);
-    for (auto& entry : term.params)
-      node.arguments.emplace_back(entry.key, to_string(entry.value));
+    for (auto& entry : term.params) node.arguments.emplace_back(entry.key, to_string(entry.value));
     place(node, term.mark);
     int id = sketch_.node(term.name, std::move(node));
     for (auto& from : term.from) link(from, id);

@@ -23,8 +23,9 @@ struct Place {
   [[noreturn]] void refuse(const std::string& why) const {
     throw Error(Fault::data, "E0709",
                 name + ": " + (path.empty() ? "the document" : path) + ": " + why)
-        .help("`braid draw NET --format json` writes such files; `braid schema --graph` has their "
-              "schema");
+        .help(
+            "`braid draw NET --format json` writes such files; `braid schema --graph` has their "
+            "schema");
   }
 
   Place at(const char* key) const {
@@ -149,10 +150,10 @@ class Reader {
   }
 
   void node(const Place& at) {
-    at.only({"id",      "kind",     "text",      "cluster",   "groups",  "layer", "type",
-             "file",    "line",     "column",    "via",       "arguments", "inputs", "outputs",
-             "parameters", "bytes", "flops",     "replica",   "device",  "backward", "callbacks",
-             "merge",   "time"});
+    at.only({"id",     "kind",     "text",       "cluster", "groups", "layer",
+             "type",   "file",     "line",       "column",  "via",    "arguments",
+             "inputs", "outputs",  "parameters", "bytes",   "flops",  "replica",
+             "device", "backward", "callbacks",  "merge",   "time"});
     Picture::Node n;
     enter(at, nodes_, n.id);
     read_word(at.at("kind"), n.kind, Picture::Kind::callback);

@@ -200,7 +200,8 @@ class Replicas {
   Picture::Merge merge(const Exchange& exchange, int group) const {
     auto& point = *exchange.first;
     Picture::Merge out{point.merge, exchange.parts, exchange.bytes, 0, p_.replicas};
-    if (point.group) out.first = group * point.group, out.last = std::min(p_.replicas, out.first + point.group);
+    if (point.group)
+      out.first = group * point.group, out.last = std::min(p_.replicas, out.first + point.group);
     out.tree = tree(out.first, out.last);
     return out;
   }

@@ -22,8 +22,8 @@ class Trace {
     const Json trace = Json::parse(text, nullptr, false);
     if (trace.is_discarded()) refuse("this is no JSON");
     const bool bare = trace.is_array();
-    if (!bare && (!trace.is_object() || !trace.contains("traceEvents") ||
-                  !trace["traceEvents"].is_array()))
+    if (!bare &&
+        (!trace.is_object() || !trace.contains("traceEvents") || !trace["traceEvents"].is_array()))
       refuse("there is no list of \"traceEvents\"");
     size_t known = 0;
     for (auto& event : bare ? trace : trace["traceEvents"]) known += add(event);
@@ -33,8 +33,9 @@ class Trace {
  private:
   [[noreturn]] void refuse(const std::string& why) const {
     throw Error(Fault::data, "E0708", name_ + ": " + why)
-        .help("a Chrome trace is expected: {\"traceEvents\": [{\"ph\": \"X\", \"dur\": 12.5, "
-              "\"args\": {\"layer\": \"fc1\", \"replica\": 0, \"op\": \"matmul\"}}]}");
+        .help(
+            "a Chrome trace is expected: {\"traceEvents\": [{\"ph\": \"X\", \"dur\": 12.5, "
+            "\"args\": {\"layer\": \"fc1\", \"replica\": 0, \"op\": \"matmul\"}}]}");
   }
 
   void enter(Picture::View view, Picture::Node& node) {
@@ -59,13 +60,14 @@ class Trace {
       refuse("an event of layer '" + layer + "' has no duration");
     const double duration = event["dur"].get<double>();
     auto replica = args.find("replica");
-    const int who = replica != args.end() && replica->is_number_integer() ? replica->get<int>() : -1;
+    const int who =
+        replica != args.end() && replica->is_number_integer() ? replica->get<int>() : -1;
     const bool shown = give(layers_.find(layer), layers_.end(), -1, duration);
     const std::pair key{layer, word(args, "op")};
     return give(operations_.find(key), operations_.end(), who, duration) || shown;
   }
 
-  // Common work is done once on each device: an event's time goes to the node it can be.
+  // What is common stands once for each device; its time is shown at the first.
   template <class Iterator>
   static bool give(Iterator found, Iterator end, int replica, double duration) {
     if (found == end) return false;

@@ -24,11 +24,11 @@ struct Picture {
 
   /// What a synchronization point does.
   struct Merge {
-    std::string how;            ///< "sum", "chan"
-    int values = 0;             ///< that travel together
-    int64_t bytes = 0;          ///< that each participant hands in
-    int first = 0, last = 0;    ///< the replicas [first, last)
-    std::string tree;           ///< what is merged with what: "((0 1) (2 3))"
+    std::string how;          ///< "sum", "chan"
+    int values = 0;           ///< that travel together
+    int64_t bytes = 0;        ///< that each participant hands in
+    int first = 0, last = 0;  ///< the replicas [first, last)
+    std::string tree;         ///< what is merged with what: "((0 1) (2 3))"
     bool operator==(const Merge&) const = default;
   };
   struct Node {
@@ -82,9 +82,9 @@ struct Picture {
   std::vector<Edge> edges = {};
   std::vector<Cluster> clusters = {};
   View view = View::network;
-  int replicas = 0;                        ///< of View::replicas
-  std::vector<std::string> devices = {};   ///< of View::replicas
-  std::vector<About> types = {};           ///< of View::network
+  int replicas = 0;                       ///< of View::replicas
+  std::vector<std::string> devices = {};  ///< of View::replicas
+  std::vector<About> types = {};          ///< of View::network
   bool operator==(const Picture&) const = default;
 };
 

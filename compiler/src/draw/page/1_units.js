@@ -3,7 +3,7 @@
 const data = JSON.parse(document.getElementById("graph").textContent);
 const pictureOf = (view) => data.pictures.find((picture) => picture.view === view);
 
-const longest = 60;     // children of one unit; what has more is cut into sections
+const longest = 80;     // children of one unit; what has more is cut into sections
 const most = 500;       // things drawn at once
 const openUpTo = 30;    // leaves that are shown without a click
 
@@ -28,7 +28,8 @@ function signature(unit, node) {
 }
 
 function named(children) {
-  const first = children[0].name, last = children[children.length - 1].name;
+  const end = (unit, at) => (unit.kind === "section" ? end(unit.children.at(at), at) : unit.name);
+  const first = end(children[0], 0), last = end(children[children.length - 1], -1);
   return first === last ? first : `${first} \u2026 ${last}`;
 }
 
@@ -75,7 +76,11 @@ function sections(unit) {
     const out = [];
     for (let i = 0; i < unit.children.length; i += size) {
       const part = unit.children.slice(i, i + size);
-      out.push(part.length > 1 ? gather("section", unit, part) : part[0]);
+      if (part.length > 1) {
+        const whole = gather("section", unit, part);
+        if (unit.times > 1) whole.times = part.reduce((all, child) => all + child.times, 0);
+        out.push(whole);
+      } else out.push(part[0]);
     }
     unit.children = out;
   }

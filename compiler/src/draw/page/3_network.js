@@ -53,8 +53,9 @@ class NetworkView {
 
   layout() {
     const { items, frames, owner } = visible(this.root);
+    const depth = Math.max(0, ...frames.map((unit) => this.depth(unit)));
     const graph = new dagre.graphlib.Graph({ compound: true });
-    graph.setGraph({ rankdir: "TB", nodesep: 22, ranksep: 34, edgesep: 12, marginx: 20, marginy: 20 });
+    graph.setGraph({ rankdir: "TB", nodesep: 22, ranksep: 34 + 12 * depth, edgesep: 12, marginx: 20, marginy: 20 });
     graph.setDefaultEdgeLabel(() => ({}));
     for (const unit of items) {
       const text = this.lines(unit);
@@ -148,7 +149,7 @@ class NetworkView {
 
   placeOf(unit) {
     const box = this.laid.graph.node(unit.key);
-    return box && { x: box.x, y: box.y };
+    return box && { x: box.x, y: box.y - box.height / 2 };
   }
 
   legend(page) {

@@ -200,7 +200,7 @@ class BraidView {
     this.picture.links.forEach(([from, to]) => {
       const a = this.row_of.get(this.owner.get(from)), b = this.row_of.get(this.owner.get(to));
       const first = this.picture.nodes[from], second = this.picture.nodes[to], who = first.replica;
-      if (a === b || b.y < a.y) return;
+      if (a === b || b.y < a.y || (second.backward && !first.backward)) return;
       const whole = a.way?.[who] !== undefined && b.way?.[who] !== undefined;
       const key = `${a.y}>${b.y}@${whole ? "" : `${who}/${second.replica}`}`;
       if (seen.has(key)) return;
@@ -208,7 +208,7 @@ class BraidView {
       const between = this.placed.filter((row) => row.y > a.y && row.y < b.y).length;
       const start = this.spot(a, first), end = this.spot(b, second);
       if (who !== undefined && who === second.replica) {
-        if (between) into.append(whole ? this.arc(a.knots[0].right, b.knots[0].right, a.y, b.y, 26 + 7 * between)
+        if (between) into.append(whole ? this.arc(a.knots[0].right, b.knots[0].right, a.y, b.y, Math.min(110, 26 + 7 * between))
           : this.arc(start.x, end.x, a.y, b.y, Math.min(this.lane * 0.42, 7 + 3 * between), strand(who)));
       } else if (!first.merge && !second.merge && a.unit.leaf && b.unit.leaf)
         into.append(svg("path", { class: "thread", d: `M${start.x},${a.y}C${start.x},${(a.y + b.y) / 2} ${end.x},${(a.y + b.y) / 2} ${end.x},${b.y}` }));

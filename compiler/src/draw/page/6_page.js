@@ -100,6 +100,7 @@ class Page {
   toggle(unit) {
     const before = this.view.placeOf(unit) ?? this.view.placeOf(unit.leaves()[0]);
     unit.open = !unit.open;
+    for (let at = unit; unit.open && at.children.length === 1 && !at.children[0].leaf;) (at = at.children[0]).open = true;
     if (unit.open && visible(this.view.root).items.length > most) {
       unit.open = false;
       this.note(`more than ${most} things at once: close something first`);
@@ -223,7 +224,7 @@ class Page {
     if (event.key === "Escape") return this.selected ? this.clear() : undefined;
     if (event.target.matches("input") || event.ctrlKey || event.metaKey || event.altKey) return undefined;
     const step = 60, keys = {
-      "/": () => document.getElementById("search").focus(), f: () => this.fit(), c: () => this.press("critical"),
+      "/": () => document.getElementById("search").select(), f: () => this.fit(), c: () => this.press("critical"),
       t: () => document.getElementById("time").hidden || this.press("time"), o: () => this.openAll(), x: () => this.closeAll(),
       v: () => this.turn(this.views[(this.views.indexOf(this.view) + 1) % this.views.length]),
       "+": () => this.zoom(1.25), "=": () => this.zoom(1.25), "-": () => this.zoom(0.8),
