@@ -46,11 +46,12 @@ Picture network_of(const Network& network) {
   return draw_network(network.model, network.summary, registry);
 }
 
-Picture replicas_of(const Model& model, const Arguments& a) {
+Picture replicas_of(const Model& model, const Arguments& a, int phase = -1) {
   Arguments each = a;  // a picture shows every replica, though a launch may serve several
   each.disabled.insert("gang");
-  auto picture = draw_replicas(make_plan(model, each), a.backward);
-  picture.title = model.name + ": " + picture.title;
+  auto picture = draw_replicas(make_plan(model, each, phase), a.backward);
+  auto name = phase < 0 ? "" : model.phases[size_t(phase)].name + ", ";
+  picture.title = model.name + ": " + name + picture.title;
   return picture;
 }
 
@@ -62,6 +63,20 @@ std::string contents(const std::string& path, const char* code) {
   std::ostringstream text;
   text << in.rdbuf();
   return text.str();
+}
+
+/// Of each phase, where there are some. A network without a batch is a picture still, unless its
+/// replicas were asked for.
+void add_replicas(std::vector<Picture>& pictures, const Model& model, const Arguments& a,
+                  bool both) {
+  try {
+    if (!both || model.phases.empty()) pictures.push_back(replicas_of(model, a));
+    for (size_t phase = 0; both && phase < model.phases.size(); ++phase)
+      pictures.push_back(replicas_of(model, a, int(phase)));
+  } catch (const Error& e) {
+    if (!a.view.empty() || e.fault() != Fault::model) throw;
+    warn(std::string("the network is drawn without its replicas:\n") + e.what());
+  }
 }
 
 /// A file that `--format json` wrote is drawn as a network is.
@@ -80,7 +95,7 @@ std::vector<Picture> pictures_of(const Arguments& a, bool both) {
   }
   const Network network = load_network(a);
   if (wanted("network")) pictures.push_back(network_of(network));
-  if (wanted("replicas")) pictures.push_back(replicas_of(network.model, a));
+  if (wanted("replicas")) add_replicas(pictures, network.model, a, both);
   return pictures;
 }
 

@@ -3,7 +3,8 @@
 class BraidView {
   constructor(picture) {
     this.picture = picture;
-    this.name = "Replicas";
+    const several = data.pictures.filter((each) => each.view === "replicas").length > 1;
+    this.name = several ? /: ([^,]*),/.exec(picture.title)?.[1] ?? "Replicas" : "Replicas";
     link(picture);
     const blocks = pictureOf("network")?.clusters;
     this.blocks = blocks && new Set(blocks.map((cluster) => cluster.path));

@@ -18,7 +18,7 @@ class Page {
   buttons() {
     const on = (id, act) => document.getElementById(id).addEventListener("click", act);
     const place = document.getElementById("views");
-    this.views.forEach((view) => place.append(html("button", { role: "radio", "data-view": view.picture.view, onclick: () => this.turn(view) }, view.name)));
+    this.views.forEach((view, i) => place.append(html("button", { role: "radio", "data-index": i, "data-view": view.picture.view, onclick: () => this.turn(view) }, view.name)));
     place.hidden = this.views.length < 2;
     document.getElementById("time").hidden = !this.views.some((view) => view.picture.slowest);
     on("critical", () => this.press("critical"));
@@ -43,7 +43,7 @@ class Page {
     this.view = view;
     this.selected = null, this.node = -1;
     this.panel.hide();
-    for (const button of document.querySelectorAll("#views button")) button.setAttribute("aria-checked", button.dataset.view === view.picture.view);
+    for (const button of document.querySelectorAll("#views button")) button.setAttribute("aria-checked", Number(button.dataset.index) === this.views.indexOf(view));
     document.getElementById("title").replaceChildren(this.views[0].picture.title.split(":")[0],
       html("small", {}, view.picture.view === "replicas" ? view.picture.title.split(": ").pop() : `${plural(view.picture.nodes.length, "node")}`));
     this.redraw();
