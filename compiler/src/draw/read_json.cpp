@@ -167,7 +167,7 @@ class Reader {
     maybe(at, "flops", n.flops), maybe(at, "replica", n.replica), maybe(at, "device", n.device);
     if (n.device >= int(p_.devices.size())) at.refuse("there is no such device");
     maybe(at, "backward", n.backward), maybe(at, "callbacks", n.callbacks);
-    if (at.has("merge")) read(at.at("merge"), n.merge.emplace());
+    if (at.has("merge")) read(at.at("merge"), n.merge.emplace(Picture::Merge{}));
     maybe(at, "time", n.time);
     p_.nodes.push_back(std::move(n));
   }

@@ -4,7 +4,7 @@ class BraidView {
   constructor(picture) {
     this.picture = picture;
     const several = data.pictures.filter((each) => each.view === "replicas").length > 1;
-    this.name = several ? /: ([^,]*),/.exec(picture.title)?.[1] ?? "Replicas" : "Replicas";
+    this.name = several ? `Phase ${/: ([^,]*),/.exec(picture.title)?.[1]}` : "Replicas";
     link(picture);
     const blocks = pictureOf("network")?.clusters;
     this.blocks = blocks && new Set(blocks.map((cluster) => cluster.path));

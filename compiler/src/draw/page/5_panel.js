@@ -5,7 +5,14 @@ class Panel {
     this.place = document.getElementById("panel");
   }
 
-  hide() { this.place.hidden = true; }
+  hide() { this.turn(true); }
+
+  /** What was in the middle stays there. */
+  turn(hidden) {
+    const { canvas, at } = this.page, before = canvas.getBoundingClientRect().width;
+    this.place.hidden = hidden;
+    at.x += (canvas.getBoundingClientRect().width - before) / 2;
+  }
 
   show(unit, node) {
     const { picture } = this.page.view;
@@ -13,7 +20,7 @@ class Panel {
     const i = node >= 0 ? node : unit.nodes[0];
     if (unit.leaf) this.node(picture, unit, i, node >= 0);
     else this.block(picture, unit);
-    this.place.hidden = false;
+    this.turn(false);
   }
 
   block(picture, unit) {
