@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <sstream>
+#include <vector>
 
 #include <spawn.h>
 #include <sys/wait.h>
@@ -60,9 +60,14 @@ std::string contents(const std::string& path, const char* code) {
   std::error_code none;
   if (!in || std::filesystem::is_directory(path, none))
     throw Error(Fault::data, code, path + ": " + std::strerror(in ? EISDIR : errno));
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
+  std::string text;
+  std::vector<char> buffer(1 << 16);
+  while (in.read(buffer.data(), std::streamsize(buffer.size())) || in.gcount() > 0) {
+    text.append(buffer.data(), size_t(in.gcount()));
+    if (text.size() > size_t{1} << 30)
+      throw Error(Fault::data, code, path + ": it is longer than 1 GiB");
+  }
+  return text;
 }
 
 /// Of each phase, where there are some. A network without a batch is a picture still, unless its
