@@ -12,7 +12,8 @@ import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 
 const [, , braid, source, out, executablePath] = process.argv;
-let checks = 0, failures = 0;
+let checks = 0,
+  failures = 0;
 
 function expect(fine, what, seen = '') {
   ++checks;
@@ -22,17 +23,25 @@ function expect(fine, what, seen = '') {
 }
 
 function draw(net, ...options) {
-  return execFileSync(braid, ['draw', net, ...options], { encoding: 'utf8', cwd: source, maxBuffer: 1 << 28 });
+  return execFileSync(braid, ['draw', net, ...options], {
+    encoding: 'utf8',
+    cwd: source,
+    maxBuffer: 1 << 28,
+  });
 }
 
 // Long networks: one of equal blocks, one without any.
 function longNetworks() {
-  const head = (name) => `braid: 1\nname: ${name}\nreplicas: 2\nbatch: {global: 4}\n` +
+  const head = (name) =>
+    `braid: 1\nname: ${name}\nreplicas: 2\nbatch: {global: 4}\n` +
     'inputs: {x: {shape: [N, 8]}, y: {shape: [N], dtype: i64}}\nlayers:\n  - {name: first, type: Identity, from: x}\n';
-  const tail = '  - {name: head, type: Linear, out_features: 4}\nloss: {type: CrossEntropy, from: [head, y]}\noptimizer: {type: SGD, lr: 0.1}\n';
-  const blocks = '  - {name: b, repeat: 1250, layers: [{name: fc, type: Linear, out_features: 8}, {name: bn, type: BatchNorm1d}, ReLU, Identity]}\n';
+  const tail =
+    '  - {name: head, type: Linear, out_features: 4}\nloss: {type: CrossEntropy, from: [head, y]}\noptimizer: {type: SGD, lr: 0.1}\n';
+  const blocks =
+    '  - {name: b, repeat: 1250, layers: [{name: fc, type: Linear, out_features: 8}, {name: bn, type: BatchNorm1d}, ReLU, Identity]}\n';
   let flat = '';
-  for (let i = 0; i < 2500; ++i) flat += `  - {name: fc${i}, type: Linear, out_features: 8}\n  - {name: r${i}, type: ReLU}\n`;
+  for (let i = 0; i < 2500; ++i)
+    flat += `  - {name: fc${i}, type: Linear, out_features: 8}\n  - {name: r${i}, type: ReLU}\n`;
   return Object.entries({ blocks, flat }).map(([name, layers]) => {
     const net = path.join(out, `${name}.yaml`);
     writeFileSync(net, head(name) + layers + tail);
@@ -55,7 +64,8 @@ const browser = await chromium.launch({
 
 async function opened(file, colorScheme, work) {
   const page = await browser.newPage({ viewport: { width: 1400, height: 900 }, colorScheme });
-  const said = [], fetched = [];
+  const said = [],
+    fetched = [];
   page.on('console', (message) => said.push(message.text()));
   page.on('pageerror', (error) => said.push(error.message));
   page.on('request', (request) => fetched.push(request.url()));
@@ -71,7 +81,11 @@ async function opened(file, colorScheme, work) {
   }
   const name = path.basename(file);
   expect(said.length === 0, `${name}: the console is silent`, said.join('; '));
-  expect(fetched.length === 1 && fetched[0].startsWith('file:'), `${name}: nothing is fetched`, fetched.join());
+  expect(
+    fetched.length === 1 && fetched[0].startsWith('file:'),
+    `${name}: nothing is fetched`,
+    fetched.join(),
+  );
   await page.close();
 }
 
@@ -92,19 +106,26 @@ function html(name, ...more) {
   return file;
 }
 
-const line = (file, what) => readFileSync(path.join(source, file), 'utf8').split('\n').findIndex((each) => each.includes(what)) + 1;
+const line = (file, what) =>
+  readFileSync(path.join(source, file), 'utf8')
+    .split('\n')
+    .findIndex((each) => each.includes(what)) + 1;
 
 await opened(html('digits'), 'light', async (page) => {
   await page.click('[data-key=n_fc1]');
   const place = `examples/digits/digits.yaml:${line('examples/digits/digits.yaml', 'name: fc1')}:`;
-  expect((await text(page, '#panel .place')).startsWith(place), 'a click on fc1 shows its line', await text(page, '#panel .place'));
+  expect(
+    (await text(page, '#panel .place')).startsWith(place),
+    'a click on fc1 shows its line',
+    await text(page, '#panel .place'),
+  );
   const panel = await text(page, '#panel');
   for (const part of ['Linear', 'out_features', '2,080', 'f32 [N, 64]', 'f32 [N, 32]', 'y = '])
     expect(panel.includes(part), `the panel of fc1 has ${part}`, panel);
   await shot(page, 'digits-network-light');
   await page.click('[data-view=replicas]');
-  expect(await page.locator('.knot').count() === 3, 'three hexagons', await page.locator('.knot').count());
-  expect(await page.locator('.band').count() === 2, 'two devices');
+  expect((await page.locator('.knot').count()) === 3, 'three hexagons', await page.locator('.knot').count());
+  expect((await page.locator('.band').count()) === 2, 'two devices');
   await page.locator('.knot').first().click();
   const merge = await text(page, '#panel');
   for (const part of ['Merged', 'chan', '768 B', '0 \u2026 1', '(0 1)', 'digits.yaml:'])
@@ -119,37 +140,70 @@ await opened(html('digits'), 'light', async (page) => {
 
 await opened(html('resnet18'), 'dark', async (page) => {
   expect((await text(page, '[data-key="block:layer1"]')).includes('\u00d72'), 'layer1 is two equal blocks');
-  expect(await page.locator('[data-key=n_layer2_0_conv1]').count() === 0, 'layer2 is closed');
+  expect((await page.locator('[data-key=n_layer2_0_conv1]').count()) === 0, 'layer2 is closed');
   await page.click('[data-key="block:layer2"]');
   await page.click('[data-key="block:layer2.0"]');
   await page.click('[data-key=n_layer2_0_conv1]');
   const place = `examples/networks/resnet18.yaml:${line('examples/networks/resnet18.yaml', 'name: conv1, type: Conv2d, out_channels: $ch')}:`;
-  expect((await text(page, '#panel .place')).startsWith(place), 'a layer of a block shows its line', await text(page, '#panel .place'));
-  expect((await text(page, '#panel .via')).includes('basic'), 'and the block that brought it', await text(page, '#panel .via'));
+  expect(
+    (await text(page, '#panel .place')).startsWith(place),
+    'a layer of a block shows its line',
+    await text(page, '#panel .place'),
+  );
+  expect(
+    (await text(page, '#panel .via')).includes('basic'),
+    'and the block that brought it',
+    await text(page, '#panel .via'),
+  );
   await page.click('#critical');
-  expect(await page.locator('.edge.critical').count() > 5, 'the critical path is shown');
+  expect((await page.locator('.edge.critical').count()) > 5, 'the critical path is shown');
   await shot(page, 'resnet18-network-dark');
   await page.locator('[data-frame="block:layer2"]').first().press('Enter');
-  expect(await page.locator('[data-key=n_layer2_0_conv1]').count() === 0, 'layer2 is closed again');
+  expect((await page.locator('[data-key=n_layer2_0_conv1]').count()) === 0, 'layer2 is closed again');
   await search(page, 'layer4.1.conv2');
-  expect((await text(page, '#panel h2')) === 'layer4.1.conv2', 'search opens what hides it', await text(page, '#panel h2'));
+  expect(
+    (await text(page, '#panel h2')) === 'layer4.1.conv2',
+    'search opens what hides it',
+    await text(page, '#panel h2'),
+  );
   expect(await page.locator('.item.selected').isVisible(), 'and looks at it');
   const before = await page.locator('#sheet').getAttribute('transform');
   await page.keyboard.press('+');
-  expect(await page.locator('#sheet').getAttribute('transform') !== before, 'the picture is zoomed');
+  expect((await page.locator('#sheet').getAttribute('transform')) !== before, 'the picture is zoomed');
   await page.click('[data-view=replicas]');
-  expect(await page.locator('.knot').count() >= 4, 'hexagons of closed blocks', await page.locator('.knot').count());
+  expect(
+    (await page.locator('.knot').count()) >= 4,
+    'hexagons of closed blocks',
+    await page.locator('.knot').count(),
+  );
   await shot(page, 'resnet18-replicas-dark');
   await search(page, 'layer1.0.bn1 normalize replica 5');
-  expect((await text(page, '#panel')).includes('replica 5'), 'a step of replica 5', await text(page, '#panel'));
+  expect(
+    (await text(page, '#panel')).includes('replica 5'),
+    'a step of replica 5',
+    await text(page, '#panel'),
+  );
 });
 
 const trace = path.join(out, 'trace.json');
-writeFileSync(trace, JSON.stringify({
-  traceEvents: [['inc.double_conv.1', 0, 'moments', 800], ['inc.double_conv.1', 1, 'moments', 400],
-    ['inc.double_conv.0', 0, 'conv2d', 1500]].map(([layer, replica, op, dur]) =>
-    ({ ph: 'X', name: op, pid: 1, tid: 1, ts: 0, dur, args: { layer, replica, op } })),
-}));
+writeFileSync(
+  trace,
+  JSON.stringify({
+    traceEvents: [
+      ['inc.double_conv.1', 0, 'moments', 800],
+      ['inc.double_conv.1', 1, 'moments', 400],
+      ['inc.double_conv.0', 0, 'conv2d', 1500],
+    ].map(([layer, replica, op, dur]) => ({
+      ph: 'X',
+      name: op,
+      pid: 1,
+      tid: 1,
+      ts: 0,
+      dur,
+      args: { layer, replica, op },
+    })),
+  }),
+);
 for (const scheme of ['light', 'dark'])
   await opened(html('garments', '--trace', trace), scheme, async (page) => {
     await page.keyboard.press('v');
@@ -166,13 +220,13 @@ for (const scheme of ['light', 'dark'])
 await opened(html('transformer'), 'light', async (page) => {
   await page.click('#open-all');
   await shot(page, 'transformer-network-light');
-  expect(await page.locator('.item').count() > 40, 'all blocks are open');
+  expect((await page.locator('.item').count()) > 40, 'all blocks are open');
   await page.click('#close-all');
-  expect(await page.locator('.item').count() < 20, 'all blocks are closed');
+  expect((await page.locator('.item').count()) < 20, 'all blocks are closed');
 });
 
 await opened(html('hooks'), 'light', async (page) => {
-  expect(await page.locator('.called-mark').count() === 1, 'the callback is marked');
+  expect((await page.locator('.called-mark').count()) === 1, 'the callback is marked');
   await page.click('[data-view=replicas]');
   expect((await text(page, '#sheet')).includes('on_replicate: greet'), 'and named among the replicas');
 });
@@ -186,7 +240,11 @@ for (const [name, net] of longNetworks()) {
     console.log(`${name}: 5,000 layers open in ${took} ms, the replicas in ${Date.now() - began} ms`);
     await page.click('[data-view=network]');
     await search(page, name === 'flat' ? 'r1234' : 'b.777.fc');
-    expect((await text(page, '#panel h2')).startsWith(name === 'flat' ? 'r1234' : 'b.777.fc'), 'search among 5,000', await text(page, '#panel h2'));
+    expect(
+      (await text(page, '#panel h2')).startsWith(name === 'flat' ? 'r1234' : 'b.777.fc'),
+      'search among 5,000',
+      await text(page, '#panel h2'),
+    );
     await shot(page, `${name}-network`);
   });
 }
@@ -205,7 +263,11 @@ for (const [name, options] of Object.entries(examples)) {
   for (const view of ['network', 'replicas']) {
     try {
       const parsed = await mermaid.parse(draw(...options, '--view', view, '--format', 'mermaid'));
-      expect(parsed.diagramType.startsWith('flowchart'), `${name}: Mermaid takes the ${view} for a flowchart`, parsed.diagramType);
+      expect(
+        parsed.diagramType.startsWith('flowchart'),
+        `${name}: Mermaid takes the ${view} for a flowchart`,
+        parsed.diagramType,
+      );
     } catch (error) {
       expect(false, `${name}: Mermaid parses the ${view}`, error.message);
     }

@@ -3,16 +3,20 @@
 const data = JSON.parse(document.getElementById("graph").textContent);
 const pictureOf = (view) => data.pictures.find((picture) => picture.view === view);
 
-const longest = 80;     // children of one unit; what has more is cut into sections
-const most = 500;       // things drawn at once
-const openUpTo = 30;    // leaves that are shown without a click
+const longest = 80; // children of one unit; what has more is cut into sections
+const most = 500; // things drawn at once
+const openUpTo = 30; // leaves that are shown without a click
 
 class Unit {
   constructor(kind, key, label, parent) {
     Object.assign(this, { kind, key, label, parent, children: [], nodes: [], open: false, times: 1 });
   }
-  get leaf() { return this.children.length === 0; }
-  leaves() { return this.leaf ? [this] : this.children.flatMap((child) => child.leaves()); }
+  get leaf() {
+    return this.children.length === 0;
+  }
+  leaves() {
+    return this.leaf ? [this] : this.children.flatMap((child) => child.leaves());
+  }
   *inside() {
     for (const child of this.children) {
       yield child;
@@ -29,7 +33,8 @@ function signature(unit, node) {
 
 function named(children) {
   const end = (unit, at) => (unit.kind === "section" ? end(unit.children.at(at), at) : unit.name);
-  const first = end(children[0], 0), last = end(children[children.length - 1], -1);
+  const first = end(children[0], 0),
+    last = end(children[children.length - 1], -1);
   return first === last ? first : `${first} \u2026 ${last}`;
 }
 
@@ -50,8 +55,12 @@ function repeats(unit, node) {
     const first = unit.children[i];
     if (!first.leaf) {
       const one = signature(first, node);
-      while (end < unit.children.length && !unit.children[end].leaf &&
-             signature(unit.children[end], node) === one) ++end;
+      while (
+        end < unit.children.length &&
+        !unit.children[end].leaf &&
+        signature(unit.children[end], node) === one
+      )
+        ++end;
     }
     const run = unit.children.slice(i, end);
     if (run.length === unit.children.length && run.length > 1 && unit.parent) unit.times = run.length;
@@ -109,15 +118,16 @@ function treeOf(leaves, like) {
   }
   repeats(root, like);
   sections(root);
-  for (const unit of root.inside())
-    if (!unit.leaf) unit.nodes = unit.leaves().flatMap((leaf) => leaf.nodes);
+  for (const unit of root.inside()) if (!unit.leaf) unit.nodes = unit.leaves().flatMap((leaf) => leaf.nodes);
   if (leaves.length <= openUpTo) for (const unit of root.inside()) unit.open = true;
   return root;
 }
 
 /** What is to be drawn: units that are leaves or closed, and the open ones around them. */
 function visible(root) {
-  const items = [], frames = [], owner = new Map();
+  const items = [],
+    frames = [],
+    owner = new Map();
   const walk = (unit) => {
     for (const child of unit.children) {
       if (!child.leaf && child.open) {
@@ -135,11 +145,13 @@ function visible(root) {
 
 /** Indices in an order in which every edge leads forward; where there are cycles, the first is taken. */
 function inOrder(count, edges) {
-  const out = Array.from({ length: count }, () => []), missing = new Array(count).fill(0);
-  for (const [from, to] of edges)
-    if (from !== to) out[from].push(to), ++missing[to];
-  const order = [], done = new Array(count).fill(false);
-  let ready = [], low = 0;
+  const out = Array.from({ length: count }, () => []),
+    missing = new Array(count).fill(0);
+  for (const [from, to] of edges) if (from !== to) (out[from].push(to), ++missing[to]);
+  const order = [],
+    done = new Array(count).fill(false);
+  let ready = [],
+    low = 0;
   for (let i = 0; i < count; ++i) if (!missing[i]) ready.push(i);
   const take = (i) => {
     done[i] = true;
@@ -159,7 +171,8 @@ function inOrder(count, edges) {
 }
 
 function insert(sorted, value) {
-  let low = 0, high = sorted.length;
+  let low = 0,
+    high = sorted.length;
   while (low < high) {
     const middle = (low + high) >> 1;
     if (sorted[middle] < value) low = middle + 1;
@@ -175,7 +188,7 @@ function link(picture) {
   picture.at = at;
   picture.into = picture.nodes.map(() => []);
   picture.outOf = picture.nodes.map(() => []);
-  for (const [from, to] of picture.links) picture.outOf[from].push(to), picture.into[to].push(from);
+  for (const [from, to] of picture.links) (picture.outOf[from].push(to), picture.into[to].push(from));
   picture.slowest = 0;
   for (const node of picture.nodes) picture.slowest = Math.max(picture.slowest, node.time ?? 0);
 }
@@ -183,15 +196,19 @@ function link(picture) {
 /** The chain of nodes that takes longest: by a trace, else by an estimate, 16 operations a byte. */
 function criticalPath(picture) {
   const order = inOrder(picture.nodes.length, picture.links);
-  const best = new Array(picture.nodes.length).fill(0), before = best.map(() => -1);
+  const best = new Array(picture.nodes.length).fill(0),
+    before = best.map(() => -1);
   let last = -1;
   for (const i of order) {
-    best[i] += picture.slowest ? picture.nodes[i].time ?? 0 : (picture.nodes[i].bytes ?? 0) + work(picture, i) / 16;
+    best[i] += picture.slowest
+      ? (picture.nodes[i].time ?? 0)
+      : (picture.nodes[i].bytes ?? 0) + work(picture, i) / 16;
     for (const next of picture.outOf[i])
-      if (best[i] > best[next] || before[next] < 0) best[next] = best[i], before[next] = i;
+      if (best[i] > best[next] || before[next] < 0) ((best[next] = best[i]), (before[next] = i));
     if (last < 0 || best[i] >= best[last]) last = i;
   }
-  const nodes = new Set(), edges = new Set();
+  const nodes = new Set(),
+    edges = new Set();
   for (let i = last; i >= 0; i = before[i]) {
     nodes.add(i);
     if (before[i] >= 0) edges.add(`${before[i]}>${i}`);
@@ -206,9 +223,12 @@ function work(picture, i) {
   if (!picture.flops) {
     picture.flops = new Map((pictureOf("network")?.nodes ?? []).map((n) => [n.layer, n.flops ?? 0]));
     picture.steps = new Map();
-    for (const n of picture.nodes) picture.steps.set(`${n.layer}@${n.replica}`, (picture.steps.get(`${n.layer}@${n.replica}`) ?? 0) + 1);
+    for (const n of picture.nodes)
+      picture.steps.set(`${n.layer}@${n.replica}`, (picture.steps.get(`${n.layer}@${n.replica}`) ?? 0) + 1);
   }
   if (node.kind !== "layer") return 0;
   const samples = Number(/\[(\d+)/.exec(node.outputs?.[0] ?? "")?.[1] ?? 1);
-  return (picture.flops.get(node.layer) ?? 0) * samples / picture.steps.get(`${node.layer}@${node.replica}`);
+  return (
+    ((picture.flops.get(node.layer) ?? 0) * samples) / picture.steps.get(`${node.layer}@${node.replica}`)
+  );
 }

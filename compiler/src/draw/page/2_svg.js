@@ -32,7 +32,8 @@ function widthOf(text, face) {
 /** The end of a path says more than its beginning. */
 function fitted(text, face, width, keepEnd = false) {
   if (widthOf(text, face) <= width) return text;
-  let low = 0, high = text.length;
+  let low = 0,
+    high = text.length;
   const cut = (n) => (keepEnd ? "\u2026" + text.slice(text.length - n) : text.slice(0, n) + "\u2026");
   while (low < high) {
     const middle = (low + high + 1) >> 1;
@@ -47,7 +48,7 @@ const plural = (n, one) => `${count(n)} ${one}${n === 1 ? "" : "s"}`;
 
 function scaled(n, units, step) {
   let unit = 0;
-  while (n >= step && unit + 1 < units.length) n /= step, ++unit;
+  while (n >= step && unit + 1 < units.length) ((n /= step), ++unit);
   return `${unit && n < 100 ? n.toFixed(1).replace(/\.0$/, "") : Math.round(n)} ${units[unit]}`;
 }
 const bytes = (n) => scaled(n, ["B", "KiB", "MiB", "GiB", "TiB"], 1024);
@@ -55,7 +56,12 @@ const operations = (n) => scaled(n, ["FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP"]
 const duration = (us) => scaled(us, ["\u00b5s", "ms", "s"], 1000);
 const strand = (replica) => `var(--s${replica % 8})`;
 
-const stops = [[253, 233, 184], [247, 163, 92], [209, 36, 47], [92, 12, 58]];
+const stops = [
+  [253, 233, 184],
+  [247, 163, 92],
+  [209, 36, 47],
+  [92, 12, 58],
+];
 
 /** 0 is pale, 1 is dark; small parts of the whole stay apart. */
 function heat(share) {
@@ -71,8 +77,10 @@ const sum = (picture, unit, key) => unit.nodes.reduce((all, i) => all + (picture
 function through(points) {
   let d = `M${points[0].x},${points[0].y}`;
   for (let i = 1; i + 1 < points.length; ++i) {
-    const a = points[i], b = points[i + 1];
-    const x = i + 2 < points.length ? (a.x + b.x) / 2 : b.x, y = i + 2 < points.length ? (a.y + b.y) / 2 : b.y;
+    const a = points[i],
+      b = points[i + 1];
+    const x = i + 2 < points.length ? (a.x + b.x) / 2 : b.x,
+      y = i + 2 < points.length ? (a.y + b.y) / 2 : b.y;
     d += `Q${a.x},${a.y} ${x},${y}`;
   }
   if (points.length === 2) d += `L${points[1].x},${points[1].y}`;

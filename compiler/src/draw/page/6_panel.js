@@ -5,18 +5,27 @@ class Panel {
     this.place = document.getElementById("panel");
   }
 
-  hide() { this.turn(true); }
+  hide() {
+    this.turn(true);
+  }
 
   /** What was in the middle stays there. */
   turn(hidden) {
-    const { canvas, at } = this.page, before = canvas.getBoundingClientRect().width;
+    const { canvas, at } = this.page,
+      before = canvas.getBoundingClientRect().width;
     this.place.hidden = hidden;
     at.x += (canvas.getBoundingClientRect().width - before) / 2;
   }
 
   show(unit, node) {
     const { picture } = this.page.view;
-    this.place.replaceChildren(html("button", { class: "close", "aria-label": "Close", title: "Close (Esc)", onclick: () => this.page.clear() }, "\u00d7"));
+    this.place.replaceChildren(
+      html(
+        "button",
+        { class: "close", "aria-label": "Close", title: "Close (Esc)", onclick: () => this.page.clear() },
+        "\u00d7",
+      ),
+    );
     const i = node >= 0 ? node : unit.nodes[0];
     if (unit.leaf) this.node(picture, unit, i, node >= 0);
     else this.block(picture, unit);
@@ -24,10 +33,18 @@ class Panel {
   }
 
   block(picture, unit) {
-    const facts = [["layers", count(unit.nodes.length)], ["repeated", unit.times > 1 ? `\u00d7${unit.times}` : ""],
-      ["parameters", count(sum(picture, unit, "parameters"))], ["FLOPs", operations(sum(picture, unit, "flops"))],
-      ["time", sum(picture, unit, "time") ? duration(sum(picture, unit, "time")) : ""]];
-    this.place.append(html("h2", {}, unit.label), html("p", { class: "kind" }, unit.type ?? unit.kind), this.table(facts));
+    const facts = [
+      ["layers", count(unit.nodes.length)],
+      ["repeated", unit.times > 1 ? `\u00d7${unit.times}` : ""],
+      ["parameters", count(sum(picture, unit, "parameters"))],
+      ["FLOPs", operations(sum(picture, unit, "flops"))],
+      ["time", sum(picture, unit, "time") ? duration(sum(picture, unit, "time")) : ""],
+    ];
+    this.place.append(
+      html("h2", {}, unit.label),
+      html("p", { class: "kind" }, unit.type ?? unit.kind),
+      this.table(facts),
+    );
   }
 
   node(picture, unit, i, single) {
@@ -36,20 +53,34 @@ class Panel {
     const about = (pictureOf("network")?.types ?? []).find((entry) => entry.type === typed?.type);
     const add = (...elements) => this.place.append(...elements.filter(Boolean));
     add(html("h2", {}, node.layer || node.text[0]), html("p", { class: "kind" }, this.kind(node, single)));
-    if (node.file) add(html("div", { class: "place", title: "where it was typed" }, `${node.file}:${node.line ?? 0}:${node.column ?? 0}`));
+    if (node.file)
+      add(
+        html(
+          "div",
+          { class: "place", title: "where it was typed" },
+          `${node.file}:${node.line ?? 0}:${node.column ?? 0}`,
+        ),
+      );
     for (const step of node.via ?? []) add(html("p", { class: "via" }, `in ${step}`));
     for (const call of node.callbacks ?? []) add(html("p", { class: "called" }, `\u0192 ${call}`));
     if (node.merge) this.merge(node.merge, add);
     if (typed?.arguments?.length) add(html("h3", {}, "Parameters"), this.table(typed.arguments));
     this.shapes(node, add);
-    const facts = [["learned numbers", typed?.parameters ? count(typed.parameters) : ""],
+    const facts = [
+      ["learned numbers", typed?.parameters ? count(typed.parameters) : ""],
       [picture.view === "network" ? "bytes a sample" : "bytes", node.bytes ? bytes(node.bytes) : ""],
       ["FLOPs a sample", typed?.flops ? operations(typed.flops) : ""],
       ["device", node.device === undefined ? "" : picture.devices[node.device]],
-      ["replica", node.replica === undefined ? "" : String(node.replica)], ["time", node.time ? duration(node.time) : ""]];
+      ["replica", node.replica === undefined ? "" : String(node.replica)],
+      ["time", node.time ? duration(node.time) : ""],
+    ];
     if (facts.some(([, value]) => value)) add(html("h3", {}, "Facts"), this.table(facts));
     if (about) {
-      add(html("h3", {}, about.type), about.formula && html("pre", { class: "formula" }, about.formula), html("p", { class: "doc" }, about.doc));
+      add(
+        html("h3", {}, about.type),
+        about.formula && html("pre", { class: "formula" }, about.formula),
+        html("p", { class: "doc" }, about.doc),
+      );
     }
     this.neighbours(picture, "From", picture.into[i], add);
     this.neighbours(picture, "To", picture.outOf[i], add);
@@ -62,19 +93,41 @@ class Panel {
   }
 
   kind(node, single) {
-    const what = { input: "input", term: "loss or metric", output: "output", sync: "synchronization point", common: "common to all replicas", callback: "callback" }[node.kind];
+    const what = {
+      input: "input",
+      term: "loss or metric",
+      output: "output",
+      sync: "synchronization point",
+      common: "common to all replicas",
+      callback: "callback",
+    }[node.kind];
     const who = node.replica !== undefined && single ? `replica ${node.replica}` : "";
-    return [node.kind === "sync" ? "" : node.type, what, who, node.backward ? "backward" : ""].filter((word, i, all) => word && all.indexOf(word) === i).join(", ");
+    return [node.kind === "sync" ? "" : node.type, what, who, node.backward ? "backward" : ""]
+      .filter((word, i, all) => word && all.indexOf(word) === i)
+      .join(", ");
   }
 
   merge(merge, add) {
-    add(html("h3", {}, "Merged"), this.table([["how", merge.how], ["values", count(merge.values)], ["bytes of each", bytes(merge.bytes)],
-      ["replicas", merge.last - merge.first === 1 ? String(merge.first) : `${merge.first} \u2026 ${merge.last - 1}`], ["tree", merge.tree]]));
+    add(
+      html("h3", {}, "Merged"),
+      this.table([
+        ["how", merge.how],
+        ["values", count(merge.values)],
+        ["bytes of each", bytes(merge.bytes)],
+        [
+          "replicas",
+          merge.last - merge.first === 1 ? String(merge.first) : `${merge.first} \u2026 ${merge.last - 1}`,
+        ],
+        ["tree", merge.tree],
+      ]),
+    );
   }
 
   shapes(node, add) {
-    const rows = [...(node.inputs ?? []).map((type, i, all) => [all.length > 1 ? `input ${i}` : "input", type]),
-      ...(node.outputs ?? []).map((type, i, all) => [all.length > 1 ? `output ${i}` : "output", type])];
+    const rows = [
+      ...(node.inputs ?? []).map((type, i, all) => [all.length > 1 ? `input ${i}` : "input", type]),
+      ...(node.outputs ?? []).map((type, i, all) => [all.length > 1 ? `output ${i}` : "output", type]),
+    ];
     if (rows.length) add(html("h3", {}, "Shapes"), this.table(rows));
   }
 
@@ -91,6 +144,12 @@ class Panel {
   }
 
   table(rows) {
-    return html("table", {}, ...rows.filter(([, value]) => value !== "").map(([key, value]) => html("tr", {}, html("th", { scope: "row" }, key), html("td", {}, value))));
+    return html(
+      "table",
+      {},
+      ...rows
+        .filter(([, value]) => value !== "")
+        .map(([key, value]) => html("tr", {}, html("th", { scope: "row" }, key), html("td", {}, value))),
+    );
   }
 }
