@@ -22,7 +22,8 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOGETHER = 12  # sources in one unit
-ONLY_GCC = re.compile(r"-Wno-(maybe-uninitialized|restrict|stringop-overflow|array-bounds)\b")
+ONLY_GCC = re.compile(r"-Wno-(maybe-uninitialized|restrict|stringop-overflow|array-bounds)"
+                      r"|-fno-reorder-blocks-and-partition")
 
 
 def commands(build):
