@@ -67,6 +67,8 @@ Ints Exporting::axes(const std::string& name) const {
 int64_t Exporting::axis(const std::string& name) const { return axes(name).at(0); }
 
 Ints Exporting::ints(const std::string& name, size_t length) const {
+  const Attr* typed = find(params(), name);
+  if (!typed || typed->is_null()) return {};
   Ints all = get_ints(params(), name);
   if (all.size() == 1) all.resize(length, all[0]);
   return all;

@@ -87,6 +87,7 @@ class Exporting {
   /// A parameter that counts dimensions of the input, from 0.
   int64_t axis(const std::string& name) const;
   Ints axes(const std::string& name) const;
+  /// One number for each of `length`; none where it was left out.
   Ints ints(const std::string& name, size_t length) const;
 
   /// The initializer of a weight or buffer of this layer.

@@ -110,7 +110,7 @@ void coordinate_grid(Exporting& e) {
       const int64_t at = rest % size;
       rest /= size;
       grid[size_t(cell * axes + k)] =
-          size > 1 ? float(2.0 * double(at) / double(size - 1) - 1.0) : -1.0F;
+          size > 1 ? float(-1 + double(at) * (2 / double(size - 1))) : 0.0F;
     }
   }
   sizes.push_back(axes);

@@ -84,7 +84,7 @@ void group_norm(Exporting& e) {
 }
 
 void layer_norm(Exporting& e) {
-  Ints row = get_ints(e.params(), "normalized_shape");
+  Ints row = e.ints("normalized_shape", 1);
   const size_t count = std::max<size_t>(1, row.size());
   if (row.empty()) row = {known(e.shape().back(), "the length of a row")};
   const bool affine = get_bool(e.params(), "elementwise_affine", true);

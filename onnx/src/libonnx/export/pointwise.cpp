@@ -61,7 +61,12 @@ void softplus(Exporting& e) {
   e.emit("Where", {line, e.in(), scaled ? e.node("Div", {soft, e.scalar(beta)}) : soft});
 }
 
-void dropout(Exporting& e) { e.emit("Dropout", {e.in(), e.scalar(get_double(e.params(), "p"))}); }
+// In eval mode it passes its input on; ONNX has no ratio of 1.
+void dropout(Exporting& e) {
+  const double p = get_double(e.params(), "p");
+  if (p >= 1) return e.emit("Identity", {e.in()});
+  e.emit("Dropout", {e.in(), e.scalar(p)});
+}
 
 void soft(Exporting& e, const char* op) { e.emit(op, {e.in()}, {{"axis", e.axis("dim")}}); }
 
@@ -79,7 +84,7 @@ void add_pointwise(Exporters& table) {
                           {"Tanh", "Tanh"}})
     table[type] = plain(op);
   table["Clamp"] = {[](Exporting& e) { clip(e, "min", "max"); }, "Clip"};
-  table["Dropout"] = {dropout, "Dropout"};
+  table["Dropout"] = {dropout, "Dropout, which does nothing"};
   table["ELU"] = {elu, "Elu"};
   table["GELU"] = {gelu, "Erf or Tanh, Mul, Add"};
   table["Hardsigmoid"] = {hardsigmoid, "HardSigmoid"};
