@@ -23,12 +23,12 @@ double eps_of(const Exporting& e) { return get_double(e.params(), "eps", 1e-5); 
 
 void by_running_statistics(Exporting& e, int64_t channels) {
   const Affine a = affine(e, channels);
+  const std::string mean = e.weight("running_mean");
   std::string var = e.weight("running_var");
   double eps = eps_of(e);
   if (get_text(e.params(), "eps_mode") == "clamp")
     var = e.node("Max", {var, e.scalar(eps)}), eps = 0;
-  e.emit("BatchNormalization", {e.in(), a.weight, a.bias, e.weight("running_mean"), var},
-         {{"epsilon", eps}});
+  e.emit("BatchNormalization", {e.in(), a.weight, a.bias, mean, var}, {{"epsilon", eps}});
 }
 
 /// (x - mean) / sqrt(var + eps) over `axes`.
