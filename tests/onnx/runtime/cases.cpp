@@ -37,8 +37,10 @@ class Cases {
   }
 
   void network(const std::string& path) {
-    const auto name = std::filesystem::path(path).stem().string();
     Session session = Session::open(path);
+    const auto own = std::filesystem::path(path).parent_path() / "weights.safetensors";
+    if (std::filesystem::exists(own)) session.load_weights(own);
+    const auto name = session.model().name;
     Arrays weights = session.weights();
     Arrays statistics;
     for (auto& [key, array] : weights)
