@@ -148,6 +148,19 @@ outputs: {y: fc, z: fc, same: x}
   EXPECT_EQ(graph.outputs.size(), 3u);
 }
 
+TEST(Export, WhatNoOutputReadsIsLeftOut) {
+  const auto graph = read_onnx(exported(read(R"(braid: 1
+inputs: {x: {shape: [N, 2, 3, 4]}, image: {shape: [N, 2, 6, 8]}}
+layers:
+  - {name: seen, type: ReLU, from: image}
+  - {name: large, type: Interpolate, from: {input: x, like: seen}}
+outputs: {y: large}
+)")));
+  EXPECT_EQ(graph.inputs, (Lines{"x f32 [N, 2, 3, 4]"}));
+  EXPECT_EQ(std::ranges::count(graph.nodes, "seen Relu"), 0);
+  EXPECT_EQ(graph.outputs, (Lines{"y f32 [N, 2, 6, 8]"}));
+}
+
 TEST(Export, FreeDimensionsKeepTheirNames) {
   const auto graph = read_onnx(exported(read(R"(braid: 1
 inputs: {tokens: {shape: [N, L], dtype: i64}}

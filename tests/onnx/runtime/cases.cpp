@@ -39,12 +39,13 @@ class Cases {
   void network(const std::string& path) {
     Session session = Session::open(path);
     const auto own = std::filesystem::path(path).parent_path() / "weights.safetensors";
-    if (std::filesystem::exists(own)) session.load_weights(own);
+    const bool settled = std::filesystem::exists(own);
+    if (settled) session.load_weights(own);
     const auto name = session.model().name;
     Arrays weights = session.weights();
     Arrays statistics;
     for (auto& [key, array] : weights)
-      if (key.find(".running_") != std::string::npos) statistics.emplace(key, array);
+      if (!settled && key.find(".running_") != std::string::npos) statistics.emplace(key, array);
     randomize(statistics, 0.1, 11);
     for (auto& [key, array] : statistics) weights.at(key) = array;
     session.set_weights(weights);

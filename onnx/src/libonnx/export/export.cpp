@@ -37,6 +37,26 @@ std::vector<bool> needed_calls(const Graph& graph) {
   return needed;
 }
 
+/// Leaves out what no output needs: a layer may know the sizes of an input and not read it.
+void prune(onnx::GraphProto& graph) {
+  std::set<std::string> live;
+  for (auto& output : graph.output()) live.insert(output.name());
+  std::vector<bool> needed(size_t(graph.node_size()), false);
+  for (int i = graph.node_size(); i-- > 0;) {
+    auto& node = graph.node(i);
+    needed[size_t(i)] =
+        std::ranges::any_of(node.output(), [&](auto& name) { return live.contains(name); });
+    if (needed[size_t(i)]) live.insert(node.input().begin(), node.input().end());
+  }
+  const onnx::GraphProto all = graph;
+  graph.clear_node();
+  graph.clear_input();
+  for (int i = 0; i < all.node_size(); ++i)
+    if (needed[size_t(i)]) *graph.add_node() = all.node(i);
+  for (auto& input : all.input())
+    if (live.contains(input.name())) *graph.add_input() = input;
+}
+
 class Writer {
  public:
   Writer(const Model& model, const Graph& graph, const std::vector<Shape>& shapes,
@@ -55,6 +75,7 @@ class Writer {
       if (needed_[i]) layer(int(i), found);
     found.raise();
     outputs();
+    prune(network_.to);
   }
 
  private:
