@@ -398,6 +398,20 @@ class Command(unittest.TestCase):
         model.load_state_dict(trained)  # and back again
         self.assertEqual(trained["bn1.num_batches_tracked"].item(), 2)
 
+    def test_the_three_commands_of_the_readme(self):
+        if not os.path.exists("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz"):
+            self.skipTest("there is no Fashion-MNIST (Debian: dataset-fashion-mnist)")
+        examples = os.path.join(HERE, "..", "..", "examples", "pytorch")
+        folder = self.folder()
+        done = self.run_tool(os.path.join(examples, "model.py") + ":SmallResNet()", "--input", "1x28x28", "--train",
+                             "-o", folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        subprocess.run([sys.executable, os.path.join(examples, "fashion_arrays.py"), folder, "2000"], check=True)
+        net = os.path.join(folder, "net.yaml")
+        said = subprocess.run([BRAID, "train", net, "--set", "train.epochs=2", "--out", os.path.join(folder, "run"),
+                               "--json"], check=True, capture_output=True, text=True).stdout
+        self.assertGreater(json.loads(said.splitlines()[-1])["metrics"]["accuracy"], 0.3, said[-2000:])
+
     def test_the_same_model_gives_the_same_files(self):
         texts = []
         for spec in ("models:vgg11_bn(num_classes=10)", "models:vgg11_bn(num_classes=10)"):
