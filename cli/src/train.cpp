@@ -12,6 +12,7 @@
 #include "output.h"
 #include "progress.h"
 #include "stop.h"
+#include "tracing.h"
 
 namespace braid::cli {
 namespace {
@@ -73,6 +74,7 @@ int train_command(const Arguments& a) {
   Session session = open_session(a, false);
   std::string out = a.out.empty() ? folder_for(session.model().name) : a.out;
   Audience audience(out, a.json);
+  TraceFile trace(a, session);
   auto report = train(session, {.steps = a.steps,
                                 .out = out,
                                 .resume = a.resume,
@@ -81,6 +83,7 @@ int train_command(const Arguments& a) {
                                 .on_event = [&](const TrainEvent& e) { audience.tell(e); },
                                 .stop = [&] { return signals.code() != 0; }});
   audience.done(report);
+  trace.finish();
   return report.stopped ? signals.code() : 0;
 }
 

@@ -12,6 +12,8 @@ class Execution {
   virtual std::span<const double> totals(size_t result) const = 0;
   virtual void read(size_t result, void* out) const = 0;
 
+  virtual std::string track(int worker) const { return "worker " + std::to_string(worker); }
+
   bool check_finite = false;
   std::function<void(int)> on_step;
   std::vector<SyncDigest> digests;

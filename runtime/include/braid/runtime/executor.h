@@ -119,6 +119,8 @@ class Executor {
   void time_steps(bool on);
   /// By step of the plan; empty with the clock off, and where steps are only enqueued on a device.
   std::span<const StepTime> times() const;
+  /// What StepTime::worker is: "worker 3".
+  std::string track(int worker) const;
   /// How many steps were replayed from a recording so far: see ExecutorOptions::replay.
   int64_t replayed() const;
   const Plan& plan() const;
