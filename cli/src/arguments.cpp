@@ -310,6 +310,10 @@ class Grammar {
         ->option_text("T");
     command("trace", "Where the time of traced steps went: layers, sync points, critical path",
             "FILE", true, "What `train --trace` or `run --trace` has written");
+    command("report", "A page of what a run left: curves, plan, environment", "RUN", true,
+            "What `train --out` has written")
+        .add_option("-o,--out", a_.out, "Default: stdout")
+        ->option_text("FILE.html");
     command("explain", "What a diagnostic's code means", "CODE", true, "Such as E0203");
     auto& schema = *app_.add_subcommand("schema", "The JSON Schema of network files, for editors");
     schema.add_flag("--graph", a_.graph, "That of the pictures that draw --format json writes");

@@ -436,6 +436,7 @@ constexpr CodeEntry table[] = {
      "`braid train NET --trace F` writes one; the message says what is wrong with this one."},
     {"E0709", "A file of pictures is not what `braid draw --format json` writes.",
      "The message says where; `braid schema --graph` has the schema."},
+    {"E0710", "A folder has no log of a run.", "Name the folder that `braid train --out` wrote."},
     {"E0801", "Plug-ins are not supported by this version.",
      "Build the layer in, or register it in C++."},
     {"E0803", "Pipelines are not supported by this version.", "Feed the network from a program."},

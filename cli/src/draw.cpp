@@ -16,9 +16,9 @@
 #include <braid/runtime/files.h>
 
 #include "commands.h"
+#include "file_text.h"
 #include "network.h"
 #include "output.h"
-#include "read_text.h"
 
 extern char** environ;
 
@@ -76,7 +76,7 @@ std::vector<Picture> pictures_of(const Arguments& a, bool both) {
   };
   std::vector<Picture> pictures;
   if (a.target.ends_with(".json")) {
-    for (auto& picture : read_pictures(read_text(a.target, "E0709"), a.target))
+    for (auto& picture : read_pictures(file_text(a.target, "E0709"), a.target))
       if (wanted(std::string(to_string(picture.view)).c_str())) pictures.push_back(picture);
     if (pictures.empty())
       throw Error(Fault::data, "E0709", a.target + ": there is no such picture in it")
@@ -150,7 +150,7 @@ std::string written(const std::vector<Picture>& pictures, const std::string& for
 int draw_command(const Arguments& a) {
   auto format = format_of(a);
   auto pictures = pictures_of(a, format == "json" || format == "html");
-  if (!a.trace.empty() && set_times(pictures, read_text(a.trace, "E0708"), a.trace) == 0)
+  if (!a.trace.empty() && set_times(pictures, file_text(a.trace, "E0708"), a.trace) == 0)
     warn(a.trace + ": no event of the trace is of a layer that is drawn\n");
   const std::string text = written(pictures, format, a.out.ends_with(".md"));
   if (a.out.empty())

@@ -5,9 +5,9 @@
 #include <fmt/format.h>
 
 #include "commands.h"
+#include "file_text.h"
 #include "json.h"
 #include "output.h"
-#include "read_text.h"
 #include "trace_summary.h"
 
 namespace braid::cli {
@@ -158,7 +158,7 @@ Json to_json(const TraceData& trace, const TraceSummary& s) {
 }  // namespace
 
 int trace_command(const Arguments& a) {
-  const auto trace = read_trace(read_text(a.target, "E0708", longest_file), a.target);
+  const auto trace = read_trace(file_text(a.target, "E0708", longest_file), a.target);
   const auto summary = summarize(trace);
   if (a.json) {
     print(line(to_json(trace, summary)));

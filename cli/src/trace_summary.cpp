@@ -52,6 +52,14 @@ class Summarizer {
     return out_.layers[size_t(at)];
   }
 
+  // "fc1.weight" is updated: that is time of fc1, where there is such a layer.
+  int owner(const TraceData::Event& event) {
+    if (t_.names[size_t(event.phase)] != "update") return event.layer;
+    auto& name = t_.names[size_t(event.layer)];
+    const auto layer = std::ranges::find(t_.names, name.substr(0, name.rfind('.')));
+    return layer == t_.names.end() ? event.layer : int(layer - t_.names.begin());
+  }
+
   void add(size_t r) {
     auto& program = t_.programs[size_t(t_.runs[r].program)];
     std::vector<const TraceData::Event*> of_task(program.after.size(), nullptr);
@@ -60,7 +68,7 @@ class Summarizer {
       const double took = seconds(event->end - event->begin);
       for (size_t p = 0; p < TraceSummary::phases.size(); ++p)
         if (t_.names[size_t(event->phase)] == TraceSummary::phases[p])
-          layer(event->layer).seconds[p] += took;
+          layer(owner(*event)).seconds[p] += took;
       auto& [busy, events] = busy_[event->track];
       busy += took, ++events;
       out_.work += took;
@@ -83,7 +91,7 @@ class Summarizer {
       seen[size_t(at->task)] = 1;
       begin = std::min(begin, at->begin);
       const double took = seconds(at->end - at->begin);
-      layer(at->layer).path += took;
+      layer(owner(*at)).path += took;
       out_.path_work += took;
       const TraceData::Event* before = nullptr;
       for (int task : program.after[size_t(at->task)])

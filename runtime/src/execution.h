@@ -1,9 +1,14 @@
 // What stands behind an Executor: a plan whose bodies run on the host, or one whose work is
 // enqueued on devices.
 #pragma once
+#include <chrono>
+
 #include <braid/runtime/executor.h>
 
 namespace braid {
+
+/// Nanoseconds of the steady clock.
+inline int64_t now() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
 class Execution {
  public:

@@ -5,7 +5,6 @@
 #include <xxhash.h>
 
 #include <atomic>
-#include <chrono>
 #include <cstring>
 
 #include "engines/engine.h"
@@ -17,8 +16,6 @@
 
 namespace braid {
 namespace {
-
-int64_t now() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
 class HostExecution : public Execution {
  public:

@@ -1,7 +1,6 @@
 #include <braid/runtime/trace.h>
 
 #include <algorithm>
-#include <chrono>
 #include <map>
 
 #include <fmt/format.h>
@@ -9,14 +8,13 @@
 
 #include <braid/runtime/files.h>
 
+#include "execution.h"
 #include "trace/program.h"
 
 namespace braid {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-int64_t now() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
 std::string json_text(const std::string& text) {
   return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -1,4 +1,4 @@
-#include "read_text.h"
+#include "file_text.h"
 
 #include <cerrno>
 #include <cstring>
@@ -12,7 +12,7 @@
 
 namespace braid::cli {
 
-std::string read_text(const std::string& path, const char* code, int64_t most) {
+std::string file_text(const std::string& path, const char* code, int64_t most) {
   std::ifstream in(path, std::ios::binary);
   std::error_code none;
   if (!in || std::filesystem::is_directory(path, none))
