@@ -42,7 +42,7 @@ class Grammar {
     train();
     eval();
     run();
-    export_();
+    export_net();
     bench();
     fmt();
     lists();
@@ -230,7 +230,7 @@ class Grammar {
         ->option_text("eval|train");
   }
 
-  void export_() {
+  void export_net() {
     auto& c = command("export", "Write a network as ONNX: its eval mode, with weights", "NET");
     network(c);
     c.add_option("--weights", a_.weights, "Its weights (safetensors); default: the file's")
