@@ -80,9 +80,9 @@ TEST(Transforms, CutReachesOverTheEdgesAndFlipsTurnBothParts) {
   Pixels over = part(image, {1, -1, 2, 3});
   EXPECT_EQ(over.values, (std::vector<uint8_t>{0, 4, 5, 0, 0, 0}));
   EXPECT_EQ(over.inside, (std::vector<uint8_t>{0, 1, 1, 0, 0, 0}));
-  mirror(over);
+  flip_horizontally(over);
   EXPECT_EQ(over.values, (std::vector<uint8_t>{5, 4, 0, 0, 0, 0}));
-  upset(over);
+  flip_vertically(over);
   EXPECT_EQ(over.values, (std::vector<uint8_t>{0, 0, 0, 5, 4, 0}));
   EXPECT_EQ(over.inside, (std::vector<uint8_t>{0, 0, 0, 1, 1, 0}));
   Pixels beside = part(image, {5, 9, 2, 2});

@@ -53,7 +53,7 @@ Pixels cut(std::span<const uint8_t> values, int64_t planes, int64_t height, int6
   return out;
 }
 
-void mirror(Pixels& pixels) {
+void flip_horizontally(Pixels& pixels) {
   flip_planes(pixels, [&](uint8_t* plane) {
     for (int64_t y = 0; y < pixels.height; ++y, plane += pixels.width) {
       std::reverse(plane, plane + pixels.width);
@@ -61,7 +61,7 @@ void mirror(Pixels& pixels) {
   });
 }
 
-void upset(Pixels& pixels) {
+void flip_vertically(Pixels& pixels) {
   flip_planes(pixels, [&](uint8_t* plane) {
     for (int64_t y = 0; y < pixels.height / 2; ++y) {
       uint8_t *above = plane + y * pixels.width,

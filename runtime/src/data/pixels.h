@@ -33,8 +33,8 @@ Pixels cut(std::span<const uint8_t> values, int64_t planes, int64_t height, int6
 /// BILINEAR, torchvision's antialias); with `nearest` the pixel in the middle: for classes.
 Pixels resized(const Pixels& from, int64_t height, int64_t width, bool nearest);
 
-void mirror(Pixels& pixels);  ///< left and right
-void upset(Pixels& pixels);   ///< top and bottom
+void flip_horizontally(Pixels& pixels);  ///< left and right
+void flip_vertically(Pixels& pixels);    ///< top and bottom
 
 /// Turned counter-clockwise around the middle, in degrees; the size stays, and each pixel is the
 /// nearest of those before (torchvision's default).
