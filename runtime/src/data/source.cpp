@@ -240,6 +240,10 @@ DataSource DataSource::open(const TypedDict& declared, std::span<const InputDecl
   return DataSource(Opener(spec, inputs, folder, seed).open());
 }
 
+DataSource open_source(const SourceSpec& spec, std::span<const InputDecl> inputs) {
+  return DataSource(Opener(spec, inputs, {}, 0).open());
+}
+
 DataSource DataSource::of(const std::map<std::string, Array>& arrays,
                           std::span<const InputDecl> inputs) {
   auto impl = std::make_shared<Impl>(inputs);

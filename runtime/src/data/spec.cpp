@@ -222,8 +222,7 @@ class Reader {
   }
 
   void check_takes_images(const FillSpec& fill, const InputDecl& decl) {
-    bool filled = is_picture(decl) && (decl.type.rank() == 3 || decl.type.shape[1].value <= 4);
-    if (filled) return;
+    if (takes_images(decl)) return;
     found_.error("E0333", fill.mark,
                  fmt::format("{}: input '{}' is {}; images fill [N, channels, height, width], "
                              "gray ones [N, height, width] as well",
@@ -323,6 +322,10 @@ class Reader {
 };
 
 }  // namespace
+
+bool takes_images(const InputDecl& input) {
+  return is_picture(input) && (input.type.rank() == 3 || input.type.shape[1].value <= 4);
+}
 
 bool holds_classes(DType dtype) {
   return dtype == DType::i64 || dtype == DType::i32 || dtype == DType::boolean;

@@ -9,6 +9,8 @@
 #include <braid/core/error.h>
 #include <braid/core/model.h>
 
+#include <braid/runtime/data.h>
+
 #include "data/augment.h"
 
 namespace braid {
@@ -71,11 +73,17 @@ struct SourceSpec {
 /// Whether an input is a picture: [N, H, W] or [N, C, H, W]. Crops and flips are for these alone.
 bool is_picture(const InputDecl& input);
 
+/// Whether images can fill an input: [N, H, W], or [N, C, H, W] of at most four channels.
+bool takes_images(const InputDecl& input);
+
 /// Whether the gray values of such an input are classes, which no average may mix.
 bool holds_classes(DType dtype);
 
 /// Faults go to `found`; the result is of use only when there are none.
 SourceSpec read_spec(const TypedDict& declared, std::span<const InputDecl> inputs,
                      Diagnostics& found);
+
+/// Reads the files of a source that nobody declared; they are named as from here.
+DataSource open_source(const SourceSpec& spec, std::span<const InputDecl> inputs);
 
 }  // namespace braid
