@@ -206,19 +206,21 @@ class Grammar {
   }
 
   void run() {
-    auto& c = command("run", "One pass over arrays (.npy) of any batch size, or over data", "NET");
+    auto& c = command(
+        "run", "One pass over arrays (.npy) or pictures (.png) of any number, or over data", "NET");
     network(c);
     execution(c);
     folding(c, "Fold batch norms into the layers before them, those of named outputs left out");
     c.add_option_function<std::string>(
          "--input", [this](auto& text) { a_.inputs.push_back(split_pair(text, "--input")); },
-         "An input's name and its array")
-        ->option_text("NAME=FILE.npy ...")
+         "An input's name and its array, or its pictures: A.png,B.png or a folder")
+        ->option_text("NAME=FILE ...")
         ->trigger_on_parse();
     c.add_option_function<std::string>(
          "--output", [this](auto& text) { a_.outputs.push_back(output(text)); },
-         "An output's or a layer's name and where its array goes (with --data: only the name)")
-        ->option_text("NAME=FILE.npy ...")
+         "An output's or a layer's name and where it goes, .npy or .png (with --data: only the "
+         "name)")
+        ->option_text("NAME=FILE ...")
         ->trigger_on_parse();
     c.add_option("--data", a_.data, "Take the inputs from data.train or data.test of the file")
         ->check(CLI::IsMember({"train", "test"}))

@@ -77,7 +77,9 @@ std::vector<std::string> known_in_fill(const std::string& source, const std::str
   check_data({source, {{"image", Dict{{key, "normal"}, {"unheard_of", 1}}}, {"path", "p"}}},
              {&input, 1}, found);
   auto keys = known_to(found);
-  std::erase_if(keys, [](auto& k) { return k == "shuffle" || k == "augment" || k == "image"; });
+  std::erase_if(keys, [](auto& k) {
+    return k == "shuffle" || k == "augment" || k == "image" || k == "resize" || k == "classes";
+  });
   return keys;
 }
 
@@ -86,6 +88,8 @@ TEST(Forms, OfFillsSayWhatIsRead) {
     EXPECT_EQ(known_in_fill(source, "path"), names(fill_form(source).params, {"random"}));
   for (std::string source : {"Images", "ImageMask"})
     EXPECT_EQ(known_in_fill(source, "folder"), names(fill_form(source).params, {"random"}));
+  EXPECT_EQ(known_in_fill("ImageFolder", "x-way"),
+            names(fill_form("ImageFolder").params, {"random"}));
   EXPECT_EQ(known_in_fill("Csv", "column"), names(fill_form("Csv").params, {"random"}));
   EXPECT_EQ(known_in_fill("Idx", "random"), names(random_fill_form().params));
 }
