@@ -4,7 +4,7 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set(braid_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/braid)
-set(braid_rooms core compiler dsl nodes runtime)
+set(braid_rooms core compiler dsl nodes runtime onnx)
 
 foreach(room ${braid_rooms})
   install(TARGETS braid_${room} EXPORT braidTargets

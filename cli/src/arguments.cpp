@@ -42,6 +42,7 @@ class Grammar {
     train();
     eval();
     run();
+    export_();
     bench();
     fmt();
     lists();
@@ -227,6 +228,26 @@ class Grammar {
                  "eval (default), or train: statistics of the batch, dropout; nothing is kept")
         ->check(CLI::IsMember({"eval", "train"}))
         ->option_text("eval|train");
+  }
+
+  void export_() {
+    auto& c = command("export", "Write a network as ONNX: its eval mode, with weights", "NET");
+    network(c);
+    c.add_option("--weights", a_.weights, "Its weights (safetensors); default: the file's")
+        ->option_text("FILE");
+    folding(c, "Fold batch norms into the layers before them, those of named outputs left out");
+    c.add_option("-o,--out", a_.out, "The ONNX file")->required()->option_text("FILE.onnx");
+    c.add_option("--opset", a_.opset, "The version of ONNX's operators, 13 to 17 (default)")
+        ->check(CLI::Range(13, 17))
+        ->option_text("N");
+    c.add_option_function<std::string>(
+         "--output",
+         [this](auto& text) {
+           a_.outputs.push_back({text, ""});
+         },
+         "An output's or a layer's name; none: the outputs of the file")
+        ->option_text("NAME ...")
+        ->trigger_on_parse();
   }
 
   static std::pair<std::string, std::string> output(const std::string& text) {

@@ -23,7 +23,7 @@ struct Arguments {
   std::optional<int64_t> replicas = {};
   std::optional<uint64_t> seed = {};
   std::string weights = {};
-  bool fold_bn = false;  ///< check, eval, run
+  bool fold_bn = false;  ///< check, eval, run, export
 
   // Warnings, by their codes.
   std::vector<std::string> allow = {}, deny = {};
@@ -51,6 +51,9 @@ struct Arguments {
   // compare
   std::string other = {};
   double tolerance = 0;
+
+  // export
+  int opset = 17;
 
   // run
   Pairs inputs = {}, outputs = {};

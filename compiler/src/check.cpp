@@ -14,11 +14,12 @@ Summary summarize(const Model& model, const Registry& registry, Diagnostics& fou
   auto calls = forward(once, b, {.mode = Mode::train}, found);
   check_optimizer(once, registry, found);
   if (!found.has_errors()) check_phases(model, graph.states, found);
-  for (size_t p = 0; p < model.phases.size() && !found.has_errors(); ++p) {
+  const bool trains = model.eval_only.empty();
+  for (size_t p = 0; trains && p < model.phases.size() && !found.has_errors(); ++p) {
     const Model phase = in_phase(once, registry, int(p), {});
     build(phase, registry, {.mode = Mode::train}, found);
   }
-  if (model.optimizer && model.eval_only.empty() && !found.has_errors()) {
+  if (model.optimizer && trains && !found.has_errors()) {
     differentiate(b, found);
     optimize(once, b, found);
   }
