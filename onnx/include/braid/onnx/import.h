@@ -4,7 +4,8 @@
 //   Session session(read_text(net.text, "net.yaml", {}, found));
 //   session.set_weights(net.weights);
 //
-// Dimension 0 of the inputs becomes N where the file leaves it open, or wherever samples stay apart.
+// Dimension 0 of the inputs becomes N where the file leaves it open, or wherever samples stay
+// apart.
 #pragma once
 #include <map>
 #include <string>

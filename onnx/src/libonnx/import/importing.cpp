@@ -177,7 +177,8 @@ int64_t Importing::axis(int64_t axis, size_t rank) const {
 std::string Importing::base_name() const {
   std::string prefix;
   for (auto& name : node_.input())
-    if (auto found = network_.values.find(name); found != network_.values.end() && found->second.known)
+    if (auto found = network_.values.find(name);
+        found != network_.values.end() && found->second.known)
       for (const char* end : {".weight", ".in_proj_weight"})
         if (name.ends_with(end) && name.find("::") == name.npos)
           return name.substr(0, name.size() - std::string(end).size());
@@ -192,7 +193,8 @@ std::string Importing::base_name() const {
 
 Value Importing::layer(const std::string& type, Dict params, const std::vector<Value>& from,
                        Weights weights) {
-  return network_.layer(base_name() + "_" + type, type, std::move(params), from, std::move(weights))[0];
+  return network_.layer(base_name() + "_" + type, type, std::move(params), from,
+                        std::move(weights))[0];
 }
 
 void Importing::emit(const std::string& type, Dict params, const std::vector<Value>& from,
@@ -236,8 +238,8 @@ void Importing::take_in(const onnx::NodeProto& node) {
 const Importers& importers() {
   static const Importers table = [] {
     Importers all;
-    for (auto* add : {add_pointwise, add_arithmetic, add_convolutions, add_pooling, add_normalization,
-                      add_shapes, add_reductions, add_products, add_resizing})
+    for (auto* add : {add_pointwise, add_arithmetic, add_convolutions, add_pooling,
+                      add_normalization, add_shapes, add_reductions, add_products, add_resizing})
       add(all);
     return all;
   }();

@@ -49,6 +49,8 @@ using Weights = std::vector<std::pair<std::string, Array>>;
 class Network {
  public:
   Network(const Registry& registry, int opset);
+  Network(const Network&) = delete;
+  Network& operator=(const Network&) = delete;
 
   /// Adds a layer and returns its outputs. Throws Uncovered where Braid refuses it.
   std::vector<Value> layer(const std::string& name, const std::string& type, Dict params,
@@ -121,7 +123,9 @@ class Importing {
   /// The layer that makes the node's outputs.
   void emit(const std::string& type, Dict params, const std::vector<Value>& from,
             Weights weights = {});
-  void emit(const std::string& type, Dict params = {}) { emit(type, std::move(params), {operand(0)}); }
+  void emit(const std::string& type, Dict params = {}) {
+    emit(type, std::move(params), {operand(0)});
+  }
   void alias(const Value& value, size_t output = 0);
   void knows(Known known);
   /// The only node that reads the output, where it is of this operator: to be taken in.
@@ -163,8 +167,5 @@ const Importers& importers();
 
 /// Computes a node whose inputs are all known, or a Shape; false = it is none of those.
 bool fold(Importing& i);
-
-/// The text of a network, with `names` for numbers where given.
-std::string text_of(const Network& network, const std::string& weights);
 
 }  // namespace braid::onnx_import

@@ -30,7 +30,8 @@ Dict typed(const LayerDef& def, const Dict& params) {
   for (auto& param : def.params) {
     const Attr* value = find(params, param.name);
     if (!value || (value->is_null() && param.optional) || same(param, *value)) continue;
-    const bool equal = param.kind == ParamKind::integers && param.length > 1 && value->is<Attr::List>();
+    const bool equal =
+        param.kind == ParamKind::integers && param.length > 1 && value->is<Attr::List>();
     set(kept, param.name, equal ? short_list(get_ints(params, param.name)) : *value);
   }
   for (auto& entry : params)
@@ -59,10 +60,10 @@ std::string Network::take(std::string name) {
   const auto first = name.find_first_not_of("._-");
   name = first == name.npos ? "layer" : name.substr(first);
   const bool letter = (name[0] >= 'a' && name[0] <= 'z') || (name[0] >= 'A' && name[0] <= 'Z');
-  static const std::set<std::string> words{"N",    "in",  "prev", "true", "false", "null", "yes",
-                                           "no",   "on",  "off",  "True", "False", "Null", "Yes",
-                                           "No",   "On",  "Off",  "TRUE", "FALSE", "NULL", "YES",
-                                           "NO",   "ON",  "OFF",  "y",    "n",     "Y"};
+  static const std::set<std::string> words{"N",  "in", "prev", "true", "false", "null", "yes",
+                                           "no", "on", "off",  "True", "False", "Null", "Yes",
+                                           "No", "On", "Off",  "TRUE", "FALSE", "NULL", "YES",
+                                           "NO", "ON", "OFF",  "y",    "n",     "Y"};
   if (!letter || (words.contains(name) && name != "y")) name = "v" + name;
   auto clashes = [&](const std::string& n) {
     if (names_.contains(n)) return true;

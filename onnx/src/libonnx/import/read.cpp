@@ -32,8 +32,9 @@ std::string slurp(const fs::path& path, uint64_t offset, uint64_t length) {
 }
 
 void recognise(const std::string& bytes) {
-  const std::string help = "tools/braid_export.py turns PyTorch models into networks; or save the "
-                           "model with torch.onnx.export";
+  const std::string help =
+      "tools/braid_export.py turns PyTorch models into networks; or save the "
+      "model with torch.onnx.export";
   if (bytes.starts_with("PK"))
     malformed("this is a zip archive, as torch.save writes, and no ONNX file", help);
   if (bytes.size() > 2 && bytes[0] == '\x80' && bytes[1] >= 2 && bytes[1] <= 5)
@@ -86,8 +87,10 @@ void bring_in(onnx::TensorProto& tensor, const std::string& folder) {
   const std::vector<int64_t> dims(tensor.dims().begin(), tensor.dims().end());
   const auto bytes = bytes_of(DType::i64, dims);
   const uint64_t present = length ? *length : size - offset;
-  if (!bytes || uint64_t(*bytes) / 8 > present || present > uint64_t(*bytes) || present > most_bytes)
-    malformed(who + " has " + std::to_string(present) + " bytes of external data, which is not its size");
+  if (!bytes || uint64_t(*bytes) / 8 > present || present > uint64_t(*bytes) ||
+      present > most_bytes)
+    malformed(who + " has " + std::to_string(present) +
+              " bytes of external data, which is not its size");
   tensor.set_raw_data(slurp(path, offset, present));
   tensor.clear_external_data();
   tensor.clear_data_location();
@@ -99,9 +102,11 @@ class Checks {
   explicit Checks(std::string folder) : folder_(std::move(folder)) {}
 
   void graph(onnx::GraphProto& graph, std::set<std::string> known, int depth) {
-    if (depth > deepest_graph) malformed("graphs lie deeper in each other than " + std::to_string(deepest_graph));
+    if (depth > deepest_graph)
+      malformed("graphs lie deeper in each other than " + std::to_string(deepest_graph));
     nodes_ += graph.node_size();
-    if (nodes_ > most_nodes) malformed("there are more than " + std::to_string(most_nodes) + " nodes");
+    if (nodes_ > most_nodes)
+      malformed("there are more than " + std::to_string(most_nodes) + " nodes");
     std::set<std::string> made, weights;
     for (auto& tensor : *graph.mutable_initializer()) {
       this->tensor(tensor);
@@ -118,7 +123,8 @@ class Checks {
     known.insert(made.begin(), made.end());
     for (auto& node : *graph.mutable_node()) this->node(node, made, known, later, depth);
     for (auto& output : graph.output())
-      if (!known.contains(output.name())) malformed("nothing makes the output '" + output.name() + "'");
+      if (!known.contains(output.name()))
+        malformed("nothing makes the output '" + output.name() + "'");
   }
 
  private:
@@ -128,7 +134,8 @@ class Checks {
     for (auto& name : node.input()) {
       if (name.empty() || known.contains(name)) continue;
       if (later.contains(name))
-        malformed(who + " reads '" + name + "', which is made after it: nodes are not in order, or form a cycle");
+        malformed(who + " reads '" + name +
+                  "', which is made after it: nodes are not in order, or form a cycle");
       malformed(who + " reads '" + name + "', which nothing makes");
     }
     std::set<std::string> attributes;
@@ -142,7 +149,8 @@ class Checks {
     }
     for (auto& name : node.output()) {
       if (name.empty()) continue;
-      if (!made.insert(name).second) malformed(who + " makes '" + name + "', which is there already");
+      if (!made.insert(name).second)
+        malformed(who + " makes '" + name + "', which is there already");
       known.insert(name);
     }
   }
@@ -154,9 +162,11 @@ class Checks {
   }
 
   static void check(const onnx::TensorProto& tensor) {
-    if (tensor.data_type() < onnx::TensorProto::FLOAT || tensor.data_type() > onnx::TensorProto::BFLOAT16)
+    if (tensor.data_type() < onnx::TensorProto::FLOAT ||
+        tensor.data_type() > onnx::TensorProto::BFLOAT16)
       malformed("the tensor '" + tensor.name() + "' has no type of elements");
-    if (tensor.data_type() == onnx::TensorProto::COMPLEX64 || tensor.data_type() == onnx::TensorProto::COMPLEX128)
+    if (tensor.data_type() == onnx::TensorProto::COMPLEX64 ||
+        tensor.data_type() == onnx::TensorProto::COMPLEX128)
       return;
     check_elements(tensor);
   }
@@ -217,7 +227,8 @@ void check_with_libonnx(onnx::ModelProto& model) {
   if (!known_to_libonnx(model.graph(), opset_of(model))) return;
   try {
     onnx::checker::check_model(model);
-    onnx::shape_inference::InferShapes(model, onnx::OpSchemaRegistry::Instance(), {false, 0, false});
+    onnx::shape_inference::InferShapes(model, onnx::OpSchemaRegistry::Instance(),
+                                       {false, 0, false});
   } catch (const std::exception& e) {
     std::string text = e.what();
     malformed("ONNX's checker refuses it: " + text.substr(0, text.find("\n\n")));

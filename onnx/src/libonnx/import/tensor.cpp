@@ -1,7 +1,7 @@
 // Tensors of ONNX files as Arrays.
 #include <cstring>
 
-#include <braid/core/format.h>
+#include <braid/core/attr.h>
 
 #include "libonnx/import/read.h"
 
@@ -43,8 +43,8 @@ float half(uint16_t bits) {
     value = float(mantissa) / 16777216.0f;
     return sign ? -value : value;
   }
-  const uint32_t out = sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) |
-                       (mantissa << 13);
+  const uint32_t out =
+      sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) | (mantissa << 13);
   std::memcpy(&value, &out, 4);
   return value;
 }
@@ -95,7 +95,8 @@ class Elements {
 
   float number(size_t i) const {
     auto& bytes = tensor_.raw_data();
-    if (type_ == TensorProto::FLOAT) return raw_ ? raw<float>(bytes, i) : tensor_.float_data(int(i));
+    if (type_ == TensorProto::FLOAT)
+      return raw_ ? raw<float>(bytes, i) : tensor_.float_data(int(i));
     if (type_ == TensorProto::DOUBLE)
       return float(raw_ ? raw<double>(bytes, i) : tensor_.double_data(int(i)));
     const auto bits = raw_ ? raw<uint16_t>(bytes, i) : uint16_t(tensor_.int32_data(int(i)));
@@ -145,7 +146,8 @@ void check_elements(const TensorProto& tensor) {
   const std::vector<int64_t> dims(tensor.dims().begin(), tensor.dims().end());
   const auto bytes = bytes_of(DType::i64, dims);
   if (dims.size() > 64 || !bytes)
-    malformed(who + " has sizes that cannot be: " + to_string(Attr(Attr::List(dims.begin(), dims.end()))));
+    malformed(who + " has sizes that cannot be: " +
+              to_string(Attr(Attr::List(dims.begin(), dims.end()))));
   const Elements elements(tensor);
   const auto count = size_t(*bytes / 8);
   if (elements.count() != count)
@@ -158,10 +160,10 @@ Array to_array(const TensorProto& tensor) {
   const std::vector<int64_t> dims(tensor.dims().begin(), tensor.dims().end());
   const Elements elements(tensor);
   const size_t count = elements.count();
-  const DType dtype = elements.floating()                            ? DType::f32
-                      : tensor.data_type() == TensorProto::INT32     ? DType::i32
-                      : tensor.data_type() == TensorProto::BOOL      ? DType::boolean
-                                                                     : DType::i64;
+  const DType dtype = elements.floating()                        ? DType::f32
+                      : tensor.data_type() == TensorProto::INT32 ? DType::i32
+                      : tensor.data_type() == TensorProto::BOOL  ? DType::boolean
+                                                                 : DType::i64;
   Array array = Array::zeros(dtype, dims);
   for (size_t i = 0; i < count; ++i) {
     if (dtype == DType::f32)
