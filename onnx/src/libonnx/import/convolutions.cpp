@@ -30,7 +30,7 @@ void conv(Importing& i) {
   set(params, "stride", list(window.strides));
   Value from = i.operand();
   if (window.even())
-    set(params, "padding", list(window.before));
+    set(params, "padding", short_list(window.before));
   else
     from = padded(i, from, window, 0);
   set(params, "dilation", list(window.dilations));
@@ -77,7 +77,7 @@ void conv_transpose(Importing& i) {
   fit(i, window, kernel, more);
   Dict params{{"out_channels", dims[1] * groups}, {"kernel_size", list(kernel)}};
   set(params, "stride", list(window.strides));
-  if (window.even()) set(params, "padding", list(window.before));
+  if (window.even()) set(params, "padding", short_list(window.before));
   set(params, "output_padding", list(more));
   set(params, "dilation", list(window.dilations));
   set(params, "groups", groups);

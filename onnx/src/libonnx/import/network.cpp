@@ -102,6 +102,7 @@ Call Network::call_of(const LayerItem& item, const std::vector<Value>& from) {
 }
 
 void Network::take_weights(const std::string& path, Weights& given) {
+  size_t taken = 0;
   for (auto& state : graph_.states) {
     if (!state.key.starts_with(path + ".")) continue;
     const std::string name = state.key.substr(path.size() + 1);
@@ -114,20 +115,20 @@ void Network::take_weights(const std::string& path, Weights& given) {
       cannot("its " + name + " is " + to_string(found->second) + ", not " + to_string(state.type));
     } else {
       weights.emplace(state.key, std::move(found->second));
+      ++taken;
     }
   }
+  ensure(taken == given.size(), "an importer brings a weight that its layer does not have");
 }
 
 std::vector<Value> Network::layer(const std::string& name, const std::string& type, Dict params,
                                   const std::vector<Value>& from, Weights given) {
   LayerItem item{.path = "?", .type = type, .params = std::move(params)};
-  const size_t states = graph_.states.size(), nodes = graph_.nodes.size();
+  const size_t nodes = graph_.nodes.size();
   for (auto& value : from) ensure(value.link && value.id >= 0, "an operand that is no value");
   Call call;
   try {
-    const auto names = names_;
     item.path = take(name);
-    item.mark = {};
     call = call_of(item, from);
     graph_.calls.push_back(call);
     builder_.enter(int(graph_.calls.size()) - 1);
@@ -144,7 +145,6 @@ std::vector<Value> Network::layer(const std::string& name, const std::string& ty
     if (reason.starts_with(item.path + ": ")) reason = reason.substr(item.path.size() + 2);
     cannot(type + ": " + reason);
   }
-  (void)states;
   for (auto& value : from) item.from.push_back(*value.link);
   item.params = typed(*call.def, item.params);
   model.layers.push_back(item);

@@ -95,8 +95,8 @@ void matmul(Importing& i) {
   const int64_t features = matrix->dims[1];
   Weights weights{{"weight", linear_weight(*matrix, false, 1)}};
   if (auto bias = following_bias(i, features)) weights.emplace_back("bias", std::move(*bias));
-  i.emit("Linear", {{"out_features", features}, {"bias", weights.size() > 1}}, {i.operand()},
-         std::move(weights));
+  const Dict params{{"out_features", features}, {"bias", weights.size() > 1}};
+  i.emit("Linear", params, {i.operand()}, std::move(weights));
 }
 
 void einsum(Importing& i) {
