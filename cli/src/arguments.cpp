@@ -43,6 +43,7 @@ class Grammar {
     eval();
     run();
     export_net();
+    import();
     bench();
     fmt();
     lists();
@@ -250,6 +251,13 @@ class Grammar {
          "An output's or a layer's name; none: the outputs of the file")
         ->option_text("NAME ...")
         ->trigger_on_parse();
+  }
+
+  void import() {
+    auto& c = command("import", "Make a network of an ONNX file, with its weights", "FILE");
+    c.add_option("-o,--out", a_.out, "The network file")->required()->option_text("NET.yaml");
+    c.add_option("--weights", a_.weights, "Its weights; default: beside it, NET.safetensors")
+        ->option_text("FILE");
   }
 
   static std::pair<std::string, std::string> output(const std::string& text) {

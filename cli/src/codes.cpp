@@ -262,6 +262,8 @@ constexpr CodeEntry table[] = {
     {"E0294", "The weights lack a tensor that folding needs, or it has another shape.",
      "Fold the weights of the network that is folded; `braid weights FILE` lists what a file "
      "holds."},
+    {"E0295", "An ONNX file is damaged, lies about its sizes, or is none.",
+     "Save it again; tools/braid_export.py turns PyTorch models into networks."},
     {"E0301", "A file of data or weights cannot be read.",
      "Check the path (relative ones begin at the network's folder) and its permissions."},
     {"E0302", "A path of data or weights is not a file.", "Name a regular file."},
@@ -326,6 +328,8 @@ constexpr CodeEntry table[] = {
      "Install libonnx-dev and libprotobuf-dev, and build again."},
     {"E0371", "ONNX has no operators for a layer.",
      "Another layer or opset, or `--output NAME` of a layer before it."},
+    {"E0372", "Nodes of an ONNX file have no layers in Braid; all of them are listed.",
+     "docs/onnx.md lists the operators that import covers."},
     {"E0373", "There is no export for this opset.", "13 to 17."},
     {"E0374", "Weights to export are missing, have another shape, or are too many for one file.",
      "`braid weights FILE` lists what a file holds."},
