@@ -77,9 +77,11 @@ std::vector<std::string> known_in_fill(const std::string& source, const std::str
   check_data({source, {{"image", Dict{{key, "normal"}, {"unheard_of", 1}}}, {"path", "p"}}},
              {&input, 1}, found);
   auto keys = known_to(found);
-  std::erase_if(keys, [](auto& k) {
-    return k == "shuffle" || k == "augment" || k == "image" || k == "resize" || k == "classes";
-  });
+  // The line of the source itself stands there, too.
+  auto of_source = data_source_forms();
+  auto form = std::ranges::find(of_source, source, &Form::name);
+  const auto own = names(form->params, {"augment", "image"});
+  std::erase_if(keys, [&](auto& k) { return std::ranges::find(own, k) != own.end(); });
   return keys;
 }
 

@@ -299,7 +299,9 @@ TEST(Drawn, MasksGoWhereTheirImagesGo) {
     for (size_t i = 0; i < mask.size(); ++i, ++n) {
       float value = image[i / 256 * 768 + i % 256];
       ASSERT_TRUE(mask[i] == 0 || mask[i] == 1 || mask[i] == -100) << mask[i];
-      if (mask[i] == -100) ASSERT_EQ(value, 99);
+      if (mask[i] == -100) {
+        ASSERT_EQ(value, 99);
+      }
       outside += mask[i] == -100;
       if (mask[i] >= 0) apart += (value > 127) != (mask[i] == 1);
     }

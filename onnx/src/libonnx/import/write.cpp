@@ -67,8 +67,8 @@ class Text {
 
   bool above(const Link& link, size_t k) const {
     if (!link.port.empty()) return false;
-    if (k == 0) return link.kind == Link::Kind::input && network_.model.inputs.size() == 1;
-    return link.kind == Link::Kind::layer && link.index == int(k) - 1;
+    // The first layer names its input: whoever trains the network adds others, labels.
+    return k > 0 && link.kind == Link::Kind::layer && link.index == int(k) - 1;
   }
 
   std::string layer(size_t k) {
