@@ -26,6 +26,9 @@ inline Session open_imported(const Imported& net) {
   Diagnostics found;
   Model model = read_text(net.text, "net.yaml", {}, found);
   found.raise();
+  // A network that works on no samples is run beside an input that has some.
+  if (std::ranges::none_of(model.inputs, [](auto& input) { return input.type.batched(); }))
+    model.inputs.push_back({"samples", {DType::f32, {N, 1}}});
   Session session(std::move(model));
   if (!net.weights.empty()) session.set_weights(net.weights);
   return session;

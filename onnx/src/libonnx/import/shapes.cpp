@@ -116,9 +116,14 @@ void transpose(Importing& i) {
 
 void concat(Importing& i) {
   if (i.inputs() == 1) return i.alias(i.operand());
+  const auto axis = i.axis(i.integer("axis", 1), i.rank());
   std::vector<Value> from;
-  for (size_t k = 0; k < i.inputs(); ++k) from.push_back(i.operand(k));
-  i.emit("Concat", {{"dim", i.axis(i.integer("axis", 1), i.rank())}}, from);
+  for (size_t k = 0; k < i.inputs(); ++k) {
+    const Shape shape = i.shape(k);
+    if (axis == 0 && !shape.empty() && shape[0].batched) cannot("it joins batches");
+    from.push_back(i.operand(k));
+  }
+  i.emit("Concat", {{"dim", axis}}, from);
 }
 
 void split(Importing& i) {
