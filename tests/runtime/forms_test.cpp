@@ -105,5 +105,16 @@ TEST(Forms, OfAugmentSayWhatIsRead) {
   EXPECT_EQ(known_to(found), names(augment_form().params));
 }
 
+TEST(Forms, OfWhatStandsInAugmentSayWhatIsRead) {
+  for (const Form& form : {resized_crop_form(), jitter_form()}) {
+    Diagnostics found;
+    check_data({"Images",
+                {{"image", Dict{{"folder", "p"}}},
+                 {"augment", Dict{{form.name, Dict{{"unheard_of", 1}}}}}}},
+               {&image, 1}, found);
+    EXPECT_EQ(known_to(found), names(form.params)) << form.name;
+  }
+}
+
 }  // namespace
 }  // namespace braid

@@ -192,4 +192,21 @@ Form augment_form() {
            "both ways, or [low, high]")}};
 }
 
+Form resized_crop_form() {
+  return {"random_resized_crop",
+          "A part of the picture, scaled to the input's size; true: with the defaults.",
+          {any("scale", "[low, high] of its share of the area; default [0.08, 1]"),
+           any("ratio", "[low, high] of its width / height; default [0.75, 1.33]")}};
+}
+
+Form jitter_form() {
+  const std::string both = ": a number for both ways, or [low, high]";
+  return {"jitter",
+          "Colors, in an order that is drawn.",
+          {any("brightness", "what it is multiplied by, around 1" + both),
+           any("contrast", "what it is multiplied by, around 1" + both),
+           any("saturation", "what it is multiplied by, around 1" + both),
+           any("hue", "what is added to it, in turns, at most 0.5" + both)}};
+}
+
 }  // namespace braid
