@@ -63,7 +63,8 @@ class Grammar {
     train();
     eval();
     run();
-    export_();
+    export_net();
+    import();
     bench();
     fmt();
     lists();
@@ -243,20 +244,22 @@ class Grammar {
   }
 
   void run() {
-    auto& c = command("run", "One pass over arrays (.npy) of any batch size, or over data", "NET");
+    auto& c = command(
+        "run", "One pass over arrays (.npy) or pictures (.png) of any number, or over data", "NET");
     network(c);
     execution(c);
     tracing(c);
     folding(c, "Fold batch norms into the layers before them, those of named outputs left out");
     c.add_option_function<std::string>(
          "--input", [this](auto& text) { a_.inputs.push_back(split_pair(text, "--input")); },
-         "An input's name and its array")
-        ->option_text("NAME=FILE.npy ...")
+         "An input's name and its array, or its pictures: A.png,B.png or a folder")
+        ->option_text("NAME=FILE ...")
         ->trigger_on_parse();
     c.add_option_function<std::string>(
          "--output", [this](auto& text) { a_.outputs.push_back(output(text)); },
-         "An output's or a layer's name and where its array goes (with --data: only the name)")
-        ->option_text("NAME=FILE.npy ...")
+         "An output's or a layer's name and where it goes, .npy or .png (with --data: only the "
+         "name)")
+        ->option_text("NAME=FILE ...")
         ->trigger_on_parse();
     c.add_option("--data", a_.data, "Take the inputs from data.train or data.test of the file")
         ->check(CLI::IsMember({"train", "test"}))
@@ -268,7 +271,7 @@ class Grammar {
         ->option_text("eval|train");
   }
 
-  void export_() {
+  void export_net() {
     auto& c = command("export", "Write a network as ONNX: its eval mode, with weights", "NET");
     network(c);
     c.add_option("--weights", a_.weights, "Its weights (safetensors); default: the file's")
@@ -286,6 +289,13 @@ class Grammar {
          "An output's or a layer's name; none: the outputs of the file")
         ->option_text("NAME ...")
         ->trigger_on_parse();
+  }
+
+  void import() {
+    auto& c = command("import", "Make a network of an ONNX file, with its weights", "FILE");
+    c.add_option("-o,--out", a_.out, "The network file")->required()->option_text("NET.yaml");
+    c.add_option("--weights", a_.weights, "Its weights; default: beside it, NET.safetensors")
+        ->option_text("FILE");
   }
 
   static std::pair<std::string, std::string> output(const std::string& text) {

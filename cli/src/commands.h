@@ -10,6 +10,7 @@ int draw_command(const Arguments& arguments);
 int train_command(const Arguments& arguments);
 int eval_command(const Arguments& arguments);
 int export_command(const Arguments& arguments);
+int import_command(const Arguments& arguments);
 int run_command(const Arguments& arguments);
 int layers_command(const Arguments& arguments);
 int devices_command(const Arguments& arguments);

@@ -84,7 +84,9 @@ SessionOptions session_options(const Arguments& a) {
 }
 
 Session open_session(const Arguments& a, bool with_weights) {
-  Model model = load_network(a).model;
+  auto [model, summary] = load_network(a);
+  // What has nothing to be trained needs no file of it.
+  with_weights = with_weights && (model.weights || summary.parameters + summary.buffers > 0);
   std::string weights;
   if (model.weights) {
     weights = (std::filesystem::path(model.folder) / model.weights->path).string();

@@ -1,8 +1,10 @@
-// `braid run NET --weights W`: a forward pass over arrays, or over a data source of the file.
+// `braid run NET --weights W`: a forward pass over arrays and pictures, or over a data source of
+// the file.
 #include <algorithm>
 #include <filesystem>
 
 #include <braid/runtime/files.h>
+#include <braid/runtime/pictures.h>
 
 #include "commands.h"
 #include "json.h"
@@ -64,9 +66,12 @@ Arrays run_source(Session& session, const Arguments& a) {
 
 Arrays run_files(Session& session, const Arguments& a) {
   Arrays inputs;
-  for (auto& [name, path] : a.inputs)
-    if (!inputs.try_emplace(name, read_npy(path)).second)
+  for (auto& [name, path] : a.inputs) {
+    if (inputs.contains(name))
       throw Error(Fault::usage, "E0705", "--input " + name + " is given twice");
+    inputs.emplace(
+        name, names_pictures(path) ? read_pictures(session.model(), name, path) : read_npy(path));
+  }
   return session.run(inputs, wanted(a), options(a));
 }
 
@@ -79,6 +84,18 @@ std::string file_for(const Arguments& a, const std::string& name) {
   return (std::filesystem::path(a.out) / (file + ".npy")).string();
 }
 
+// The files that hold it, and all of them as one text.
+std::vector<std::string> write(const std::string& path, const Array& array) {
+  if (names_pictures(path) && !std::filesystem::is_directory(path))
+    return write_pictures(path, array);
+  write_npy(path, array);
+  return {path};
+}
+
+std::string joined(const std::vector<std::string>& paths) {
+  return paths.size() < 2 ? paths.front() : paths.front() + " ... " + paths.back();
+}
+
 void check_arguments(const Arguments& a) {
   if (!a.data.empty() && !a.inputs.empty())
     throw Error(Fault::usage, "E0705", "--data and --input exclude each other");
@@ -89,7 +106,7 @@ void check_arguments(const Arguments& a) {
                std::ranges::none_of(a.outputs, [](auto& o) { return o.second.empty(); });
   if (!named && a.out.empty())
     throw Error(Fault::usage, "E0705", "it is not said where the outputs go")
-        .help("--output NAME=FILE.npy, or -o DIR for all declared outputs");
+        .help("--output NAME=FILE.npy or .png, or -o DIR for all declared outputs");
 }
 
 }  // namespace
@@ -104,9 +121,10 @@ int run_command(const Arguments& a) {
   Json list = Json::array();
   for (auto& [name, array] : outputs) {
     auto path = file_for(a, name);
-    write_npy(path, array);
-    list.push_back({{"name", name}, {"shape", array.dims}, {"path", path}});
-    if (!a.json) print(name + "  " + to_string(array) + "  " + path + "\n");
+    auto paths = write(path, array);
+    list.push_back({{"name", name}, {"shape", array.dims}, {"path", paths.front()}});
+    if (paths.size() > 1) list.back()["paths"] = paths;
+    if (!a.json) print(name + "  " + to_string(array) + "  " + joined(paths) + "\n");
   }
   if (!a.json) return 0;
   Json all = {{"outputs", list}};

@@ -162,13 +162,22 @@ void add_schedules(Schema& definitions) {
   definitions["schedule"] = typed(choices, "The learning rate of every step.");
 }
 
+Schema augment() {
+  const Form form = augment_form(), part = resized_crop_form(), jitter = jitter_form();
+  Schema schema = object(of_params(form.params));
+  schema["properties"]["random_resized_crop"] =
+      described({{"anyOf", {flag(), object(of_params(part.params))}}}, part.doc);
+  schema["properties"]["jitter"] = described(object(of_params(jitter.params)), jitter.doc);
+  return described(schema, form.doc);
+}
+
 void add_sources(Schema& definitions) {
   std::vector<Choice> choices;
-  const Form random = random_fill_form(), augment = augment_form();
+  const Form random = random_fill_form();
   for (auto& form : data_source_forms()) {
     Properties keys = of_params(form.params);
     keys.push_back(type_of(form.name, form.doc));
-    keys.push_back({"augment", described(object(of_params(augment.params)), augment.doc)});
+    keys.push_back({"augment", augment()});
     const Form fill = fill_form(form.name);
     Schema source = object(keys);
     source["additionalProperties"] = {{"type", "object"},

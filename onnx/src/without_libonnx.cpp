@@ -1,6 +1,7 @@
 // A build without libonnx: everything is there, and says what is missing.
 #include <braid/core/error.h>
 #include <braid/onnx/export.h>
+#include <braid/onnx/import.h>
 
 namespace braid {
 namespace {
@@ -23,5 +24,11 @@ void export_onnx(const Model&, const std::map<std::string, Array>&, const Regist
 }
 
 std::vector<std::pair<std::string, std::string>> onnx_operators() { return {}; }
+
+Imported from_onnx(const std::string&, const Registry&, const ImportOptions&) { missing(); }
+
+Imported from_onnx_bytes(const std::string&, const Registry&, const ImportOptions&) { missing(); }
+
+std::vector<std::string> imported_operators() { return {}; }
 
 }  // namespace braid

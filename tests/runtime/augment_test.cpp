@@ -261,8 +261,8 @@ TEST(Augment, ReportsEveryFaultOfTheDeclaration) {
   EXPECT_EQ(faults({{"flip", "both"}, {"padding", 2}}),
             start + "'padding' must be at most 1048576, and beside 'crop', not 2\n");
   EXPECT_EQ(faults({}),
-            "net.yaml:1:1: E0332: data source 'Npy', augment: neither 'crop' nor "
-            "'flip' is given\n");
+            "net.yaml:1:1: E0332: data source 'Npy', augment: nothing is given that changes a "
+            "picture: crop, flip, random_resized_crop, rotate or jitter\n");
   EXPECT_EQ(faults({{"flip", "both"}, {"corp", Attr::List{5, 5}}}),
             "net.yaml:1:1: E0331: data source 'Npy', augment: unknown key 'corp' (did you mean "
             "'crop'?)\n");

@@ -77,7 +77,11 @@ std::vector<std::string> known_in_fill(const std::string& source, const std::str
   check_data({source, {{"image", Dict{{key, "normal"}, {"unheard_of", 1}}}, {"path", "p"}}},
              {&input, 1}, found);
   auto keys = known_to(found);
-  std::erase_if(keys, [](auto& k) { return k == "shuffle" || k == "augment" || k == "image"; });
+  // The line of the source itself stands there, too.
+  auto of_source = data_source_forms();
+  auto form = std::ranges::find(of_source, source, &Form::name);
+  const auto own = names(form->params, {"augment", "image"});
+  std::erase_if(keys, [&](auto& k) { return std::ranges::find(own, k) != own.end(); });
   return keys;
 }
 
@@ -86,6 +90,8 @@ TEST(Forms, OfFillsSayWhatIsRead) {
     EXPECT_EQ(known_in_fill(source, "path"), names(fill_form(source).params, {"random"}));
   for (std::string source : {"Images", "ImageMask"})
     EXPECT_EQ(known_in_fill(source, "folder"), names(fill_form(source).params, {"random"}));
+  EXPECT_EQ(known_in_fill("ImageFolder", "x-way"),
+            names(fill_form("ImageFolder").params, {"random"}));
   EXPECT_EQ(known_in_fill("Csv", "column"), names(fill_form("Csv").params, {"random"}));
   EXPECT_EQ(known_in_fill("Idx", "random"), names(random_fill_form().params));
 }
@@ -97,6 +103,17 @@ TEST(Forms, OfAugmentSayWhatIsRead) {
        {{"image", Dict{{"path", "p"}}}, {"augment", Dict{{"flip", "both"}, {"unheard_of", 1}}}}},
       {&image, 1}, found);
   EXPECT_EQ(known_to(found), names(augment_form().params));
+}
+
+TEST(Forms, OfWhatStandsInAugmentSayWhatIsRead) {
+  for (const Form& form : {resized_crop_form(), jitter_form()}) {
+    Diagnostics found;
+    check_data({"Images",
+                {{"image", Dict{{"folder", "p"}}},
+                 {"augment", Dict{{form.name, Dict{{"unheard_of", 1}}}}}}},
+               {&image, 1}, found);
+    EXPECT_EQ(known_to(found), names(form.params)) << form.name;
+  }
 }
 
 }  // namespace

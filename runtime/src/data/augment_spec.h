@@ -14,8 +14,8 @@ namespace braid {
 
 /// Reads `value`, which the keys of the source hold as 'augment', into `spec.augment`; how the
 /// inputs are filled is known. `what` begins every message: "data source 'Idx'". Faults go to
-/// `found`: E0331 unknown key, E0332 neither crop nor flip, E0333 a value or an input that does not
-/// fit.
+/// `found`: E0331 unknown key, E0332 nothing that changes a picture, E0333 a value or an input that
+/// does not fit.
 void read_augment(const Attr& value, Keys& outer, const std::string& what,
                   std::span<const InputDecl> inputs, SourceSpec& spec, Diagnostics& found);
 

@@ -99,10 +99,11 @@ void copy_part(const Stored* plane, const Picture& from, const Placement& place,
 class Converter {
  public:
   Converter(Array raw, const InputDecl& input, const FillSpec& fill, const AugmentSpec& augment,
-            std::string file)
+            std::string file, std::vector<Extent> extents)
       : raw_(std::move(raw)), input_(input), fill_(fill), augment_(augment) {
     column_.dtype = input.type.dtype;
     column_.file = std::move(file);
+    column_.extents = std::move(extents);
   }
 
   Column convert() {
@@ -131,17 +132,36 @@ class Converter {
     if (raw_.dtype == DType::f16 || raw_.dtype == DType::bf16) {
       refuse("E0344", fmt::format("it holds {}; convert it to f32", to_string(raw_.dtype)));
     }
+    if (!column_.extents.empty()) return take_extents();
     if (raw_.dims.empty()) refuse("E0341", "it holds a single value, no list of samples");
     column_.samples = raw_.dims[0];
     if (column_.samples == 0) refuse("E0343", "it has no samples");
     column_.elements = raw_.elements() / column_.samples;
     if (is_picture(input_)) column_.picture = declared_picture(input_);
-    if (is_picture(input_) && augment_.crop && take_stored_picture()) return;
+    if (is_picture(input_) && augment_.needs_bytes() && raw_.dtype != DType::u8) {
+      refuse("E0344", fmt::format("it holds {}, and random_resized_crop, rotate and jitter are for "
+                                  "pictures of bytes",
+                                  to_string(raw_.dtype)));
+    }
+    if (is_picture(input_) && augment_.cuts() && take_stored_picture()) return;
     if (column_.elements == input_.type.elements(1)) return;
     std::vector<int64_t> sample(raw_.dims.begin() + 1, raw_.dims.end());
     refuse("E0341", fmt::format("its samples are [{}], {} values, but {} has {} per sample",
                                 fmt::join(sample, ", "), column_.elements, to_string(input_.type),
                                 input_.type.elements(1)));
+  }
+
+  /// Pictures that are not alike: who read them has looked at each.
+  void take_extents() {
+    column_.samples = int64_t(column_.extents.size());
+    column_.elements = input_.type.elements(1);
+    column_.picture.planes = declared_picture(input_).planes;
+    size_t at = 0;
+    for (int64_t sample = 0; sample < column_.samples; ++sample) {
+      column_.begins.push_back(at);
+      at += column_.stored_elements(sample);
+    }
+    ensure(at == raw_.bytes.size(), "pictures of other sizes than their bytes");
   }
 
   /// Whether the pictures of the file have sizes of their own; then they hold the crop.
@@ -152,6 +172,7 @@ class Converter {
     int64_t height = dims[dims.size() - 2], width = dims.back();
     if (height * width == 0 || column_.elements != picture.planes * height * width) return false;
     picture.height = height, picture.width = width;
+    if (!augment_.crop) return true;
     const auto& [rows, columns] = *augment_.crop;
     if (height + 2 * augment_.padding >= rows && width + 2 * augment_.padding >= columns) {
       return true;
@@ -213,7 +234,12 @@ class Converter {
 
   void refuse_byte(uint8_t byte) const {
     auto at = std::find(raw_.bytes.begin(), raw_.bytes.end(), std::byte{byte});
-    if (at != raw_.bytes.end()) refuse_value(byte, at - raw_.bytes.begin());
+    if (at == raw_.bytes.end()) return;
+    auto place = size_t(at - raw_.bytes.begin());
+    auto next = std::upper_bound(column_.begins.begin(), column_.begins.end(), place);
+    int64_t sample = column_.begins.empty() ? int64_t(place) / column_.elements
+                                            : next - column_.begins.begin() - 1;
+    refuse_value(byte, sample * column_.elements);
   }
 
   void convert_values() {
@@ -244,7 +270,44 @@ bool append_as(Column& column, auto number) {
 
 }  // namespace
 
+Extent Column::extent(int64_t sample) const {
+  return extents.empty() ? Extent{picture.height, picture.width} : extents[size_t(sample)];
+}
+
+size_t Column::stored_elements(int64_t sample) const {
+  if (extents.empty()) return size_t(elements);
+  const Extent& own = extents[size_t(sample)];
+  return size_t(picture.planes * own.height * own.width);
+}
+
+bool Column::has_bytes() const {
+  return picture.planes > 0 && (!table.empty() || dtype == DType::u8);
+}
+
+std::span<const uint8_t> Column::bytes_of(int64_t sample) const {
+  size_t begin = begins.empty() ? size_t(sample * elements) : begins[size_t(sample)];
+  return {reinterpret_cast<const uint8_t*>(stored.data()) + begin, stored_elements(sample)};
+}
+
+void Column::fill_pixels(const Pixels& pixels, std::byte* out) const {
+  with_type(dtype, [&](auto type) {
+    using T = typename decltype(type)::type;
+    size_t n = size_t(pixels.in_plane()), tables = table.size() / (256 * sizeof(T));
+    T* to = reinterpret_cast<T*>(out);
+    for (size_t p = 0; p < size_t(pixels.planes); ++p) {
+      const uint8_t* from = pixels.values.data() + p * n;
+      const T* values = reinterpret_cast<const T*>(table.data()) + (tables > 1 ? 256 * p : 0);
+      const T around = reinterpret_cast<const T*>(pad.data())[p];
+      for (size_t i = 0; i < n; ++i) {
+        bool outside = !pixels.inside.empty() && pixels.inside[i] == 0;
+        *to++ = outside ? around : tables == 0 ? T(from[i]) : values[from[i]];
+      }
+    }
+  });
+}
+
 void Column::fill(std::span<const int64_t> picked, std::byte* out) const {
+  ensure(extents.empty(), "pictures of many sizes in one batch");
   size_t n = static_cast<size_t>(elements);
   if (table.empty()) {
     size_t bytes = n * size_of(dtype);
@@ -266,6 +329,18 @@ void Column::fill(std::span<const int64_t> picked, std::byte* out) const {
       }
     }
   });
+}
+
+Array Column::as_stored(int64_t sample) const {
+  Array one = Array::zeros(dtype, {int64_t(stored_elements(sample))});
+  if (extents.empty()) {
+    fill({&sample, 1}, one.bytes.data());
+    return one;
+  }
+  auto [height, width] = extent(sample);
+  fill_pixels({picture.planes, height, width, {bytes_of(sample).begin(), bytes_of(sample).end()}},
+              one.bytes.data());
+  return one;
 }
 
 void Column::fill_part(int64_t sample, const Placement& place, int64_t height, int64_t width,
@@ -292,8 +367,9 @@ void Column::fill_part(int64_t sample, const Placement& place, int64_t height, i
 }
 
 Column make_column(Array raw, const InputDecl& input, const FillSpec& fill,
-                   const AugmentSpec& augment, std::string file) {
-  return Converter(std::move(raw), input, fill, augment, std::move(file)).convert();
+                   const AugmentSpec& augment, std::string file, std::vector<Extent> extents) {
+  return Converter(std::move(raw), input, fill, augment, std::move(file), std::move(extents))
+      .convert();
 }
 
 void make_picture(Column& column, const InputDecl& input, const FillSpec& fill) {

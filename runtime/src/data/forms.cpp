@@ -66,6 +66,12 @@ std::vector<ParamDef> affine() {
           any("std", "then it is divided by this; for images also a list", 1)};
 }
 
+ParamDef resize() {
+  return any(
+      "resize",
+      "what pictures are scaled to when they are read: the shorter side, or [height, width]");
+}
+
 ParamDef pad() { return any("pad", "what lies around a picture when a crop reaches over it", 0); }
 
 }  // namespace
@@ -122,17 +128,22 @@ std::vector<Form> schedule_forms() {
 }
 
 std::vector<Form> data_source_forms() {
-  return {source("Idx", "MNIST's format, plain or gz."),
-          source("Csv", "Columns of a table.",
-                 {text("path", "the table, relative to the network file"),
-                  flag("header", "the first line holds titles"),
-                  {.name = "delimiter",
-                   .kind = ParamKind::text,
-                   .doc = "one character, or tab",
-                   .fallback = ","}}),
-          source("Npy", "NumPy's arrays."),
-          source("Images", "PNG files in folders, paired by file name."),
-          source("ImageMask", "Images and the masks of their pixels: another name of Images.")};
+  return {
+      source("Idx", "MNIST's format, plain or gz."),
+      source("Csv", "Columns of a table.",
+             {text("path", "the table, relative to the network file"),
+              flag("header", "the first line holds titles"),
+              {.name = "delimiter",
+               .kind = ParamKind::text,
+               .doc = "one character, or tab",
+               .fallback = ","}}),
+      source("Npy", "NumPy's arrays."),
+      source("Images", "PNG files in folders, paired by file name.", {resize()}),
+      source("ImageMask", "Images and the masks of their pixels: another name of Images.",
+             {resize()}),
+      source("ImageFolder", "PNG files in a folder for each class.",
+             {text("folder", "where the folders of the classes are"),
+              any("classes", "names of folders, from class 0 on; none = all, sorted"), resize()})};
 }
 
 Form fill_form(const std::string& source) {
@@ -145,7 +156,7 @@ Form fill_form(const std::string& source) {
     params.push_back(
         text("path", "a pattern of names such as masks/*.png, in place of folder", true));
     params.push_back(text("list", "a text file with a path a line, in place of folder", true));
-  } else {
+  } else if (source != "ImageFolder") {
     params.push_back(text("path", "the file, relative to the network file"));
   }
   if (source != "Csv") params.push_back(pad());
@@ -160,16 +171,42 @@ Form random_fill_form() {
 }
 
 Form augment_form() {
-  return {"augment",
-          "Crops and flips all pictures of a sample alike, by (seed, epoch, sample).",
-          {{.name = "crop",
-            .kind = ParamKind::integers,
-            .doc = "[height, width] of what is cut out",
-            .optional = true,
-            .min = 1,
-            .length = 2},
-           integer("padding", "how far a crop reaches over the edge", 0, 0),
-           choice("flip", "", {"horizontal", "vertical", "both"}, true)}};
+  return {
+      "augment",
+      "Changes all pictures of a sample alike, by (seed, epoch, sample).",
+      {{.name = "crop",
+        .kind = ParamKind::integers,
+        .doc = "[height, width] of what is cut out",
+        .optional = true,
+        .min = 1,
+        .length = 2},
+       integer("padding", "how far a crop reaches over the edge", 0, 0),
+       choice("flip", "left and right, top and bottom", {"horizontal", "vertical", "both"}, true),
+       number("flip_p", "how likely a flip is", 0.5),
+       any("random_resized_crop",
+           "true, or {scale: [0.08, 1], ratio: [0.75, 1.33]}: a part of that share of the "
+           "area and that width / height, scaled to the input's size"),
+       any("rotate", "degrees: a number for both ways, or [low, high]"),
+       any("jitter",
+           "{brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1}: each a number for "
+           "both ways, or [low, high]")}};
+}
+
+Form resized_crop_form() {
+  return {"random_resized_crop",
+          "A part of the picture, scaled to the input's size; true: with the defaults.",
+          {any("scale", "[low, high] of its share of the area; default [0.08, 1]"),
+           any("ratio", "[low, high] of its width / height; default [0.75, 1.33]")}};
+}
+
+Form jitter_form() {
+  const std::string both = ": a number for both ways, or [low, high]";
+  return {"jitter",
+          "Colors, in an order that is drawn.",
+          {any("brightness", "what it is multiplied by, around 1" + both),
+           any("contrast", "what it is multiplied by, around 1" + both),
+           any("saturation", "what it is multiplied by, around 1" + both),
+           any("hue", "what is added to it, in turns, at most 0.5" + both)}};
 }
 
 }  // namespace braid

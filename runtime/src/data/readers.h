@@ -24,11 +24,22 @@ Array read_npy_samples(const std::string& path, const Mark& mark);
 std::vector<Column> read_csv(const std::string& path, const SourceSpec& spec,
                              std::span<const InputDecl> inputs);
 
-/// The bytes of the pictures, [samples, (channels,) height, width], one array per fill that is not
-/// drawn; sample i of all arrays is of files with the same name. Throws Error(Fault::data): E0362
-/// for a file without partner, E0363 for another size, E0364 for a kind of image that does not fit
-/// the input, beside those of ImageFile.
-std::vector<Array> read_images(const SourceSpec& spec, std::span<const InputDecl> inputs,
-                               const std::string& folder);
+/// The bytes of the pictures, one after the other, and their sizes.
+struct Pictures {
+  Array array;                       ///< [samples, (channels,) height, width], or all bytes
+  std::vector<Extent> extents = {};  ///< one for each; empty = all are alike
+};
+
+/// The pictures of `Images`, one entry per fill that is not drawn; sample i of all is of files with
+/// the same name, and of one size. Throws Error(Fault::data): E0362 for a file without partner,
+/// E0363 for another size, E0364 for a kind of image that does not fit the input, E0365 for one
+/// that is smaller than the crop, beside those of ImageFile.
+std::vector<Pictures> read_images(const SourceSpec& spec, std::span<const InputDecl> inputs,
+                                  const std::string& folder);
+
+/// The pictures of `ImageFolder`, and for fills that are labels the number of each one's class.
+/// Throws as read_images does, and what find_classes does.
+std::vector<Pictures> read_classes(const SourceSpec& spec, std::span<const InputDecl> inputs,
+                                   const std::string& folder);
 
 }  // namespace braid

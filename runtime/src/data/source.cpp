@@ -57,6 +57,7 @@ struct DataSource::Impl {
   int64_t samples = 0;
   bool shuffle = false;
   AugmentSpec augment = {};
+  Extent size = {};  ///< of pictures as they are delivered
   uint64_t seed = 0;
 
   Impl(std::span<const InputDecl> inputs) : fillers(inputs.size()) {
@@ -80,16 +81,19 @@ struct DataSource::Impl {
 
   /// Of a sample as it is delivered.
   int64_t elements(const Column& column) const {
-    if (!augment.crop || column.picture.planes == 0) return column.elements;
-    return column.picture.planes * (*augment.crop)[0] * (*augment.crop)[1];
+    if (!augment.cuts() || column.picture.planes == 0) return column.elements;
+    return column.picture.planes * size.height * size.width;
   }
 
-  /// Pictures with their crops and flips: those of the epoch, else the middle.
+  /// Pictures as they are drawn in the epoch, else their middle.
   void fill(const Column& column, std::span<const int64_t> picked, std::optional<int64_t> epoch,
             std::byte* out) const {
     const Picture& stored = column.picture;
-    bool as_stored = !augment.any() || stored.planes == 0 || (!epoch && !augment.crop);
+    bool as_stored = !augment.any() || stored.planes == 0 || (!epoch && !augment.cuts());
     if (as_stored) return column.fill(picked, out);
+    if (augment.needs_bytes() || !column.extents.empty()) {
+      return fill_worked_on(column, picked, epoch, out);
+    }
     auto [height, width] = augment.crop.value_or(std::array{stored.height, stored.width});
     uint64_t key = random_key(seed, uint64_t(epoch.value_or(0)), hash_text("augment"));
     for (int64_t sample : picked) {
@@ -100,9 +104,40 @@ struct DataSource::Impl {
     }
   }
 
+  /// Pictures of bytes, each cut, flipped, turned and recolored by itself.
+  void fill_worked_on(const Column& column, std::span<const int64_t> picked,
+                      std::optional<int64_t> epoch, std::byte* out) const {
+    const bool classes = holds_classes(column.dtype);
+    const uint64_t key = random_key(seed, uint64_t(epoch.value_or(0)), hash_text("augment"));
+    for (int64_t sample : picked) {
+      auto [height, width] = column.extent(sample);
+      Placement place =
+          epoch ? drawn(augment, height, width, key, sample) : middle(augment, height, width);
+      Box box{place.top, place.left, size.height, size.width};
+      if (augment.resized_crop) {
+        const ResizedCropSpec& part = *augment.resized_crop;
+        box =
+            epoch ? drawn_part(part, height, width, key, sample) : middle_part(part, height, width);
+      }
+      Pixels pixels = cut(column.bytes_of(sample), column.picture.planes, height, width, box);
+      if (augment.resized_crop) pixels = resized(pixels, size.height, size.width, classes);
+      if (place.mirror) flip_horizontally(pixels);
+      if (place.upset) flip_vertically(pixels);
+      if (epoch && augment.rotates()) {
+        pixels = rotated(pixels, drawn_degrees(augment, key, sample));
+      }
+      if (epoch && augment.jitter && !classes) {
+        jitter(pixels, drawn_jitter(*augment.jitter, key, sample));
+      }
+      column.fill_pixels(pixels, out);
+      out += elements(column) * int64_t(size_of(column.dtype));
+    }
+  }
+
  private:
   // One crop is for all pictures of a sample.
   void check_picture(const Column& column, const Mark& mark) {
+    if (!column.extents.empty()) return;  // each was compared with its partner
     const Picture& one = column.picture;
     if (first_picture_.planes == 0) first_picture_ = one, picture_file_ = column.file;
     if (one.height == first_picture_.height && one.width == first_picture_.width) return;
@@ -131,7 +166,13 @@ class Opener {
     impl->shuffle = spec_.shuffle;
     impl->augment = spec_.augment;
     impl->seed = seed_;
+    for (const FillSpec& fill : spec_.fills) {
+      const Shape& shape = inputs_[fill.input].type.shape;
+      if (fill.law || !is_picture(inputs_[fill.input])) continue;
+      impl->size = {shape[shape.size() - 2].value, shape.back().value};
+    }
     if (spec_.kind == SourceKind::images) images_ = read_images(spec_, inputs_, folder_);
+    if (spec_.kind == SourceKind::folder) images_ = read_classes(spec_, inputs_, folder_);
     if (spec_.kind == SourceKind::csv) columns_ = read_csv(path(spec_.path), spec_, inputs_);
     for (const FillSpec& fill : spec_.fills) {
       if (fill.law) {
@@ -159,12 +200,15 @@ class Opener {
       if (is_picture(input)) make_picture(column, input, fill);
       return column;
     }
-    std::string file = path(fill.path);
+    std::string file = path(spec_.kind == SourceKind::folder ? spec_.path : fill.path);
+    if (spec_.kind == SourceKind::images || spec_.kind == SourceKind::folder) {
+      auto& [array, extents] = images_[next_image_++];
+      return make_column(std::move(array), input, fill, spec_.augment, file, std::move(extents));
+    }
     return make_column(raw(fill, file), input, fill, spec_.augment, file);
   }
 
-  Array raw(const FillSpec& fill, const std::string& file) {
-    if (spec_.kind == SourceKind::images) return std::move(images_[next_image_++]);
+  Array raw(const FillSpec& fill, const std::string& file) const {
     return spec_.kind == SourceKind::idx ? read_idx(file, fill.path_mark)
                                          : read_npy_samples(file, fill.path_mark);
   }
@@ -174,7 +218,7 @@ class Opener {
   const std::string& folder_;
   uint64_t seed_;
   std::vector<Column> columns_;
-  std::vector<Array> images_;
+  std::vector<Pictures> images_;
   size_t next_column_ = 0, next_image_ = 0;
 };
 
@@ -194,6 +238,10 @@ DataSource DataSource::open(const TypedDict& declared, std::span<const InputDecl
   SourceSpec spec = read_spec(declared, inputs, found);
   found.raise(Fault::model);
   return DataSource(Opener(spec, inputs, folder, seed).open());
+}
+
+DataSource open_source(const SourceSpec& spec, std::span<const InputDecl> inputs) {
+  return DataSource(Opener(spec, inputs, {}, 0).open());
 }
 
 DataSource DataSource::of(const std::map<std::string, Array>& arrays,
@@ -243,10 +291,9 @@ void DataSource::fill(std::span<const int64_t> samples, size_t input, void* out,
 void DataSource::check_labels(size_t input, int64_t classes, int64_t ignored) const {
   const Column* column = impl_->column(input);
   if (!column || is_floating(column->dtype)) return;
-  Array one = Array::zeros(column->dtype, {column->elements});
   for (int64_t sample = 0; sample < size(); ++sample) {
-    column->fill({&sample, 1}, one.bytes.data());
-    for (int64_t i = 0; i < column->elements; ++i) {
+    Array one = column->as_stored(sample);
+    for (int64_t i = 0; i < one.elements(); ++i) {
       int64_t label = column->dtype == DType::i64 ? one.as<int64_t>()[size_t(i)]
                       : column->dtype == DType::i32
                           ? one.as<int32_t>()[size_t(i)]

@@ -17,15 +17,19 @@ namespace braid {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, SourceKind>, 5> kinds = {
+constexpr std::array<std::pair<std::string_view, SourceKind>, 6> kinds = {
     {{"Idx", SourceKind::idx},
      {"Csv", SourceKind::csv},
      {"Npy", SourceKind::npy},
      {"Images", SourceKind::images},
-     {"ImageMask", SourceKind::images}}};
+     {"ImageMask", SourceKind::images},
+     {"ImageFolder", SourceKind::folder}}};
 
 // As many columns as anybody's table has, and few enough to be listed.
 constexpr int64_t column_limit = 1'000'000;
+
+// Larger pictures than any network takes, and their bytes are countable.
+constexpr int64_t largest_resize = 8192;
 
 bool parse_column(std::string_view text, int64_t& out) {
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
@@ -68,6 +72,8 @@ class Reader {
     Keys keys(declared_.params, declared_.mark, what(), found_);
     spec_.shuffle = keys.flag("shuffle", false);
     if (spec_.kind == SourceKind::csv) read_table(keys);
+    if (spec_.kind == SourceKind::folder) read_classes(keys);
+    if (pictures()) read_resize(keys);
     for (size_t i = 0; i < inputs_.size(); ++i) {
       if (const Attr* value = keys.get(inputs_[i].name)) read_fill(i, *value, keys);
     }
@@ -76,6 +82,7 @@ class Reader {
     }
     keys.finish();
     check_something_is_read();
+    if (spec_.kind == SourceKind::folder) check_one_picture();
     return std::move(spec_);
   }
 
@@ -99,6 +106,53 @@ class Reader {
     }
   }
 
+  bool pictures() const {
+    return spec_.kind == SourceKind::images || spec_.kind == SourceKind::folder;
+  }
+
+  void read_classes(Keys& keys) {
+    spec_.path = keys.text("folder", true);
+    if (const Attr* folder = keys.get("folder")) spec_.path_mark = folder->mark;
+    const Attr* classes = keys.get("classes");
+    if (!classes) return;
+    spec_.classes_mark = classes->mark;
+    bool good = classes->is<Attr::List>() && !classes->as_list().empty();
+    for (size_t i = 0; good && i < classes->as_list().size(); ++i) {
+      const Attr& name = classes->as_list()[i];
+      good = name.is<std::string>() && !name.as_text().empty() &&
+             std::find(spec_.classes.begin(), spec_.classes.end(), name.as_text()) ==
+                 spec_.classes.end();
+      if (good) spec_.classes.push_back(name.as_text());
+    }
+    if (!good) keys.wrong(*classes, "classes", "a list of different names of folders");
+  }
+
+  void read_resize(Keys& keys) {
+    const Attr* value = keys.get("resize");
+    if (!value) return;
+    auto side = [](const Attr& v) {
+      return v.is<int64_t>() && v.as_int() > 0 && v.as_int() <= largest_resize;
+    };
+    if (side(*value)) {
+      spec_.resize = ResizeSpec{value->as_int(), 0};
+    } else if (value->is<Attr::List>() && value->as_list().size() == 2 &&
+               side(value->as_list()[0]) && side(value->as_list()[1])) {
+      spec_.resize = ResizeSpec{value->as_list()[0].as_int(), value->as_list()[1].as_int()};
+    } else {
+      keys.wrong(*value, "resize", "the length of the shorter side, or [height, width]");
+    }
+  }
+
+  void check_one_picture() {
+    auto count = std::count_if(spec_.fills.begin(), spec_.fills.end(),
+                               [](const FillSpec& f) { return !f.law && !f.label; });
+    if (count == 1 || found_.has_errors()) return;
+    found_.error("E0333", declared_.mark,
+                 what() +
+                     ": one input is to be filled by the pictures, [N, channels, height, "
+                     "width], others by the numbers of their folders, [N]");
+  }
+
   void read_fill(size_t input, const Attr& value, Keys& outer) {
     const InputDecl& decl = inputs_[input];
     if (!value.is<Dict>()) {
@@ -113,6 +167,10 @@ class Reader {
       read_columns(keys, fill);
     } else if (spec_.kind == SourceKind::images) {
       read_place(keys, fill, decl);
+    } else if (spec_.kind == SourceKind::folder) {
+      fill.label = decl.type.rank() == 1 && !is_floating(decl.type.dtype);
+      fill.path_mark = spec_.path_mark ? spec_.path_mark : fill.mark;
+      if (!fill.label) check_takes_images(fill, decl);
     } else {
       fill.path = keys.text("path", true);
       if (const Attr* path = find(value.as_dict(), "path")) fill.path_mark = path->mark;
@@ -160,8 +218,11 @@ class Reader {
     fill.path = keys.text(key, true);
     if (const Attr* path = keys.get(key)) fill.path_mark = path->mark;
     if (matched) split_pattern(keys, fill);
-    bool filled = is_picture(decl) && (decl.type.rank() == 3 || decl.type.shape[1].value <= 4);
-    if (filled) return;
+    check_takes_images(fill, decl);
+  }
+
+  void check_takes_images(const FillSpec& fill, const InputDecl& decl) {
+    if (takes_images(decl)) return;
     found_.error("E0333", fill.mark,
                  fmt::format("{}: input '{}' is {}; images fill [N, channels, height, width], "
                              "gray ones [N, height, width] as well",
@@ -261,6 +322,14 @@ class Reader {
 };
 
 }  // namespace
+
+bool takes_images(const InputDecl& input) {
+  return is_picture(input) && (input.type.rank() == 3 || input.type.shape[1].value <= 4);
+}
+
+bool holds_classes(DType dtype) {
+  return dtype == DType::i64 || dtype == DType::i32 || dtype == DType::boolean;
+}
 
 bool is_picture(const InputDecl& input) {
   const Shape& shape = input.type.shape;

@@ -6,8 +6,9 @@
 //   while (const Batch* batch = prefetcher.next()) use(batch->inputs[0]);
 //
 // Types: `Idx` (MNIST's format, plain or gz), `Csv`, `Npy`, `Images` (PNG in folders,
-// paired by file name). Every key that is an input's name says how that input is filled:
-// value = (x * scale - mean) / std. `augment` crops and flips all pictures of a sample alike.
+// paired by file name), `ImageFolder` (a folder for each class). Every key that is an input's name
+// says how that input is filled: value = (x * scale - mean) / std. `augment` changes all pictures
+// of a sample alike.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -23,6 +24,8 @@
 #include <braid/runtime/array.h>
 
 namespace braid {
+
+struct SourceSpec;
 
 /// Samples in memory, in the compact form of their file. A cheap handle: copies share the samples.
 /// All const functions may be called by several threads at once.
@@ -44,8 +47,8 @@ class DataSource {
   size_t inputs() const;
 
   /// Writes the values of these samples, in the input's dtype, one after the other. With an epoch,
-  /// crops and flips are drawn: a pure function of (seed, epoch, sample), the same for all inputs.
-  /// Without one nothing is random: crops come from the middle.
+  /// what `augment` does is drawn: a pure function of (seed, epoch, sample), the same for all
+  /// inputs. Without one nothing is random: crops come from the middle.
   void fill(std::span<const int64_t> samples, size_t input, void* out,
             std::optional<int64_t> epoch = {}) const;
 
@@ -56,6 +59,7 @@ class DataSource {
   struct Impl;
 
  private:
+  friend DataSource open_source(const SourceSpec& spec, std::span<const InputDecl> inputs);
   explicit DataSource(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<const Impl> impl_;
 };
@@ -71,7 +75,7 @@ struct BatchOptions {
   int64_t batch = 1;    ///< of one step; the last of an epoch may be smaller
   bool shuffle = false;
   bool drop_last = false;
-  bool augment = false;  ///< crops and flips are drawn anew in each epoch: for training
+  bool augment = false;  ///< what `augment` does is drawn anew in each epoch: for training
   uint64_t seed = 0;
 };
 

@@ -27,7 +27,10 @@ std::vector<Form> data_source_forms();
 /// of its own.
 Form fill_form(const std::string& source);
 Form random_fill_form();
-/// `augment` of a source.
+/// `augment` of a source, and what stands inside it: `random_resized_crop` (which may be true, too)
+/// and `jitter`.
 Form augment_form();
+Form resized_crop_form();
+Form jitter_form();
 
 }  // namespace braid

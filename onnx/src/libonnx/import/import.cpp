@@ -1,0 +1,396 @@
+// A graph of ONNX, node by node, to layers of Braid.
+#include <braid/onnx/import.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include <braid/core/error.h>
+
+#include "libonnx/import/importing.h"
+#include "libonnx/import/read.h"
+#include "libonnx/import/write.h"
+
+namespace braid {
+namespace onnx_import {
+namespace {
+
+constexpr int oldest_opset = 6, newest_opset = 17;
+
+DType dtype_of(int type, const std::string& who) {
+  switch (type) {
+    case onnx::TensorProto::FLOAT:
+      return DType::f32;
+    case onnx::TensorProto::INT64:
+      return DType::i64;
+    case onnx::TensorProto::INT32:
+      return DType::i32;
+    case onnx::TensorProto::UINT8:
+      return DType::u8;
+    case onnx::TensorProto::BOOL:
+      return DType::boolean;
+    default:
+      throw Error(Fault::data, "E0372",
+                  who + " has a type of elements that Braid does not compute with")
+          .help("f32, i64, i32, u8 and bool");
+  }
+}
+
+/// Which inputs' first dimension is the batch, and how large it is in the file (0 = open).
+struct Plan {
+  std::vector<bool> batched;
+  int64_t batch = 0;
+};
+
+struct Missing {
+  std::string node, reason;
+};
+
+class GraphImport {
+ public:
+  GraphImport(const onnx::ModelProto& model, const Registry& registry, const ImportOptions& options)
+      : model_(model), graph_(model.graph()), registry_(registry), options_(options) {
+    std::set<std::string> weights;
+    for (auto& tensor : graph_.initializer()) weights.insert(tensor.name());
+    for (auto& input : graph_.input())
+      if (!weights.contains(input.name())) inputs_.push_back(&input);
+    for (auto* values : {&graph_.value_info(), &graph_.output()})
+      for (auto& value : *values) inferred_[value.name()] = &value;
+    for (auto& tensor : graph_.initializer())
+      if (tensor.data_type() != onnx::TensorProto::STRING && !unusual(tensor.data_type()))
+        constants_[tensor.name()] = std::make_shared<const Known>(to_known(to_array(tensor)));
+    find_needed();
+  }
+
+  Imported run() {
+    if (inputs_.empty())
+      throw Error(Fault::data, "E0372", "the file has no inputs: all that it computes is constant");
+    std::vector<Missing> first;
+    for (auto& plan : plans()) {
+      faults_.clear();
+      try {
+        auto imported = attempt(plan);
+        if (faults_.empty()) return imported;
+      } catch (const Uncovered& e) {
+        faults_.push_back({"", e.reason});
+      }
+      if (first.empty()) first = faults_;
+    }
+    Diagnostics found(1000);
+    for (auto& fault : first)
+      found
+          .error("E0372", {},
+                 fault.node.empty() ? "the network is not covered: " + fault.reason
+                                    : fault.node + " is not covered: " + fault.reason)
+          .help("docs/onnx.md lists the operators that import covers");
+    found.raise(Fault::data);
+    bug("an import that failed without a reason");
+  }
+
+ private:
+  static bool unusual(int type) {
+    return type == onnx::TensorProto::COMPLEX64 || type == onnx::TensorProto::COMPLEX128;
+  }
+
+  void find_needed() {
+    std::set<std::string> live;
+    for (auto& output : graph_.output()) live.insert(output.name()), ++readers_[output.name()];
+    needed_.assign(size_t(graph_.node_size()), false);
+    for (int k = graph_.node_size(); k-- > 0;) {
+      auto& node = graph_.node(k);
+      if (std::ranges::none_of(node.output(), [&](auto& name) { return live.contains(name); }))
+        continue;
+      needed_[size_t(k)] = true;
+      for (auto& name : node.input()) {
+        live.insert(name);
+        ++readers_[name];
+        only_reader_[name] = &node;
+      }
+    }
+  }
+
+  const onnx::TensorShapeProto* shape_of(const onnx::ValueInfoProto& value) const {
+    if (!value.type().has_tensor_type()) return nullptr;
+    auto& tensor = value.type().tensor_type();
+    return tensor.has_shape() ? &tensor.shape() : nullptr;
+  }
+
+  static bool open(const onnx::TensorShapeProto::Dimension& dim) { return dim.dim_value() <= 0; }
+
+  std::vector<Plan> plans() {
+    const size_t count = inputs_.size();
+    if (!options_.batched) return {{std::vector<bool>(count, false), 0}};
+    std::vector<bool> opened(count, false);
+    int64_t batch = 0;
+    for (size_t k = 0; k < count; ++k) {
+      auto* shape = shape_of(*inputs_[k]);
+      if (!shape)
+        throw Error(Fault::data, "E0372",
+                    "the input '" + inputs_[k]->name() + "' has no shape in the file");
+      if (!shape->dim_size()) continue;
+      opened[k] = open(shape->dim(0));
+      if (!opened[k] && !batch) batch = shape->dim(0).dim_value();
+    }
+    if (std::ranges::find(opened, true) != opened.end()) return {{opened, 0}};
+    std::vector<bool> all(count, false), one(count, false);
+    for (size_t k = 0; k < count; ++k) {
+      auto* shape = shape_of(*inputs_[k]);
+      all[k] = shape->dim_size() && shape->dim(0).dim_value() == batch;
+      one[k] = all[k] && std::ranges::find(one, true) == one.end();
+    }
+    return {{all, batch}, {one, batch}};
+  }
+
+  std::string free_name(const onnx::TensorShapeProto& shape, int d) {
+    std::string given = shape.dim(d).dim_param();
+    const bool legal =
+        !given.empty() && given.size() <= 7 && given != "N" && given[0] >= 'A' && given[0] <= 'Z' &&
+        std::ranges::all_of(given, [](unsigned char c) { return std::isalnum(c) || c == '_'; });
+    if (legal) return given;
+    const std::string key =
+        given.empty() ? std::to_string(shape.dim_size()) + ":" + std::to_string(d) : given;
+    auto known = free_names_.find(key);
+    if (known != free_names_.end()) return known->second;
+    static const char* const usual[] = {"L", "D", "H", "W"};
+    std::string name = shape.dim_size() == 4 && d >= 2   ? usual[d]
+                       : shape.dim_size() == 3 && d == 1 ? "L"
+                                                         : "";
+    auto used = [&](const std::string& n) {
+      return std::ranges::any_of(free_names_, [&](auto& entry) { return entry.second == n; });
+    };
+    for (int k = 1; name.empty() || used(name); ++k) name = "L" + std::to_string(k);
+    return free_names_[key] = name;
+  }
+
+  Type type_of(const onnx::ValueInfoProto& input, bool batched, bool second, int64_t least) {
+    auto& shape = *shape_of(input);
+    Type type{dtype_of(input.type().tensor_type().elem_type(), "the input '" + input.name() + "'"),
+              {}};
+    for (int d = 0; d < shape.dim_size(); ++d) {
+      if (d == 0 && batched) {
+        type.shape.push_back(N);
+      } else if (!open(shape.dim(d))) {
+        type.shape.push_back(shape.dim(d).dim_value());
+      } else {
+        const std::string name = free_name(shape, d);
+        auto found = std::ranges::find(frees_, name, &Free::name);
+        if (found == frees_.end()) {
+          const auto k = int64_t(frees_.size());
+          frees_.push_back({name, least * (1 + k), least * 2 + least / 2 * (3 + k * (k + 2))});
+          found = frees_.end() - 1;
+        }
+        type.shape.push_back(Dim::free(name, second ? found->two : found->one));
+      }
+    }
+    return type;
+  }
+
+  Imported attempt(const Plan& plan) {
+    std::vector<Missing> large;
+    for (int64_t least : {64, 8}) {
+      frees_.clear();
+      faults_.clear();
+      auto a = network(plan, false, least);
+      if (faults_.empty() && frees_.empty()) return finish(*a, nullptr);
+      if (faults_.empty()) {
+        auto b = network(plan, true, least);
+        if (faults_.empty()) return finish(*a, b.get());
+      }
+      if (large.empty()) large = faults_;
+      if (frees_.empty()) break;
+    }
+    faults_ = large;
+    return {};
+  }
+
+  std::unique_ptr<Network> network(const Plan& plan, bool second, int64_t least) {
+    auto made = std::make_unique<Network>(registry_, opset_of(model_));
+    Network& network = *made;
+    network.batch = plan.batch;
+    network.readers = readers_;
+    network.only_reader = only_reader_;
+    for (size_t k = 0; k < inputs_.size(); ++k)
+      network.values[inputs_[k]->name()] =
+          network.input(inputs_[k]->name(), type_of(*inputs_[k], plan.batched[k], second, least));
+    for (auto& [name, known] : constants_) network.values[name].known = known;
+    for (auto& tensor : graph_.initializer())
+      if (!constants_.contains(tensor.name())) network.values[tensor.name()].failed = true;
+    for (int k = 0; k < graph_.node_size(); ++k)
+      if (needed_[size_t(k)] && !network.done.contains(&graph_.node(k)))
+        node(network, graph_.node(k), size_t(k));
+    if (faults_.empty()) outputs(network);
+    if (faults_.empty()) name_inputs(network);
+    return made;
+  }
+
+  static std::string who(const onnx::NodeProto& node, size_t index) {
+    std::string name = node.name();
+    if (name.empty() && node.output_size()) name = node.output(0);
+    if (name.empty()) name = std::to_string(index);
+    const std::string domain = node.domain().empty() ? "" : node.domain() + ".";
+    return "node '" + name + "' (" + domain + node.op_type() + ")";
+  }
+
+  void node(Network& network, const onnx::NodeProto& node, size_t index) {
+    auto failed = [&] {
+      for (auto& name : node.output())
+        if (!name.empty()) network.values[name].failed = true;
+    };
+    const bool standard = node.domain().empty() || node.domain() == "ai.onnx";
+    Importing importing(network, node, index);
+    try {
+      const bool broken = std::ranges::any_of(node.input(), [&](auto& name) {
+        return !name.empty() && network.values.at(name).failed;
+      });
+      auto importer = importers().find(node.op_type());
+      if (standard && !broken && fold(importing)) return;
+      const bool folded = node.op_type() == "Shape" || node.op_type() == "Constant" ||
+                          node.op_type() == "ConstantOfShape";
+      if (!standard || (importer == importers().end() && !folded))
+        cannot("Braid has no layer for it");
+      if (broken) return failed();
+      if (importer == importers().end()) cannot("its inputs are not known before the network runs");
+      importer->second(importing);
+      check_types(network, node);
+    } catch (const Uncovered& e) {
+      if (!e.reason.empty()) faults_.push_back({who(node, index), e.reason});
+      failed();
+    } catch (const std::out_of_range&) {
+      faults_.push_back({who(node, index), "its attributes do not fit its inputs"});
+      failed();
+    }
+  }
+
+  /// What libonnx infers and what Braid does have to be the same.
+  void check_types(const Network& network, const onnx::NodeProto& node) {
+    for (auto& name : node.output()) {
+      auto inferred = inferred_.find(name);
+      auto value = network.values.find(name);
+      if (inferred == inferred_.end() || value == network.values.end() || !value->second.link)
+        continue;
+      const Type type = network.type(value->second);
+      const int element = inferred->second->type().tensor_type().elem_type();
+      if (element && dtype_of(element, "the value '" + name + "'") != type.dtype)
+        cannot("its result has another type of elements in Braid: " + to_string(type));
+      if (auto* shape = shape_of(*inferred->second)) check_shape(network, *shape, type);
+    }
+  }
+
+  static void check_shape(const Network& network, const onnx::TensorShapeProto& shape,
+                          const Type& type) {
+    bool same = shape.dim_size() == int(type.shape.size());
+    for (int d = 0; same && d < shape.dim_size(); ++d) {
+      const Dim dim = type.shape[size_t(d)];
+      if (open(shape.dim(d)) || (dim.batched && !network.batch)) continue;
+      same = dim.at(network.batch) == shape.dim(d).dim_value();
+    }
+    if (!same) cannot("its result has other sizes in Braid: " + to_string(type));
+  }
+
+  void outputs(Network& network) {
+    std::set<std::string> names, layers;
+    for (auto& item : network.model.layers) layers.insert(item.path);
+    for (auto& input : network.model.inputs) layers.insert(input.name);
+    for (auto& output : graph_.output()) {
+      Value& value = network.values.at(output.name());
+      if (!value.link && !value.known) cannot("nothing makes the output '" + output.name() + "'");
+      if (!value.link) cannot("the output '" + output.name() + "' is constant");
+      std::string name = output.name();
+      for (char& c : name)
+        if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_') c = '_';
+      const auto letter = name.find_first_not_of("_0123456789");
+      if (letter != 0) name = "out" + std::string(name[0] == '_' ? "" : "_") + name;
+      while (names.contains(name) ||
+             (layers.contains(name) && name != path_of(network, *value.link)))
+        name += "_out";
+      names.insert(name);
+      network.model.outputs.push_back({name, *value.link});
+    }
+  }
+
+  /// A file has layers, also one that hands its inputs on.
+  static void name_inputs(Network& network) {
+    if (!network.model.layers.empty()) return;
+    for (auto& output : network.model.outputs) {
+      const auto index = size_t(output.from.index);
+      const Value from{.link = output.from, .id = network.input_ids.at(index)};
+      output.from = *network.layer(output.name, "Identity", {}, {from}, {})[0].link;
+    }
+  }
+
+  static std::string path_of(const Network& network, const Link& link) {
+    auto& model = network.model;
+    return link.kind == Link::Kind::input ? model.inputs[size_t(link.index)].name
+                                          : model.layers[size_t(link.index)].path;
+  }
+
+  Imported finish(Network& network, const Network* other) {
+    network.model.name = name();
+    Imported imported;
+    imported.text =
+        write_text(network, other, frees_, network.weights.empty() ? "" : options_.weights);
+    for (size_t k = 0; k < inputs_.size(); ++k)
+      imported.inputs.emplace_back(inputs_[k]->name(), network.model.inputs[k].name);
+    for (int k = 0; k < graph_.output_size(); ++k)
+      imported.outputs.emplace_back(graph_.output(k).name(), network.model.outputs[size_t(k)].name);
+    imported.weights = std::move(network.weights);
+    imported.opset = opset_of(model_);
+    imported.layers = network.model.layers.size();
+    return imported;
+  }
+
+  std::string name() const {
+    std::string name = graph_.name().substr(0, 64);
+    for (char& c : name)
+      if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-') c = '_';
+    return name.empty() ? "network" : name;
+  }
+
+  const onnx::ModelProto& model_;
+  const onnx::GraphProto& graph_;
+  const Registry& registry_;
+  const ImportOptions& options_;
+  std::vector<const onnx::ValueInfoProto*> inputs_;
+  std::map<std::string, const onnx::ValueInfoProto*> inferred_;
+  std::map<std::string, std::shared_ptr<const Known>> constants_;
+  std::map<std::string, int> readers_;
+  std::map<std::string, const onnx::NodeProto*> only_reader_;
+  std::map<std::string, std::string> free_names_;
+  std::vector<bool> needed_;
+  std::vector<Missing> faults_;
+  Frees frees_;
+};
+
+Imported import(std::unique_ptr<onnx::ModelProto> model, const Registry& registry,
+                const ImportOptions& options) {
+  const int opset = opset_of(*model);
+  if (opset < oldest_opset || opset > newest_opset)
+    throw Error(Fault::data, "E0372", "the file is of opset " + std::to_string(opset))
+        .help("import covers opsets " + std::to_string(oldest_opset) + " to " +
+              std::to_string(newest_opset));
+  if (model->graph().sparse_initializer_size())
+    throw Error(Fault::data, "E0372", "the file has sparse tensors");
+  check_with_libonnx(*model);
+  return GraphImport(*model, registry, options).run();
+}
+
+}  // namespace
+}  // namespace onnx_import
+
+Imported from_onnx(const std::string& path, const Registry& registry,
+                   const ImportOptions& options) {
+  return onnx_import::import(onnx_import::read_model(path), registry, options);
+}
+
+Imported from_onnx_bytes(const std::string& bytes, const Registry& registry,
+                         const ImportOptions& options) {
+  return onnx_import::import(onnx_import::parse_model(bytes, ""), registry, options);
+}
+
+std::vector<std::string> imported_operators() {
+  std::vector<std::string> names{"Constant", "ConstantOfShape", "Shape"};
+  for (auto& [name, importer] : onnx_import::importers()) names.push_back(name);
+  std::ranges::sort(names);
+  return names;
+}
+
+}  // namespace braid

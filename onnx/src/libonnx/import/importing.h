@@ -1,0 +1,172 @@
+// What an importer of one operator sees: its node, what its inputs are, and where layers go. Types
+// are Braid's own: a layer that Braid refuses is a node that is not covered.
+#pragma once
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <onnx/onnx_pb.h>
+
+#include <braid/core/builder.h>
+#include <braid/core/model.h>
+#include <braid/core/registry.h>
+#include <braid/runtime/array.h>
+
+namespace braid::onnx_import {
+
+using Ints = std::vector<int64_t>;
+using Floats = std::vector<double>;
+
+/// Why a node is not covered; the caller adds which node it is.
+struct Uncovered {
+  std::string reason;
+};
+[[noreturn]] void cannot(std::string reason);
+
+/// A tensor that is known: floats, or integers that may be multiples of N.
+struct Known {
+  Ints dims = {};
+  bool floating = false;
+  std::vector<Dim> integers = {};
+  std::vector<float> floats = {};
+  size_t size() const { return floating ? floats.size() : integers.size(); }
+};
+
+/// What a name of the graph stands for.
+struct Value {
+  std::optional<Link> link = {};
+  int id = -1;  ///< in the builder's graph
+  std::shared_ptr<const Known> known = {};
+  bool failed = false;  ///< a node before it is not covered
+};
+
+using Weights = std::vector<std::pair<std::string, Array>>;
+
+/// The network as it grows.
+class Network {
+ public:
+  Network(const Registry& registry, int opset);
+  Network(const Network&) = delete;
+  Network& operator=(const Network&) = delete;
+
+  /// Adds a layer and returns its outputs. Throws Uncovered where Braid refuses it.
+  std::vector<Value> layer(const std::string& name, const std::string& type, Dict params,
+                           const std::vector<Value>& from, Weights weights);
+  Value input(const std::string& name, const Type& type);
+  Type type(const Value& value) const { return builder_.type(value.id); }
+  std::string take(std::string name);
+  const Registry& registry() const { return registry_; }
+
+  Model model;
+  std::map<std::string, Array> weights;
+  std::map<std::string, Value> values;  ///< by the names of the file
+  std::vector<int> input_ids;           ///< in the builder's graph
+  std::map<std::string, int> readers;   ///< nodes and outputs that read a name
+  std::map<std::string, const onnx::NodeProto*> only_reader;
+  std::set<const onnx::NodeProto*> done;  ///< nodes that a layer before them has taken in
+  int opset;
+  int64_t batch = 0;  ///< of the file, where it is fixed
+
+ private:
+  Call call_of(const LayerItem& item, const std::vector<Value>& from);
+  void take_weights(const std::string& path, Weights& given);
+
+  const Registry& registry_;
+  Graph graph_;
+  Builder builder_;
+  std::set<std::string> names_;
+};
+
+class Importing {
+ public:
+  Importing(Network& network, const onnx::NodeProto& node, size_t index);
+
+  Network& network() { return network_; }
+  const onnx::NodeProto& node() const { return node_; }
+  const std::string& op() const { return node_.op_type(); }
+  int opset() const { return network_.opset; }
+
+  // Attributes.
+  const onnx::AttributeProto* attribute(const std::string& name) const;
+  bool has_attribute(const std::string& name) const { return attribute(name); }
+  int64_t integer(const std::string& name, int64_t otherwise) const;
+  double number(const std::string& name, double otherwise) const;
+  std::string text(const std::string& name, const std::string& otherwise) const;
+  Ints integers(const std::string& name, Ints otherwise = {}) const;
+
+  // Inputs.
+  size_t inputs() const { return size_t(node_.input_size()); }
+  size_t outputs() const { return size_t(node_.output_size()); }
+  bool has(size_t i) const { return i < inputs() && !node_.input(int(i)).empty(); }
+  const Value& value(size_t i) const;
+  const Known* known(size_t i) const { return has(i) ? value(i).known.get() : nullptr; }
+  /// A tensor that is known, or the node is not covered; `what` names it.
+  const Known& known(size_t i, const char* what) const;
+  Ints ints(size_t i, const char* what) const;
+  std::optional<double> scalar(size_t i) const;
+  /// An attribute of older opsets, an input of newer ones.
+  std::optional<Ints> ints_or_attribute(size_t i, const std::string& name) const;
+  /// A value of the network; what is known becomes a Parameter.
+  Value operand(size_t i = 0);
+  Type type(size_t i = 0) { return network_.type(operand(i)); }
+  Shape shape(size_t i = 0) { return type(i).shape; }
+  size_t rank(size_t i = 0) { return shape(i).size(); }
+  /// From 0; within `rank`.
+  int64_t axis(int64_t axis, size_t rank) const;
+
+  // Results.
+  /// A layer inside the node.
+  Value layer(const std::string& type, Dict params, const std::vector<Value>& from,
+              Weights weights = {});
+  /// The layer that makes the node's outputs.
+  void emit(const std::string& type, Dict params, const std::vector<Value>& from,
+            Weights weights = {});
+  void emit(const std::string& type, Dict params = {}) {
+    emit(type, std::move(params), {operand(0)});
+  }
+  void alias(const Value& value, size_t output = 0);
+  void knows(Known known);
+  /// The only node that reads the output, where it is of this operator: to be taken in.
+  const onnx::NodeProto* next(const std::string& op) const;
+  /// That node's result is the layer's; its own importer does not run.
+  void take_in(const onnx::NodeProto& node);
+  Value constant(const Known& known, const std::string& name);
+
+ private:
+  std::string base_name() const;
+
+  Network& network_;
+  const onnx::NodeProto& node_;
+  const onnx::NodeProto* last_;  ///< whose outputs the layer makes
+  size_t index_;
+};
+
+Attr list(const Ints& values);
+/// One number where all are equal.
+Attr short_list(const Ints& values);
+Attr size_text(Dim dim);
+Array as_array(const Known& known);
+Known to_known(const Array& array);
+bool fixed(const Shape& shape, size_t from = 0);
+int64_t product(const Ints& dims);
+
+using Importer = std::function<void(Importing&)>;
+using Importers = std::map<std::string, Importer>;
+void add_convolutions(Importers& table);
+void add_normalization(Importers& table);
+void add_pointwise(Importers& table);
+void add_arithmetic(Importers& table);
+void add_pooling(Importers& table);
+void add_shapes(Importers& table);
+void add_reductions(Importers& table);
+void add_products(Importers& table);
+void add_resizing(Importers& table);
+const Importers& importers();
+
+/// Computes a node whose inputs are all known, or a Shape; false = it is none of those.
+bool fold(Importing& i);
+
+}  // namespace braid::onnx_import

@@ -1,0 +1,153 @@
+#include <algorithm>
+#include <cmath>
+
+#include <braid/core/attr.h>
+
+#include "libonnx/import/importing.h"
+#include "libonnx/import/numbers.h"
+
+namespace braid::onnx_import {
+namespace {
+
+Importer plain(const char* type) {
+  return [type](Importing& i) { i.emit(type); };
+}
+
+Importer expression(const char* text) {
+  return [text](Importing& i) { i.emit("Math", {{"expr", text}}); };
+}
+
+std::string n(double number) { return in_expression(decimal(number)); }
+
+void identity(Importing& i) {
+  if (i.value(0).link || !i.value(0).known) return i.alias(i.operand());
+  i.knows(*i.value(0).known);
+}
+
+void dropout(Importing& i) {
+  if (i.has(2) && i.scalar(2).value_or(1) != 0) cannot("it is in training mode");
+  if (i.opset() < 7 && i.integer("is_test", 0) == 0) cannot("it is in training mode");
+  i.alias(i.operand());
+}
+
+void elu(Importing& i) { i.emit("ELU", {{"alpha", decimal(i.number("alpha", 1))}}); }
+void leaky(Importing& i) {
+  i.emit("LeakyReLU", {{"negative_slope", decimal(i.number("alpha", 0.01))}});
+}
+
+void hard_sigmoid(Importing& i) {
+  const double alpha = i.number("alpha", 0.2), beta = i.number("beta", 0.5);
+  if (std::abs(alpha - 1.0 / 6) < 1e-6 && beta == 0.5) return i.emit("Hardsigmoid");
+  i.emit("Math", {{"expr", "min(max(" + n(alpha) + " * x + " + n(beta) + ", 0), 1)"}});
+}
+
+void clip(Importing& i) {
+  std::optional<double> least, most;
+  if (i.opset() < 11) {
+    if (i.has_attribute("min")) least = i.number("min", 0);
+    if (i.has_attribute("max")) most = i.number("max", 0);
+  } else {
+    for (size_t k : {size_t(1), size_t(2)}) {
+      if (!i.has(k)) continue;
+      (k == 1 ? least : most) = i.scalar(k);
+      if (!i.scalar(k)) cannot("its bounds are not known before the network runs");
+    }
+  }
+  if (least && *least <= -3.4e38) least.reset();
+  if (most && *most >= 3.4e38) most.reset();
+  if (!least && !most) return i.alias(i.operand());
+  if (least && *least == 0 && !most) return i.emit("ReLU");
+  if (least && *least == 0 && *most == 6) return i.emit("ReLU6");
+  Dict params;
+  if (least) set(params, "min", decimal(*least));
+  if (most) set(params, "max", decimal(*most));
+  i.emit("Clamp", params);
+}
+
+/// Before opset 13 the dimensions from `axis` on were one.
+Importer softmax(const char* type) {
+  return [type](Importing& i) {
+    const Shape shape = i.shape();
+    const bool old = i.opset() < 13;
+    const int64_t axis = i.axis(i.integer("axis", old ? 1 : -1), shape.size());
+    const bool last = std::all_of(shape.begin() + axis + 1, shape.end(),
+                                  [](Dim d) { return !d.batched && d.value == 1; });
+    const bool end = axis + 1 == int64_t(shape.size());
+    if (!old || last) return i.emit(type, {{"dim", end ? -1 : axis}});
+    if (axis == 0 && shape[0].batched) cannot("it goes over the batch");
+    const Value flat = i.layer("Flatten", {{"start_dim", axis}}, {i.operand()});
+    const Value y = i.layer(type, {{"dim", -1}}, {flat});
+    Attr::List sizes;
+    for (auto& dim : shape) sizes.push_back(size_text(dim));
+    i.emit("Reshape", {{"shape", sizes}}, {y});
+  };
+}
+
+void selu(Importing& i) {
+  const double alpha = i.number("alpha", 1.67326319217681884765625);
+  const double gamma = i.number("gamma", 1.05070102214813232421875);
+  i.emit("Math",
+         {{"expr", n(gamma) + " * (x if x > 0 else " + n(alpha) + " * (exp(min(x, 0)) - 1))"}});
+}
+
+void celu(Importing& i) {
+  const std::string a = n(i.number("alpha", 1));
+  i.emit("Math", {{"expr", "max(x, 0) + min(0, " + a + " * (exp(x / " + a + ") - 1))"}});
+}
+
+void prelu(Importing& i) {
+  if (auto slope = i.scalar(1)) return i.emit("LeakyReLU", {{"negative_slope", decimal(*slope)}});
+  i.emit("Math", {{"expr", "x if x > 0 else slope * x"}, {"inputs", Attr::List{"x", "slope"}}},
+         {i.operand(0), i.operand(1)});
+}
+
+void thresholded(Importing& i) {
+  i.emit("Math", {{"expr", "x if x > " + n(i.number("alpha", 1)) + " else 0"}});
+}
+
+void cast(Importing& i) {
+  const int64_t to = i.integer("to", 0);
+  if (i.type().dtype != DType::f32 || to != onnx::TensorProto::FLOAT)
+    cannot("it converts types while the network runs");
+  i.alias(i.operand());
+}
+
+}  // namespace
+
+std::string in_expression(double number) {
+  if (!std::isfinite(number)) cannot("it computes with a number that is not finite");
+  const std::string text = shortest(number);
+  return number < 0 ? "(" + text + ")" : text;
+}
+
+void add_pointwise(Importers& table) {
+  table["Abs"] = plain("Abs");
+  table["Cast"] = cast;
+  table["Celu"] = celu;
+  table["Clip"] = clip;
+  table["Cos"] = expression("cos(x)");
+  table["Dropout"] = dropout;
+  table["Elu"] = elu;
+  table["Exp"] = plain("Exp");
+  table["HardSigmoid"] = hard_sigmoid;
+  table["HardSwish"] = plain("Hardswish");
+  table["Identity"] = identity;
+  table["LeakyRelu"] = leaky;
+  table["Log"] = plain("Log");
+  table["LogSoftmax"] = softmax("LogSoftmax");
+  table["Neg"] = plain("Neg");
+  table["PRelu"] = prelu;
+  table["Reciprocal"] = expression("1 / x");
+  table["Relu"] = plain("ReLU");
+  table["Selu"] = selu;
+  table["Sigmoid"] = plain("Sigmoid");
+  table["Sin"] = expression("sin(x)");
+  table["Softmax"] = softmax("Softmax");
+  table["Softplus"] = plain("Softplus");
+  table["Softsign"] = expression("x / (1 + abs(x))");
+  table["Sqrt"] = plain("Sqrt");
+  table["Tanh"] = plain("Tanh");
+  table["ThresholdedRelu"] = thresholded;
+}
+
+}  // namespace braid::onnx_import

@@ -1,0 +1,59 @@
+#include "libonnx/import/importing.h"
+
+namespace braid::onnx_import {
+namespace {
+
+/// Nothing where the node hands its input on.
+std::optional<Dict> over(Importing& i) {
+  const size_t rank = i.rank();
+  Ints dims;
+  for (int64_t axis : i.ints_or_attribute(1, "axes").value_or(Ints{}))
+    dims.push_back(i.axis(axis, rank));
+  if (dims.empty()) {
+    if (i.integer("noop_with_empty_axes", 0)) return {};
+    for (size_t d = 0; d < rank; ++d) dims.push_back(int64_t(d));
+  }
+  return Dict{{"dim", dims.size() == 1 ? Attr(dims[0]) : list(dims)},
+              {"keepdim", i.integer("keepdims", 1) != 0}};
+}
+
+Importer reduction(const char* type) {
+  return [type](Importing& i) {
+    if (auto params = over(i)) return i.emit(type, *params);
+    i.alias(i.operand());
+  };
+}
+
+Value squares(Importing& i) { return i.layer("Mul", {}, {i.operand(), i.operand()}); }
+
+void l1(Importing& i) {
+  const Value sizes = i.layer("Abs", {}, {i.operand()});
+  i.emit("Sum", over(i).value_or(Dict{}), {sizes});
+}
+
+void l2(Importing& i) {
+  const Value sum = i.layer("Sum", over(i).value_or(Dict{}), {squares(i)});
+  i.emit("Sqrt", {}, {sum});
+}
+
+void sum_square(Importing& i) { i.emit("Sum", over(i).value_or(Dict{}), {squares(i)}); }
+
+void log_sum(Importing& i) {
+  const Value sum = i.layer("Sum", over(i).value_or(Dict{}), {i.operand()});
+  i.emit("Log", {}, {sum});
+}
+
+}  // namespace
+
+void add_reductions(Importers& table) {
+  table["ReduceL1"] = l1;
+  table["ReduceL2"] = l2;
+  table["ReduceLogSum"] = log_sum;
+  table["ReduceMax"] = reduction("Max");
+  table["ReduceMean"] = reduction("Mean");
+  table["ReduceMin"] = reduction("Min");
+  table["ReduceSum"] = reduction("Sum");
+  table["ReduceSumSquare"] = sum_square;
+}
+
+}  // namespace braid::onnx_import

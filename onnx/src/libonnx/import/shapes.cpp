@@ -1,0 +1,326 @@
+#include <algorithm>
+#include <cmath>
+
+#include "libonnx/import/importing.h"
+#include "libonnx/import/numbers.h"
+
+namespace braid::onnx_import {
+namespace {
+
+Attr sizes_of(const Shape& shape) {
+  Attr::List sizes;
+  for (auto& dim : shape) sizes.push_back(size_text(dim));
+  return sizes;
+}
+
+int64_t product_of(const Shape& shape) {
+  int64_t all = 1;
+  for (auto& dim : shape) {
+    auto next = checked_product(all, dim.value);
+    if (!next) cannot("its sizes overflow");
+    all = *next;
+  }
+  return all;
+}
+
+// A file with a fixed batch of 1 says 1 where one with an open batch says N.
+Shape target_of(Importing& i, const Shape& from, Shape to) {
+  const bool batched = !from.empty() && from[0].batched;
+  const int64_t total = product_of(from), batch = i.network().batch;
+  if (i.integer("allowzero", 0) == 0)
+    for (size_t d = 0; d < to.size(); ++d)
+      if (!to[d].batched && to[d].value == 0) {
+        if (d >= from.size()) cannot("its shape copies a dimension that is not there");
+        to[d] = from[d];
+      }
+  const auto rest = std::ranges::find_if(to, [](Dim d) { return !d.batched && d.value == -1; });
+  const bool open = rest != to.end();
+  if (batched && !to.empty() && !to[0].batched && rest != to.begin() && batch > 0 &&
+      to[0].value % batch == 0)
+    to[0] = Dim(to[0].value / batch, true);
+  if (!open) return to;
+  *rest = Dim(1);
+  const int64_t others = product_of(to);
+  if (others <= 0 || total % others) cannot("its shape does not fit the input " + to_string(from));
+  *rest = Dim(total / others, batched && rest == to.begin());
+  return to;
+}
+
+void become(Importing& i, const Shape& to) {
+  const Shape from = i.shape();
+  if (to == from) return i.alias(i.operand());
+  for (auto& dim : to)
+    if (dim.value <= 0) cannot("a size of its result is " + std::to_string(dim.value));
+  const bool flat = to.size() == 2 && from.size() > 2 && from[0] == to[0] && from[0].batched;
+  if (flat && product_of(from) == product_of(to)) return i.emit("Flatten");
+  i.emit("Reshape", {{"shape", sizes_of(to)}});
+}
+
+void reshape(Importing& i) {
+  Shape to;
+  if (i.has_attribute("shape"))
+    for (int64_t d : i.integers("shape")) to.push_back(d);
+  else
+    to = i.known(1, "its shape").integers;
+  become(i, target_of(i, i.shape(), to));
+}
+
+void flatten(Importing& i) {
+  const Shape shape = i.shape();
+  const int64_t rank = int64_t(shape.size());
+  int64_t axis = i.integer("axis", 1);
+  if (axis < -rank || axis > rank) cannot("it has no dimension " + std::to_string(axis));
+  if (axis < 0) axis += rank;
+  const Shape head(shape.begin(), shape.begin() + axis), tail(shape.begin() + axis, shape.end());
+  const bool batched = !shape.empty() && shape[0].batched;
+  if (axis == 0 && batched) cannot("it mixes samples");
+  become(i, {Dim(product_of(head), batched), Dim(product_of(tail))});
+}
+
+void squeeze(Importing& i) {
+  const Shape shape = i.shape();
+  auto axes = i.ints_or_attribute(1, "axes");
+  Ints dims;
+  if (axes)
+    for (int64_t axis : *axes) dims.push_back(i.axis(axis, shape.size()));
+  else
+    for (size_t d = 0; d < shape.size(); ++d)
+      if (!shape[d].batched && shape[d].value == 1) dims.push_back(int64_t(d));
+  if (dims.empty()) return i.alias(i.operand());
+  i.emit("Squeeze", {{"dim", dims.size() == 1 ? Attr(dims[0]) : list(dims)}});
+}
+
+void unsqueeze(Importing& i) {
+  const Shape shape = i.shape();
+  const auto axes = i.ints_or_attribute(1, "axes");
+  if (!axes) cannot("it has no axes");
+  const size_t rank = shape.size() + axes->size();
+  Ints places;
+  for (int64_t axis : *axes) places.push_back(i.axis(axis, rank));
+  std::ranges::sort(places);
+  if (std::ranges::adjacent_find(places) != places.end()) cannot("an axis is there twice");
+  if (places.size() == 1) return i.emit("Unsqueeze", {{"dim", places[0]}});
+  Shape to = shape;
+  for (int64_t place : places) to.insert(to.begin() + place, Dim(1));
+  become(i, to);
+}
+
+void transpose(Importing& i) {
+  const size_t rank = i.rank();
+  Ints reversed;
+  for (size_t d = rank; d-- > 0;) reversed.push_back(int64_t(d));
+  const Ints dims = i.integers("perm", reversed);
+  if (std::ranges::is_sorted(dims)) return i.alias(i.operand());
+  i.emit("Permute", {{"dims", list(dims)}});
+}
+
+void concat(Importing& i) {
+  if (i.inputs() == 1) return i.alias(i.operand());
+  const auto axis = i.axis(i.integer("axis", 1), i.rank());
+  std::vector<Value> from;
+  for (size_t k = 0; k < i.inputs(); ++k) {
+    const Shape shape = i.shape(k);
+    if (axis == 0 && !shape.empty() && shape[0].batched) cannot("it joins batches");
+    from.push_back(i.operand(k));
+  }
+  i.emit("Concat", {{"dim", axis}}, from);
+}
+
+void split(Importing& i) {
+  const Shape shape = i.shape();
+  const auto axis = i.axis(i.integer("axis", 0), shape.size());
+  if (i.outputs() == 1) return i.alias(i.operand());
+  auto sections = i.ints_or_attribute(1, "split");
+  const auto parts = int64_t(i.outputs());
+  if (!sections) {
+    const int64_t cells = shape[size_t(axis)].value;
+    if (cells % parts) cannot("its parts are not equal");
+    sections = Ints(size_t(parts), cells / parts);
+  }
+  if (int64_t(sections->size()) != parts) cannot("its parts are not as many as its outputs");
+  i.emit("Split", {{"split_size_or_sections", list(*sections)}, {"dim", axis}});
+}
+
+struct Cut {
+  int64_t dim, start, end;
+};
+
+std::vector<Cut> cuts_of(Importing& i, const Shape& shape) {
+  Ints starts, ends, axes, steps;
+  if (i.opset() < 10) {
+    starts = i.integers("starts"), ends = i.integers("ends");
+    axes = i.integers("axes");
+  } else {
+    starts = i.ints(1, "its start"), ends = i.ints(2, "its end");
+    if (i.has(3)) axes = i.ints(3, "its axes");
+    if (i.has(4)) steps = i.ints(4, "its steps");
+  }
+  if (axes.empty())
+    for (size_t d = 0; d < starts.size(); ++d) axes.push_back(int64_t(d));
+  if (starts.size() != ends.size() || axes.size() != starts.size()) cannot("its ends do not match");
+  for (int64_t step : steps)
+    if (step != 1) cannot("its step is " + std::to_string(step));
+  std::vector<Cut> cuts;
+  for (size_t k = 0; k < axes.size(); ++k) {
+    const int64_t dim = i.axis(axes[k], shape.size()), cells = shape[size_t(dim)].value;
+    const auto place = [&](int64_t at) {
+      return std::clamp<int64_t>(at < 0 ? std::max(at, -cells) + cells : at, 0, cells);
+    };
+    const bool whole = shape[size_t(dim)].batched && starts[k] == 0 && ends[k] >= INT32_MAX;
+    if (whole || (place(starts[k]) == 0 && place(ends[k]) == cells && !shape[size_t(dim)].batched))
+      continue;
+    if (shape[size_t(dim)].batched) cannot("it cuts the batch");
+    if (place(ends[k]) <= place(starts[k])) cannot("its result is empty");
+    cuts.push_back({dim, place(starts[k]), place(ends[k])});
+  }
+  return cuts;
+}
+
+void slice(Importing& i) {
+  const Shape shape = i.shape();
+  const auto cuts = cuts_of(i, shape);
+  if (cuts.empty()) return i.alias(i.operand());
+  Value at = i.operand();
+  for (size_t k = 0; k < cuts.size(); ++k) {
+    Dict params{{"dim", cuts[k].dim}, {"start", cuts[k].start}};
+    if (cuts[k].end < shape[size_t(cuts[k].dim)].value) set(params, "end", cuts[k].end);
+    if (k + 1 == cuts.size()) return i.emit("Slice", params, {at});
+    at = i.layer("Slice", params, {at});
+  }
+}
+
+void expand(Importing& i) {
+  const Shape from = i.shape();
+  Shape to = i.known(1, "its shape").integers;
+  while (to.size() < from.size()) to.insert(to.begin(), Dim(1));
+  const size_t more = to.size() - from.size();
+  for (size_t d = 0; d < from.size(); ++d) {
+    Dim& dim = to[d + more];
+    const bool one = !from[d].batched && from[d].value == 1;
+    const bool fixed_batch = from[d].batched && dim.value == i.network().batch * from[d].value;
+    if (!one && !(from[d] == dim) && !fixed_batch && (dim.batched || dim.value != 1))
+      cannot("its shape does not fit the input " + to_string(from));
+    if (!one) dim = from[d];
+  }
+  if (to == from) return i.alias(i.operand());
+  i.emit("Expand", {{"size", sizes_of(to)}});
+}
+
+void pad(Importing& i) {
+  const std::string mode = i.text("mode", "constant");
+  if (mode != "constant") cannot("its mode is " + mode);
+  const auto pads =
+      i.opset() < 11 ? i.integers("pads", i.integers("paddings")) : i.ints(1, "its padding");
+  const double value = i.opset() < 11 ? i.number("value", 0)
+                       : i.has(2)     ? i.scalar(2).value_or(NAN)
+                                      : 0;
+  if (value != value) cannot("its value is not known before the network runs");
+  if (i.has(3)) cannot("it names axes");
+  const size_t rank = i.rank();
+  if (pads.size() != 2 * rank) cannot("its padding does not fit its input");
+  if (std::ranges::all_of(pads, [](int64_t p) { return p == 0; })) return i.alias(i.operand());
+  size_t first = 0;
+  while (pads[first] == 0 && pads[first + rank] == 0) ++first;
+  Ints cells;
+  for (size_t d = rank; d-- > first;) cells.push_back(pads[d]), cells.push_back(pads[d + rank]);
+  Dict params{{"pad", list(cells)}};
+  if (value != 0) set(params, "value", decimal(value));
+  i.emit("Pad", params);
+}
+
+void tile(Importing& i) {
+  const Ints repeats = i.ints(1, "its repeats");
+  const Shape shape = i.shape();
+  if (repeats.size() != shape.size()) cannot("its repeats do not fit its input");
+  Ints dims;
+  for (size_t d = 0; d < shape.size(); ++d)
+    if (repeats[d] != 1) dims.push_back(int64_t(d));
+  if (dims.empty()) return i.alias(i.operand());
+  Value at = i.operand();
+  for (size_t k = 0; k < dims.size(); ++k) {
+    const int64_t times = repeats[size_t(dims[k])];
+    if (times < 1 || times > 4096) cannot("it repeats " + std::to_string(times) + " times");
+    const std::vector<Value> copies(size_t(times), at);
+    if (k + 1 == dims.size()) return i.emit("Concat", {{"dim", dims[k]}}, copies);
+    at = i.layer("Concat", {{"dim", dims[k]}}, copies);
+  }
+}
+
+/// Reshape, Permute, Reshape.
+void rearrange(Importing& i, const Shape& apart, const Ints& order, const Shape& together) {
+  const Value a = i.layer("Reshape", {{"shape", sizes_of(apart)}}, {i.operand()});
+  const Value b = i.layer("Permute", {{"dims", list(order)}}, {a});
+  i.emit("Reshape", {{"shape", sizes_of(together)}}, {b});
+}
+
+void depth_to_space(Importing& i) {
+  const Shape s = i.shape();
+  const int64_t block = i.integer("blocksize", 0);
+  if (s.size() != 4 || block < 1 || block > 1024 || s[1].value % (block * block))
+    cannot("its blocks do not fit its input");
+  const Dim c = s[1].value / (block * block);
+  const bool crd = i.text("mode", "DCR") == "CRD";
+  const Shape apart =
+      crd ? Shape{s[0], c, block, block, s[2], s[3]} : Shape{s[0], block, block, c, s[2], s[3]};
+  rearrange(i, apart, crd ? Ints{0, 1, 4, 2, 5, 3} : Ints{0, 3, 4, 1, 5, 2},
+            {s[0], c, s[2].value * block, s[3].value * block});
+}
+
+void space_to_depth(Importing& i) {
+  const Shape s = i.shape();
+  const int64_t b = i.integer("blocksize", 0);
+  if (s.size() != 4 || b < 1 || s[2].value % b || s[3].value % b)
+    cannot("its blocks do not fit its input");
+  const int64_t h = s[2].value / b, w = s[3].value / b;
+  rearrange(i, {s[0], s[1], h, b, w, b}, {0, 3, 5, 1, 2, 4}, {s[0], s[1].value * b * b, h, w});
+}
+
+void embedding(Importing& i) {
+  const Known& table = i.known(0, "its table");
+  if (table.dims.size() != 2 || !table.floating) cannot("its table is no matrix of floats");
+  i.emit("Embedding", {{"num_embeddings", table.dims[0]}, {"embedding_dim", table.dims[1]}},
+         {i.operand(1)}, {{"weight", as_array(table)}});
+}
+
+void gather(Importing& i) {
+  const int64_t given = i.integer("axis", 0);
+  if (i.known(0) && !i.known(1) && given == 0) return embedding(i);
+  const Ints indices = i.ints(1, "its indices");
+  const Shape shape = i.shape();
+  const int64_t axis = i.axis(given, shape.size()), cells = shape[size_t(axis)].value;
+  if (shape[size_t(axis)].batched) cannot("it picks samples of the batch");
+  const size_t rank = i.known(1)->dims.size();
+  if (rank > 1 || indices.empty() || indices.size() > 64) cannot("its indices are no short list");
+  std::vector<Value> parts;
+  for (int64_t index : indices) {
+    if (index < -cells || index >= cells) cannot("its index is outside of its input");
+    const int64_t start = index < 0 ? index + cells : index;
+    Dict params{{"dim", axis}, {"start", start}};
+    if (start + 1 < cells) set(params, "end", start + 1);
+    if (rank == 1 && indices.size() == 1) return i.emit("Slice", params);
+    parts.push_back(i.layer("Slice", params, {i.operand()}));
+  }
+  if (rank == 0) return i.emit("Squeeze", {{"dim", axis}}, {parts[0]});
+  i.emit("Concat", {{"dim", axis}}, parts);
+}
+
+}  // namespace
+
+void add_shapes(Importers& table) {
+  table["Concat"] = concat;
+  table["DepthToSpace"] = depth_to_space;
+  table["Expand"] = expand;
+  table["Flatten"] = flatten;
+  table["Gather"] = gather;
+  table["Pad"] = pad;
+  table["Reshape"] = reshape;
+  table["Slice"] = slice;
+  table["SpaceToDepth"] = space_to_depth;
+  table["Split"] = split;
+  table["Squeeze"] = squeeze;
+  table["Tile"] = tile;
+  table["Transpose"] = transpose;
+  table["Unsqueeze"] = unsqueeze;
+}
+
+}  // namespace braid::onnx_import
