@@ -102,7 +102,7 @@ class Drawing {
       }
     empty_ = first > last;
     if (empty_) return;
-    y_ = axis_of(low, high, true);
+    y_ = axis_of(low, high, chart.logarithmic);
     x_ = {.low = double(first), .high = double(std::max(last, first + 1))};
   }
 

@@ -17,7 +17,8 @@ struct Chart {
   };
   std::string title;
   std::vector<Line> lines;
-  int64_t best = -1;  ///< the step that is marked on the last line, or -1
+  int64_t best = -1;         ///< the step that is marked on the last line, or -1
+  bool logarithmic = false;  ///< if the values, all above 0, span two orders of magnitude
 };
 
 /// A figure; "" where no line has a point.

@@ -118,19 +118,19 @@ class Report {
   void charts() {
     body_ += "<h2>Curves</h2>\n<div class=\"charts\">\n";
     const size_t before = body_.size();
-    chart("loss", "Loss");
+    chart("loss");
     std::vector<std::string> names;
     for (auto* curves : {&run_.train, &run_.test})
       for (auto& [name, curve] : *curves)
         if (name != "loss" && std::ranges::find(names, name) == names.end()) names.push_back(name);
-    for (auto& name : names) chart(name, name);
-    body_ += to_svg({.title = "Learning rate", .lines = {{.name = "rate", .curve = &run_.rate}}});
+    for (auto& name : names) chart(name);
+    body_ += to_svg({.title = "learning rate", .lines = {{.name = "rate", .curve = &run_.rate}}});
     if (body_.size() == before) body_ += "<p class=\"soft\">No step was logged.</p>\n";
     body_ += "</div>\n";
   }
 
-  void chart(const std::string& name, const std::string& title) {
-    Chart chart{.title = title, .lines = {}};
+  void chart(const std::string& name) {
+    Chart chart{.title = name, .lines = {}, .logarithmic = name.find("loss") != name.npos};
     static const RunLog::Curve none;
     auto *train = find(run_.train, name), *test = find(run_.test, name);
     chart.lines.push_back({.name = "train", .curve = train ? train : &none, .noisy = true});
@@ -150,7 +150,7 @@ class Report {
     try {
       const auto pictures = read_pictures(file_text(path, "E0709"), path);
       add("<figure><iframe sandbox=\"allow-scripts\" title=\"the network and its replicas\" "
-          "srcdoc=\"{}\"></iframe></figure>\n",
+          "data-page=\"{}\"></iframe></figure>\n",
           html_text(to_html(pictures)));
     } catch (const Error& error) {
       add("<p class=\"warning\">{}</p>\n", html_text(error.diagnostics().front().message));

@@ -72,7 +72,7 @@ void RunRecord::begin(const TrainEvent& event) {
                              {"devices", plan.devices},
                              {"isa", plan.traits.isa},
                              {"engine", arguments_.engine},
-                             {"threads", arguments_.threads},
+                             {"threads", arguments_.threads ? arguments_.threads : cores()},
                              {"first", event.step},
                              {"steps", event.steps}});
   record_ = line(record);

@@ -22,8 +22,8 @@ TEST(Report, HasCurvesPlanAndEnvironment) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const auto page = read_text(folder / "r.html");
   for (const char* expected :
-       {"<!doctype html>", "<h3>Loss</h3>", "<h3>accuracy</h3>", "<h3>Learning rate</h3>",
-        "<polyline class=\"line c1\"", "class=\"best\"", "srcdoc=", "30 of 30 steps",
+       {"<!doctype html>", "<h3>loss</h3>", "<h3>accuracy</h3>", "<h3>learning rate</h3>",
+        "<polyline class=\"line c1\"", "class=\"best\"", "data-page=", "30 of 30 steps",
         "cpu:0, cpu:1", "images/s", "braid: 1", "class=\"state done\""})
     EXPECT_TRUE(has(page, expected)) << expected;
   for (const char* outside : {"http://", "src=\"", "href=", "@import", "url("}) {
@@ -86,7 +86,7 @@ TEST(Report, OfALogThatIsCutOffOrDamaged) {
   EXPECT_TRUE(has(outcome.out, "5 of its lines cannot be read")) << outcome.out;
   EXPECT_FALSE(has(outcome.out, "<script>alert"));
   EXPECT_FALSE(has(outcome.out, "</script><b>"));
-  EXPECT_TRUE(has(outcome.out, "<h3>Loss</h3>"));
+  EXPECT_TRUE(has(outcome.out, "<h3>loss</h3>"));
 }
 
 TEST(Report, OfAnEmptyLogIsAPage) {
