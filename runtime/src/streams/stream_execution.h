@@ -111,6 +111,7 @@ class StreamExecution : public Execution {
   // timing.cpp: when the devices did what was enqueued
   void start_clocks();
   void read_clocks();
+  Side& clock_of(size_t device);
   int track_of(const Step& step) const;
 
   // faults.cpp: what the words say that came back

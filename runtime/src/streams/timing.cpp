@@ -6,7 +6,8 @@
 namespace braid {
 
 // A device's clock is set against the host's when it has nothing to do: the timer is recorded at
-// once. `began` is read before, so that nothing seems to end later than it did.
+// once. `began` is read before, so that nothing seems to end later than it did. Placements on one
+// GPU have one clock: what waits for the other never seems to begin before it ended.
 void StreamExecution::start_clocks() {
   times.assign(plan_.steps.size(), {});
   if (timers_.empty())
@@ -14,7 +15,9 @@ void StreamExecution::start_clocks() {
       auto* device = sides_[size_t(step.device)].device;
       timers_.push_back({device->make_timer(), device->make_timer()});
     }
-  for (auto& side : sides_) {
+  for (size_t d = 0; d < sides_.size(); ++d) {
+    auto& side = clock_of(d);
+    if (&side != &sides_[d]) continue;
     side.device->activate();
     if (!side.clock) side.clock = side.device->make_timer();
     side.began = now();
@@ -27,11 +30,16 @@ void StreamExecution::read_clocks() {
     auto& step = plan_.steps[i];
     auto& time = times[i];
     if (time.worker < 0 || step.kind == StepKind::hook) continue;
-    auto& side = sides_[size_t(step.device)];
+    auto& side = clock_of(size_t(step.device));
     if (!wait_for(*side.device, side.clock, options_.deadline)) bug("a step ends before it begins");
     time.begin = side.began + side.device->elapsed(side.clock, timers_[i].begin);
     time.end = side.began + side.device->elapsed(side.clock, timers_[i].end);
   }
+}
+
+StreamExecution::Side& StreamExecution::clock_of(size_t device) {
+  const auto first = std::ranges::find(plan_.devices, plan_.devices[device]);
+  return sides_[size_t(first - plan_.devices.begin())];
 }
 
 // Each queue has two tracks, and callbacks, which run on the host one by one, have the last.

@@ -118,7 +118,8 @@ struct Trace::Impl {
                        run.run.step);
   }
 
-  // From the last nanosecond of what makes a value, so that it lies inside, to where it is used.
+  // From the last nanosecond of what makes a value, so that it lies inside, to where it is used:
+  // clocks of two devices may differ by more.
   void arrow(std::string& out, size_t r, std::pair<int, int> ends, int64_t id) const {
     auto& run = runs[r];
     auto &from = run.times[size_t(ends.first)], &to = run.times[size_t(ends.second)];
@@ -129,8 +130,9 @@ struct Trace::Impl {
                     R"({{"ph":"f","bp":"e","pid":1,"tid":{},"ts":{},"id":{},"name":"value",)"
                     R"("cat":"sync"}},)"
                     "\n",
-                    tid(run.program, from), micros(std::max(from.begin, from.end - 1) - start()),
-                    id, tid(run.program, to), micros(to.begin - start()), id);
+                    tid(run.program, from),
+                    micros(std::max(from.begin, std::min(from.end - 1, to.begin)) - start()), id,
+                    tid(run.program, to), micros(to.begin - start()), id);
   }
 
   Json about(const TracedProgram& program) const {
