@@ -26,9 +26,21 @@ inline Session open_imported(const Imported& net) {
   Diagnostics found;
   Model model = read_text(net.text, "net.yaml", {}, found);
   found.raise();
+  // A network that works on no samples is run beside an input that has some.
+  if (std::ranges::none_of(model.inputs, [](auto& input) { return input.type.batched(); }))
+    model.inputs.push_back({"samples", {DType::f32, {N, 1}}});
   Session session(std::move(model));
   if (!net.weights.empty()) session.set_weights(net.weights);
   return session;
+}
+
+/// With samples where the network needs them beside its inputs.
+inline std::map<std::string, Array> fed(const Session& session,
+                                        std::map<std::string, Array> inputs) {
+  auto& declared = session.model().inputs;
+  if (std::ranges::any_of(declared, [](auto& input) { return input.name == "samples"; }))
+    inputs["samples"] = Array::zeros(DType::f32, {1, 1});
+  return inputs;
 }
 
 inline Array array_of(const onnx::TensorProto& t) {

@@ -20,6 +20,9 @@ namespace braid {
 struct ImportOptions {
   /// What `weights:` of the text says; empty = it has none.
   std::string weights = {};
+  /// false: the inputs have no N, whatever their first dimension is. A session runs a network that
+  /// has at least one input with N, so that another one has to be added to the Model.
+  bool batched = true;
 };
 
 struct Imported {

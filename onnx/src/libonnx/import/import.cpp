@@ -116,6 +116,7 @@ class GraphImport {
 
   std::vector<Plan> plans() {
     const size_t count = inputs_.size();
+    if (!options_.batched) return {{std::vector<bool>(count, false), 0}};
     std::vector<bool> opened(count, false);
     int64_t batch = 0;
     for (size_t k = 0; k < count; ++k) {
@@ -128,13 +129,13 @@ class GraphImport {
       if (!opened[k] && !batch) batch = shape->dim(0).dim_value();
     }
     if (std::ranges::find(opened, true) != opened.end()) return {{opened, 0}};
-    std::vector<bool> all(count, false), one(count, false), none(count, false);
+    std::vector<bool> all(count, false), one(count, false);
     for (size_t k = 0; k < count; ++k) {
       auto* shape = shape_of(*inputs_[k]);
       all[k] = shape->dim_size() && shape->dim(0).dim_value() == batch;
       one[k] = all[k] && std::ranges::find(one, true) == one.end();
     }
-    return {{all, batch}, {one, batch}, {none, 0}};
+    return {{all, batch}, {one, batch}};
   }
 
   std::string free_name(const onnx::TensorShapeProto& shape, int d) {
@@ -215,6 +216,7 @@ class GraphImport {
       if (needed_[size_t(k)] && !network.done.contains(&graph_.node(k)))
         node(network, graph_.node(k), size_t(k));
     if (faults_.empty()) outputs(network);
+    if (faults_.empty()) name_inputs(network);
     return made;
   }
 
@@ -288,7 +290,8 @@ class GraphImport {
     for (auto& input : network.model.inputs) layers.insert(input.name);
     for (auto& output : graph_.output()) {
       Value& value = network.values.at(output.name());
-      if (!value.link && value.known) cannot("the output '" + output.name() + "' is constant");
+      if (!value.link && !value.known) cannot("nothing makes the output '" + output.name() + "'");
+      if (!value.link) cannot("the output '" + output.name() + "' is constant");
       std::string name = output.name();
       for (char& c : name)
         if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_') c = '_';
@@ -299,6 +302,16 @@ class GraphImport {
         name += "_out";
       names.insert(name);
       network.model.outputs.push_back({name, *value.link});
+    }
+  }
+
+  /// A file has layers, also one that hands its inputs on.
+  static void name_inputs(Network& network) {
+    if (!network.model.layers.empty()) return;
+    for (auto& output : network.model.outputs) {
+      const auto index = size_t(output.from.index);
+      const Value from{.link = output.from, .id = network.input_ids.at(index)};
+      output.from = *network.layer(output.name, "Identity", {}, {from}, {})[0].link;
     }
   }
 

@@ -63,6 +63,7 @@ class Network {
   Model model;
   std::map<std::string, Array> weights;
   std::map<std::string, Value> values;  ///< by the names of the file
+  std::vector<int> input_ids;           ///< in the builder's graph
   std::map<std::string, int> readers;   ///< nodes and outputs that read a name
   std::map<std::string, const onnx::NodeProto*> only_reader;
   std::set<const onnx::NodeProto*> done;  ///< nodes that a layer before them has taken in

@@ -86,7 +86,8 @@ Value Network::input(const std::string& name, const Type& type) {
   model.inputs.push_back({take(plain), type});
   graph_.inputs = model.inputs;
   graph_.micros = 1;
-  return {.link = Link::input(index), .id = builder_.input(index, 0)};
+  input_ids.push_back(builder_.input(index, 0));
+  return {.link = Link::input(index), .id = input_ids.back()};
 }
 
 Call Network::call_of(const LayerItem& item, const std::vector<Value>& from) {

@@ -225,13 +225,17 @@ std::unique_ptr<onnx::ModelProto> read_model(const std::string& path) {
 
 void check_with_libonnx(onnx::ModelProto& model) {
   if (!known_to_libonnx(model.graph(), opset_of(model))) return;
+  const char* who = "ONNX's checker";
+  const char* code = "E0295";
   try {
     onnx::checker::check_model(model);
+    who = "ONNX's inference of shapes", code = "E0372";
     onnx::shape_inference::InferShapes(model, onnx::OpSchemaRegistry::Instance(),
                                        {false, 0, false});
   } catch (const std::exception& e) {
-    std::string text = e.what();
-    malformed("ONNX's checker refuses it: " + text.substr(0, text.find("\n\n")));
+    const std::string text = e.what();
+    throw Error(Fault::data, code,
+                std::string(who) + " refuses it: " + text.substr(0, text.find("\n\n")));
   }
 }
 

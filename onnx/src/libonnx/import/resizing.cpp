@@ -53,6 +53,18 @@ Floats scales_of(Importing& i, const Shape& shape) {
   return scales;
 }
 
+/// Where PyTorch and ONNX differ: the last cell of a size that is rounded, and a single cell.
+void check_ends(Importing& i, const Shape& shape, const Floats& ratios) {
+  const std::string at = i.text("coordinate_transformation_mode", "");
+  for (size_t d = 0; d < ratios.size(); ++d) {
+    const double cells = double(shape[d + 2].value) * ratios[d];
+    if (at == "align_corners" && cells != std::floor(cells))
+      cannot("its corners are aligned to parts of cells");
+    if (at == "pytorch_half_pixel" && cells < 2 && shape[d + 2].value > 1)
+      cannot("a single cell is not in the middle");
+  }
+}
+
 void resize(Importing& i) {
   const Shape shape = i.shape();
   Floats scales = scales_of(i, shape);
@@ -71,6 +83,7 @@ void resize(Importing& i) {
   for (size_t d = 0; d < sizes.size(); ++d)
     ratios.push_back(double(sizes[d]) / double(shape[d + 2].value));
   if (ratios.empty()) cannot("it has neither scales nor sizes");
+  check_ends(i, shape, ratios);
   const bool corners = aligned(i, mode == "nearest", ratios);
   const std::string how = mode_of(mode, shape.size() - 2);
   if (sizes.empty()) {
