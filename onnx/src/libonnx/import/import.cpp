@@ -62,6 +62,7 @@ class GraphImport {
   }
 
   Imported run() {
+    if (inputs_.empty()) throw Error(Fault::data, "E0372", "the file has no inputs");
     std::vector<Missing> first;
     for (auto& plan : plans()) {
       faults_.clear();

@@ -118,7 +118,10 @@ void concat(Importing& i) {
   if (i.inputs() == 1) return i.alias(i.operand());
   std::vector<Value> from;
   for (size_t k = 0; k < i.inputs(); ++k) from.push_back(i.operand(k));
-  i.emit("Concat", {{"dim", i.axis(i.integer("axis", 1), i.rank())}}, from);
+  const int64_t axis = i.axis(i.integer("axis", 1), i.rank());
+  for (size_t k = 0; k < i.inputs() && axis == 0; ++k)
+    if (i.type(k).batched()) cannot("it puts samples side by side");
+  i.emit("Concat", {{"dim", axis}}, from);
 }
 
 void split(Importing& i) {
