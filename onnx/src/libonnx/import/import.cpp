@@ -14,7 +14,7 @@ namespace braid {
 namespace onnx_import {
 namespace {
 
-constexpr int oldest_opset = 6, newest_opset = 17;
+constexpr int oldest_opset = 1, newest_opset = 17;
 
 DType dtype_of(int type, const std::string& who) {
   switch (type) {
