@@ -116,7 +116,6 @@ void transpose(Importing& i) {
 
 void concat(Importing& i) {
   if (i.inputs() == 1) return i.alias(i.operand());
-  const auto axis = i.axis(i.integer("axis", 1), i.rank());
   std::vector<Value> from;
   for (size_t k = 0; k < i.inputs(); ++k) from.push_back(i.operand(k));
   const int64_t axis = i.axis(i.integer("axis", 1), i.rank());
