@@ -34,6 +34,15 @@ inline Session open_imported(const Imported& net) {
   return session;
 }
 
+/// With samples where the network needs them beside its inputs.
+inline std::map<std::string, Array> fed(const Session& session,
+                                        std::map<std::string, Array> inputs) {
+  auto& declared = session.model().inputs;
+  if (std::ranges::any_of(declared, [](auto& input) { return input.name == "samples"; }))
+    inputs["samples"] = Array::zeros(DType::f32, {1, 1});
+  return inputs;
+}
+
 inline Array array_of(const onnx::TensorProto& t) {
   const std::vector<int64_t> dims(t.dims().begin(), t.dims().end());
   const bool raw = t.has_raw_data();

@@ -63,8 +63,6 @@ TEST_P(RoundTrip, LayersComeBackWithEqualOutputs) {
     }
     Session again = open_imported(net);
     Arrays mine, theirs;
-    if (again.model().inputs.back().name == "samples")
-      theirs["samples"] = Array::zeros(DType::f32, {2, 1});
     for (size_t k = 0; k < session.model().inputs.size(); ++k) {
       auto& input = session.model().inputs[k];
       const Array array = drawn(input.type, 2, sample.classes, sample.positive, 3 + k);
@@ -72,7 +70,7 @@ TEST_P(RoundTrip, LayersComeBackWithEqualOutputs) {
       for (auto& [old, renamed] : net.inputs)
         if (old == input.name) theirs[renamed] = array;
     }
-    const auto expected = session.run(mine), made = again.run(theirs);
+    const auto expected = session.run(mine), made = again.run(fed(again, theirs));
     for (auto& [old, renamed] : net.outputs)
       EXPECT_LE(distance(made.at(renamed), expected.at(old)), 1e-5) << net.text;
   }

@@ -117,7 +117,7 @@ class Painter {
       sum += pixels_.planes == 3 ? gray(at(i)) : pixels_.values[size_t(i)];
       ++count;
     }
-    return count == 0 ? 0 : int(double(sum) / double(count) + 0.5);
+    return count == 0 ? 0 : int(std::floor(double(sum) / double(count) + 0.5));
   }
 
   Pixels& pixels_;

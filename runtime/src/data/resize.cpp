@@ -17,14 +17,16 @@ struct Window {
   std::vector<int32_t> weights = {};
 };
 
+int64_t half_up(double x) { return int64_t(std::floor(x + 0.5)); }
+
 std::vector<Window> windows(int64_t from, int64_t to) {
   double scale = double(from) / double(to), wide = std::max(scale, 1.0);
   std::vector<Window> all(size_t(to), Window{});
   std::vector<double> parts;
   for (int64_t i = 0; i < to; ++i) {
     double middle = (double(i) + 0.5) * scale;
-    int64_t first = std::max<int64_t>(int64_t(middle - wide + 0.5), 0);
-    int64_t end = std::min(int64_t(middle + wide + 0.5), from);
+    int64_t first = std::max<int64_t>(half_up(middle - wide), 0);
+    int64_t end = std::min(half_up(middle + wide), from);
     double sum = 0, narrow = 1.0 / wide;
     parts.clear();
     for (int64_t k = first; k < end; ++k) {
@@ -35,7 +37,7 @@ std::vector<Window> windows(int64_t from, int64_t to) {
     Window& window = all[size_t(i)];
     window.first = first;
     for (double part : parts) {
-      window.weights.push_back(int32_t((sum == 0 ? part : part / sum) * (1 << bits) + 0.5));
+      window.weights.push_back(int32_t(half_up((sum == 0 ? part : part / sum) * (1 << bits))));
     }
   }
   return all;

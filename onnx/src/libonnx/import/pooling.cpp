@@ -53,7 +53,7 @@ void average_pool(Importing& i) {
     set(params, "padding", list(window.before));
     if (!none) set(params, "count_include_pad", include);
   } else {
-    if (!include) cannot("its padding is uneven and does not count");
+    if (!include) cannot("its padding does not count, and is uneven or more than half a window");
     from = padded(i, from, window, 0);
   }
   i.emit(type_of("AvgPool", kernel.size()), params, {from});

@@ -186,9 +186,7 @@ bool known_to_libonnx(const onnx::GraphProto& graph, int opset) {
 }  // namespace
 
 void malformed(const std::string& message, const std::string& help) {
-  Error error(Fault::data, "E0295", message);
-  if (help.empty()) throw error;
-  throw std::move(error).help(help);
+  throw Error(Fault::data, "E0295", message).help(help);
 }
 
 int opset_of(const onnx::ModelProto& model) {

@@ -116,13 +116,11 @@ void transpose(Importing& i) {
 
 void concat(Importing& i) {
   if (i.inputs() == 1) return i.alias(i.operand());
-  const auto axis = i.axis(i.integer("axis", 1), i.rank());
   std::vector<Value> from;
-  for (size_t k = 0; k < i.inputs(); ++k) {
-    const Shape shape = i.shape(k);
-    if (axis == 0 && !shape.empty() && shape[0].batched) cannot("it joins batches");
-    from.push_back(i.operand(k));
-  }
+  for (size_t k = 0; k < i.inputs(); ++k) from.push_back(i.operand(k));
+  const int64_t axis = i.axis(i.integer("axis", 1), i.rank());
+  for (size_t k = 0; k < i.inputs() && axis == 0; ++k)
+    if (i.type(k).batched()) cannot("it puts samples side by side");
   i.emit("Concat", {{"dim", axis}}, from);
 }
 
