@@ -59,6 +59,12 @@ TEST_F(CudaTrace, ChangesNoBitAndStepsAreReplayedAgainAfterwards) {
   EXPECT_EQ(plain.executor(Mode::train, 8).replayed() - 2,
             traced.executor(Mode::train, 8).replayed());
   EXPECT_EQ(given.trace->runs(), 2);
+  const TraceCheck check(given.trace->json("gpu"));
+  EXPECT_EQ(check.faults(), std::vector<std::string>{});
+  auto& syncs = check.trace().at("otherData").at("programs").at(0).at("syncs");
+  EXPECT_FALSE(syncs.empty());
+  for (auto& sync : syncs)  // one launch serves both replicas, and makes the parts of both
+    for (auto& from : sync.at("from")) EXPECT_FALSE(from.empty()) << sync;
 }
 
 }  // namespace
