@@ -1,9 +1,4 @@
 "use strict";
-// The picture fits itself into its frame when it is loaded: then the frame must have its size.
-addEventListener("load", () => {
-  for (const frame of document.querySelectorAll("iframe")) frame.srcdoc = frame.dataset.page;
-});
-
 // Under the pointer: a line through the chart and the values of all curves at this step.
 for (const figure of document.querySelectorAll(".chart")) {
   const svg = figure.querySelector("svg"), cursor = figure.querySelector(".cursor");

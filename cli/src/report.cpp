@@ -150,7 +150,7 @@ class Report {
     try {
       const auto pictures = read_pictures(file_text(path, "E0709"), path);
       add("<figure><iframe sandbox=\"allow-scripts\" title=\"the network and its replicas\" "
-          "data-page=\"{}\"></iframe></figure>\n",
+          "srcdoc=\"{}\"></iframe></figure>\n",
           html_text(to_html(pictures)));
     } catch (const Error& error) {
       add("<p class=\"warning\">{}</p>\n", html_text(error.diagnostics().front().message));

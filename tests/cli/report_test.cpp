@@ -23,7 +23,7 @@ TEST(Report, HasCurvesPlanAndEnvironment) {
   const auto page = read_text(folder / "r.html");
   for (const char* expected :
        {"<!doctype html>", "<h3>loss</h3>", "<h3>accuracy</h3>", "<h3>learning rate</h3>",
-        "<polyline class=\"line c1\"", "class=\"best\"", "data-page=", "30 of 30 steps",
+        "<polyline class=\"line c1\"", "class=\"best\"", "srcdoc=", "30 of 30 steps",
         "cpu:0, cpu:1", "images/s", "braid: 1", "class=\"state done\""})
     EXPECT_TRUE(has(page, expected)) << expected;
   for (const char* outside : {"http://", "src=\"", "href=", "@import", "url(h", "url(/"}) {

@@ -36,8 +36,8 @@ struct Trace::Impl {
 
   TraceOptions options;
   std::vector<TracedProgram> programs;
-  std::map<std::string, int> tracks;                // name -> tid; 0 = the steps themselves
-  std::vector<std::map<int, int>> track_of_worker;  // by program
+  std::map<std::string, int> tracks;              // name -> tid; 0 = the steps themselves
+  std::vector<std::vector<int>> track_of_worker;  // by program and worker; 0 = not seen
   std::vector<Recorded> runs;
   int64_t events = 0, full_after = -1;
 
@@ -62,12 +62,13 @@ struct Trace::Impl {
     const size_t p = program(executor.plan());
     const auto times = executor.times();
     runs.push_back({run, p, begin, end, failed, {times.begin(), times.end()}});
+    auto& known = track_of_worker[p];
     for (auto& time : times) {
       if (time.worker < 0) continue;
       ++events;
-      auto [entry, fresh] = track_of_worker[p].try_emplace(time.worker, 0);
-      if (fresh)
-        entry->second =
+      if (size_t(time.worker) >= known.size()) known.resize(size_t(time.worker) + 1);
+      if (int& track = known[size_t(time.worker)]; track == 0)
+        track =
             tracks.try_emplace(executor.track(time.worker), int(tracks.size()) + 1).first->second;
     }
     events += 1 + 2 * int64_t(programs[p].arrows.size());
@@ -76,7 +77,7 @@ struct Trace::Impl {
   int64_t start() const { return runs.empty() ? 0 : runs.front().begin; }
 
   int tid(size_t program, const StepTime& time) const {
-    return track_of_worker[program].at(time.worker);
+    return track_of_worker[program][size_t(time.worker)];
   }
 
   void names(std::string& out, const std::string& name) const {
