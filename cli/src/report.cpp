@@ -1,5 +1,6 @@
 // `braid report RUN`: one page of what a run left behind, which needs no network.
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include <braid/compiler/draw.h>
@@ -110,7 +111,7 @@ class Report {
 
   static std::string time_text(double seconds) {
     if (seconds < 60) return fmt::format("{:.3g} s", seconds);
-    const auto whole = int64_t(seconds + 0.5);
+    const auto whole = std::llround(seconds);
     if (whole < 3600) return fmt::format("{}:{:02} min", whole / 60, whole % 60);
     return fmt::format("{}:{:02} h", whole / 3600, whole / 60 % 60);
   }
