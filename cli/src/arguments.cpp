@@ -1,6 +1,7 @@
 #include "arguments.h"
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 
 #include <braid/compiler/compile.h>
@@ -27,6 +28,26 @@ std::pair<std::string, std::string> split_pair(const std::string& text, const ch
   if (at == 0 || at == std::string::npos || at + 1 == text.size())
     throw CLI::ValidationError(option, "expected name=value, got '" + text + "'");
   return {text.substr(0, at), text.substr(at + 1)};
+}
+
+// "10..20", "10.." or "10".
+std::pair<int64_t, int64_t> split_range(const std::string& text, const char* option) {
+  const size_t dots = text.find("..");
+  auto number = [&](const std::string& part, int64_t missing) {
+    int64_t value = missing;
+    const char* end = part.data() + part.size();
+    auto read = std::from_chars(part.data(), end, value);
+    if (!part.empty() && (read.ec != std::errc{} || read.ptr != end || value < 0))
+      throw CLI::ValidationError(option, "expected A..B, got '" + text + "'");
+    return value;
+  };
+  if (text.empty() || text == "..")
+    throw CLI::ValidationError(option, "expected A..B, got '" + text + "'");
+  if (dots == text.npos) return {number(text, 0), number(text, 0)};
+  const int64_t first = number(text.substr(0, dots), 0);
+  const int64_t last = number(text.substr(dots + 2), INT64_MAX);
+  if (last < first) throw CLI::ValidationError(option, "'" + text + "' ends before it begins");
+  return {first, last};
 }
 
 // Declares the commands and their options; the parser writes into an Arguments.
@@ -130,6 +151,20 @@ class Grammar {
                "End at the first NaN or infinity, and name its layer and replica");
   }
 
+  void tracing(CLI::App& c) {
+    auto* file = c.add_option("--trace", a_.trace,
+                              "Record what every worker does, for Perfetto and `braid trace`")
+                     ->option_text("FILE.json");
+    c.add_option_function<std::string>(
+         "--trace-steps",
+         [this](auto& text) {
+           std::tie(a_.trace_first, a_.trace_last) = split_range(text, "--trace-steps");
+         },
+         "Which steps; default: all, until the trace is full")
+        ->needs(file)
+        ->option_text("A..B");
+  }
+
   void folding(CLI::App& c, const char* what) { c.add_flag("--fold-bn", a_.fold_bn, what); }
 
   void check() {
@@ -187,6 +222,7 @@ class Grammar {
                   ->expected(0, 1)
                   ->option_text("[DIR]");
     c.add_flag("--exact", a_.exact, "Refuse to resume what another program wrote");
+    tracing(c);
   }
 
   void bench() {
@@ -203,6 +239,7 @@ class Grammar {
     auto& c = command("eval", "Loss and metrics over data.test", "NET");
     network(c);
     execution(c);
+    tracing(c);
     folding(c, "Fold batch norms into the layers before them");
   }
 
@@ -211,6 +248,7 @@ class Grammar {
         "run", "One pass over arrays (.npy) or pictures (.png) of any number, or over data", "NET");
     network(c);
     execution(c);
+    tracing(c);
     folding(c, "Fold batch norms into the layers before them, those of named outputs left out");
     c.add_option_function<std::string>(
          "--input", [this](auto& text) { a_.inputs.push_back(split_pair(text, "--input")); },
@@ -280,6 +318,12 @@ class Grammar {
                     "Tensors whose max |a - b| / max |b| is not above this count as equal")
         ->check(CLI::NonNegativeNumber)
         ->option_text("T");
+    command("trace", "Where the time of traced steps went: layers, sync points, critical path",
+            "FILE", true, "What `train --trace` or `run --trace` has written");
+    command("report", "A page of what a run left: curves, plan, environment", "RUN", true,
+            "What `train --out` has written")
+        .add_option("-o,--out", a_.out, "Default: stdout")
+        ->option_text("FILE.html");
     command("explain", "What a diagnostic's code means", "CODE", true, "Such as E0203");
     auto& schema = *app_.add_subcommand("schema", "The JSON Schema of network files, for editors");
     schema.add_flag("--graph", a_.graph, "That of the pictures that draw --format json writes");

@@ -36,6 +36,10 @@ struct Arguments {
   std::set<std::string> disabled = {};
   bool check_finite = false;
 
+  // train, eval, run; of draw the file to read
+  std::string trace = {};
+  int64_t trace_first = 0, trace_last = INT64_MAX;
+
   // train
   std::optional<int64_t> steps = {};
   std::string out = {};
@@ -64,7 +68,6 @@ struct Arguments {
   std::string mode = "train";
   int64_t batch = 0;
   std::string view = {};
-  std::string trace = {};
   std::string format = {};
   bool backward = false;
   bool verbose = false;

@@ -15,6 +15,8 @@ int run_command(const Arguments& arguments);
 int layers_command(const Arguments& arguments);
 int devices_command(const Arguments& arguments);
 int weights_command(const Arguments& arguments);
+int report_command(const Arguments& arguments);
+int trace_command(const Arguments& arguments);
 int bench_command(const Arguments& arguments);
 int compare_command(const Arguments& arguments);
 int explain_command(const Arguments& arguments);

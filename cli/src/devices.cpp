@@ -1,26 +1,17 @@
 // `braid devices`: what this build and this machine offer.
 #include <algorithm>
 #include <filesystem>
-#include <thread>
-
-#include <sched.h>
 
 #include <braid/nodes/isa.h>
 #include <braid/runtime/backend.h>
 
 #include "commands.h"
+#include "host.h"
 #include "json.h"
 #include "output.h"
 
 namespace braid::cli {
 namespace {
-
-// Those that this process may use: a container or taskset may allow fewer than there are.
-int cores() {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
-  return int(std::max(1u, std::thread::hardware_concurrency()));
-}
 
 int numa_nodes() {
   int nodes = 0;

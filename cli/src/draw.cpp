@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <vector>
 
@@ -17,6 +16,7 @@
 #include <braid/runtime/files.h>
 
 #include "commands.h"
+#include "file_text.h"
 #include "network.h"
 #include "output.h"
 
@@ -55,21 +55,6 @@ Picture replicas_of(const Model& model, const Arguments& a, int phase = -1) {
   return picture;
 }
 
-std::string contents(const std::string& path, const char* code) {
-  std::ifstream in(path, std::ios::binary);
-  std::error_code none;
-  if (!in || std::filesystem::is_directory(path, none))
-    throw Error(Fault::data, code, path + ": " + std::strerror(in ? EISDIR : errno));
-  std::string text;
-  std::vector<char> buffer(1 << 16);
-  while (in.read(buffer.data(), std::streamsize(buffer.size())) || in.gcount() > 0) {
-    text.append(buffer.data(), size_t(in.gcount()));
-    if (text.size() > size_t{1} << 30)
-      throw Error(Fault::data, code, path + ": it is longer than 1 GiB");
-  }
-  return text;
-}
-
 /// Of each phase, where there are some. A network without a batch is a picture still, unless its
 /// replicas were asked for.
 void add_replicas(std::vector<Picture>& pictures, const Model& model, const Arguments& a,
@@ -91,7 +76,7 @@ std::vector<Picture> pictures_of(const Arguments& a, bool both) {
   };
   std::vector<Picture> pictures;
   if (a.target.ends_with(".json")) {
-    for (auto& picture : read_pictures(contents(a.target, "E0709"), a.target))
+    for (auto& picture : read_pictures(file_text(a.target, "E0709"), a.target))
       if (wanted(std::string(to_string(picture.view)).c_str())) pictures.push_back(picture);
     if (pictures.empty())
       throw Error(Fault::data, "E0709", a.target + ": there is no such picture in it")
@@ -165,7 +150,7 @@ std::string written(const std::vector<Picture>& pictures, const std::string& for
 int draw_command(const Arguments& a) {
   auto format = format_of(a);
   auto pictures = pictures_of(a, format == "json" || format == "html");
-  if (!a.trace.empty() && set_times(pictures, contents(a.trace, "E0708"), a.trace) == 0)
+  if (!a.trace.empty() && set_times(pictures, file_text(a.trace, "E0708"), a.trace) == 0)
     warn(a.trace + ": no event of the trace is of a layer that is drawn\n");
   const std::string text = written(pictures, format, a.out.ends_with(".md"));
   if (a.out.empty())

@@ -6,6 +6,7 @@
 #include "network.h"
 #include "output.h"
 #include "progress.h"
+#include "tracing.h"
 
 namespace braid::cli {
 
@@ -15,7 +16,9 @@ int eval_command(const Arguments& a) {
   if (!model.test_data)
     throw Error(Fault::model, "E0704", "evaluation needs `data: {test: ...}`", model.mark);
   auto source = DataSource::open(*model.test_data, model.inputs, model.folder, model.seed);
+  TraceFile trace(a, session);
   StepReport r = session.evaluate(source);
+  trace.finish();
   if (a.json) {
     Json all = {
         {"name", model.name}, {"samples", source.size()}, {"loss", r.loss}, {"metrics", r.metrics}};

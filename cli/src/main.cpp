@@ -23,7 +23,7 @@ int dispatch(const Arguments& a) {
       {"layers", layers_command},   {"devices", devices_command}, {"weights", weights_command},
       {"explain", explain_command}, {"schema", schema_command},   {"fmt", fmt_command},
       {"compare", compare_command}, {"bench", bench_command},     {"export", export_command},
-      {"import", import_command},
+      {"import", import_command},   {"trace", trace_command},     {"report", report_command},
   };
   for (auto& entry : table)
     if (a.command == entry.name) return entry.run(a);

@@ -10,6 +10,7 @@
 
 #include "codes.h"
 #include "output.h"
+#include "tracing.h"
 
 namespace braid::cli {
 
@@ -78,7 +79,8 @@ SessionOptions session_options(const Arguments& a) {
           .engine = a.engine,
           .isa = a.isa,
           .disabled = a.disabled,
-          .check_finite = a.check_finite};
+          .check_finite = a.check_finite,
+          .trace = make_trace(a)};
 }
 
 Session open_session(const Arguments& a, bool with_weights) {

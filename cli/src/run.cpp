@@ -10,6 +10,7 @@
 #include "json.h"
 #include "network.h"
 #include "output.h"
+#include "tracing.h"
 
 namespace braid::cli {
 namespace {
@@ -114,7 +115,9 @@ int run_command(const Arguments& a) {
   check_arguments(a);
   auto [session, fold] = open_inference(a, wanted(a));
   if (!a.out.empty()) make_writable(a.out);
+  TraceFile trace(a, session);
   auto outputs = a.data.empty() ? run_files(session, a) : run_source(session, a);
+  trace.finish();
   Json list = Json::array();
   for (auto& [name, array] : outputs) {
     auto path = file_for(a, name);

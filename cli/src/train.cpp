@@ -11,7 +11,9 @@
 #include "network.h"
 #include "output.h"
 #include "progress.h"
+#include "run_record.h"
 #include "stop.h"
+#include "tracing.h"
 
 namespace braid::cli {
 namespace {
@@ -26,10 +28,15 @@ std::string folder_for(std::string name) {
 // Where the events of a run go: the log, and stdout or the eyes of a person.
 class Audience {
  public:
-  Audience(const std::string& folder, bool json) : log_(folder + "/log.jsonl"), json_(json) {}
+  Audience(const std::string& folder, const Arguments& a, Session& session)
+      : log_(folder + "/log.jsonl"), record_(folder, a, session), json_(a.json) {}
 
   void tell(const TrainEvent& e) {
-    if (e.kind == TrainEvent::Kind::start) log_.begin(e.step);
+    last_ = e;
+    if (e.kind == TrainEvent::Kind::start) {
+      log_.begin(e.step);
+      record_.begin(e);
+    }
     auto text = event_line(e);
     log_.write(text);
     if (e.kind != TrainEvent::Kind::step) log_.flush();
@@ -43,7 +50,13 @@ class Audience {
     progress_.finish();
     log_.write(done_line(report));
     log_.flush();
+    record_.end(report.stopped ? "stopped" : "done", last_);
     print(json_ ? done_line(report) : summary(report));
+  }
+
+  void failed(const std::string& why) {
+    progress_.finish();
+    record_.end(why, last_);
   }
 
  private:
@@ -62,6 +75,8 @@ class Audience {
   }
 
   Log log_;
+  RunRecord record_;
+  TrainEvent last_;
   Progress progress_;
   bool json_;
 };
@@ -72,15 +87,23 @@ int train_command(const Arguments& a) {
   StopSignals signals;
   Session session = open_session(a, false);
   std::string out = a.out.empty() ? folder_for(session.model().name) : a.out;
-  Audience audience(out, a.json);
-  auto report = train(session, {.steps = a.steps,
-                                .out = out,
-                                .resume = a.resume,
-                                .resume_from = a.resume_from,
-                                .exact = a.exact,
-                                .on_event = [&](const TrainEvent& e) { audience.tell(e); },
-                                .stop = [&] { return signals.code() != 0; }});
+  Audience audience(out, a, session);
+  TraceFile trace(a, session);
+  TrainReport report;
+  try {
+    report = train(session, {.steps = a.steps,
+                             .out = out,
+                             .resume = a.resume,
+                             .resume_from = a.resume_from,
+                             .exact = a.exact,
+                             .on_event = [&](const TrainEvent& e) { audience.tell(e); },
+                             .stop = [&] { return signals.code() != 0; }});
+  } catch (const Error& error) {
+    audience.failed(error.diagnostics().front().message);
+    throw;
+  }
   audience.done(report);
+  trace.finish();
   return report.stopped ? signals.code() : 0;
 }
 

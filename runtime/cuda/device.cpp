@@ -1,5 +1,6 @@
 #include "device.h"
 
+#include <cmath>
 #include <string>
 
 namespace braid::cuda {
@@ -236,11 +237,20 @@ void CudaDevice::abandon() noexcept {
   for (auto& c : communicators()) c->abort();
 }
 
-Event* CudaDevice::make_event() {
+Event* CudaDevice::make_event(unsigned flags) {
   activate();
   cudaEvent_t event = nullptr;
-  check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "making an event");
+  check(cudaEventCreateWithFlags(&event, flags), "making an event");
   return reinterpret_cast<Event*>(event);
+}
+
+Event* CudaDevice::make_event() { return make_event(cudaEventDisableTiming); }
+Event* CudaDevice::make_timer() { return make_event(cudaEventDefault); }
+
+int64_t CudaDevice::elapsed(Event* from, Event* to) {
+  float milliseconds = 0;
+  check(cudaEventElapsedTime(&milliseconds, event_of(from), event_of(to)), "reading a clock");
+  return std::llround(double(milliseconds) * 1e6);
 }
 
 void CudaDevice::release(Event* event) noexcept {

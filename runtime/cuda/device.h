@@ -42,6 +42,8 @@ class CudaDevice : public Device {
   void record(Queue* queue, Event* event) override;
   void wait(Queue* queue, Event* event) override;
   bool done(Event* event) override;
+  Event* make_timer() override;
+  int64_t elapsed(Event* from, Event* to) override;
 
   void begin_recording(Queue* queue) override;
   Recording* end_recording(Queue* queue) override;
@@ -59,6 +61,7 @@ class CudaDevice : public Device {
     Queue sender;
     cudaEvent_t ready = nullptr, sent = nullptr;
   };
+  Event* make_event(unsigned flags);
   Link& link_from(Queue* queue, int source);
   std::shared_ptr<Communicator> communicator_to(int source);
   std::shared_ptr<Communicator> communicator_between(const std::set<int>& ordinals);

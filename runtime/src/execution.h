@@ -1,9 +1,14 @@
 // What stands behind an Executor: a plan whose bodies run on the host, or one whose work is
 // enqueued on devices.
 #pragma once
+#include <chrono>
+
 #include <braid/runtime/executor.h>
 
 namespace braid {
+
+/// Nanoseconds of the steady clock.
+inline int64_t now() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
 class Execution {
  public:
@@ -11,6 +16,8 @@ class Execution {
   virtual void run(const StepArgs& args) = 0;
   virtual std::span<const double> totals(size_t result) const = 0;
   virtual void read(size_t result, void* out) const = 0;
+
+  virtual std::string track(int worker) const { return "worker " + std::to_string(worker); }
 
   bool check_finite = false;
   std::function<void(int)> on_step;

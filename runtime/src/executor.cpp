@@ -48,6 +48,7 @@ void Executor::time_steps(bool on) {
   if (!on) impl_->execution->times.clear();
 }
 std::span<const StepTime> Executor::times() const { return impl_->execution->times; }
+std::string Executor::track(int worker) const { return impl_->execution->track(worker); }
 int64_t Executor::replayed() const { return impl_->execution->replayed; }
 const Plan& Executor::plan() const { return impl_->plan; }
 

@@ -5,8 +5,8 @@
 #include <xxhash.h>
 
 #include <atomic>
-#include <chrono>
 #include <cstring>
+#include <utility>
 
 #include "engines/engine.h"
 #include "failures.h"
@@ -17,8 +17,6 @@
 
 namespace braid {
 namespace {
-
-int64_t now() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
 class HostExecution : public Execution {
  public:
@@ -167,15 +165,18 @@ void HostExecution::run_strand(int s, int worker) noexcept {
   DefaultFloatMode mode;
   int at = -1;
   try {
+    int64_t begin = timing ? now() : 0;  // a step's end is the begin of the next: one look less
     for (int id : strand.steps) {
       if (plan_.steps[size_t(id)].kind == StepKind::gate && !failures_.empty()) {
         skipped_[size_t(s)] = 1;
         return;
       }
       at = id;
-      const int64_t begin = timing ? now() : 0;
       run_step(id, workspaces_[size_t(worker)]);
-      if (timing) times[size_t(id)] = {begin, now(), worker};
+      if (timing) {
+        const int64_t end = now();
+        times[size_t(id)] = {std::exchange(begin, end), end, worker};
+      }
     }
   } catch (...) {
     skipped_[size_t(s)] = 1;

@@ -92,6 +92,7 @@ struct Session::Impl {
   Program& program(ProgramKey wish);
   StepReport step(const std::vector<const void*>& inputs, const ProgramKey& key,
                   const std::vector<double>& rates, const std::vector<const void*>& next = {});
+  void execute(Program& program, const StepArgs& args, const char* what);
   void step_phases(const std::vector<const void*>& inputs, ProgramKey key,
                    const std::vector<double>& rates, Totals& totals);
   std::vector<double> own_rates() const;
@@ -228,6 +229,12 @@ void Session::check_finite(bool on) {
   for (auto& program : impl_->programs) program.executor->check_finite(on);
 }
 
+void Session::Impl::execute(Program& program, const StepArgs& args, const char* what) {
+  if (!options.trace) return program.executor->run(args);
+  const bool trains = what == std::string("train");  // then it is the step after those done
+  options.trace->run(*program.executor, args, {what, args.scalars.step + (trains ? 1 : 0)});
+}
+
 // `inputs` as the engine takes them.
 StepReport Session::Impl::step(const std::vector<const void*>& inputs, const ProgramKey& key,
                                const std::vector<double>& rates,
@@ -240,9 +247,11 @@ StepReport Session::Impl::step(const std::vector<const void*>& inputs, const Pro
     throw Error(Fault::model, "E0216", "training needs a `loss` and an `optimizer`", model.mark);
   } else {
     auto& program = this->program(key);
-    program.executor->run({.inputs = inputs,
-                           .scalars = {.lr = rates.at(0), .step = steps, .seed = model.seed},
-                           .next = next});
+    execute(program,
+            {.inputs = inputs,
+             .scalars = {.lr = rates.at(0), .step = steps, .seed = model.seed},
+             .next = next},
+            "train");
     totals.add(*program.executor);
   }
   ++steps;
@@ -256,9 +265,10 @@ void Session::Impl::step_phases(const std::vector<const void*>& inputs, ProgramK
     if (steps % every) continue;
     key.phase = int(p);
     auto& program = this->program(key);
-    program.executor->run(
-        {.inputs = inputs,
-         .scalars = {.lr = rates.at(p), .step = steps, .seed = model.seed, .every = every}});
+    execute(program,
+            {.inputs = inputs,
+             .scalars = {.lr = rates.at(p), .step = steps, .seed = model.seed, .every = every}},
+            "train");
     totals.add(*program.executor);
     key.ran.push_back(int(p));
   }
@@ -327,8 +337,10 @@ StepReport Session::evaluate(const DataSource& source) {
     for (auto& input : batch->inputs) inputs.push_back(input.empty() ? nullptr : input.data());
     auto n = int64_t(batch->samples.size());
     auto& program = impl_->program({.mode = Mode::eval, .batch = n, .wanted = wanted});
-    program.executor->run({.inputs = impl_->feed.widened(impl_->model.inputs, inputs, n),
-                           .scalars = impl_->scalars({})});
+    impl_->execute(program,
+                   {.inputs = impl_->feed.widened(impl_->model.inputs, inputs, n),
+                    .scalars = impl_->scalars({})},
+                   "eval");
     totals.add(*program.executor);
   }
   return totals.report();
@@ -362,7 +374,7 @@ std::map<std::string, Array> Session::run(const std::map<std::string, Array>& in
                  .write_state = options.write_state};
   auto pointers = impl_->feed.inputs(impl_->declared(inputs, key), inputs, key.batch);
   auto& program = impl_->program(key);
-  program.executor->run({.inputs = pointers, .scalars = impl_->scalars(options.step)});
+  impl_->execute(program, {.inputs = pointers, .scalars = impl_->scalars(options.step)}, "run");
   std::map<std::string, Array> out;
   for (size_t i = 0; i < program.plan.results.size(); ++i)
     out.emplace(program.plan.results[i].name, array_of(*program.executor, i));
@@ -384,7 +396,8 @@ Backward Session::backward(const std::map<std::string, Array>& inputs,
   auto& plan = program.plan;
   auto seeds = std::span(plan.inputs).subspan(impl_->model.inputs.size());
   impl_->feed.upstream(seeds, upstream, batch, pointers);
-  program.executor->run({.inputs = pointers, .scalars = impl_->scalars(options.step)});
+  impl_->execute(program, {.inputs = pointers, .scalars = impl_->scalars(options.step)},
+                 "backward");
   Backward out;
   for (size_t i = 0; i < impl_->model.inputs.size(); ++i)
     if (auto& input = plan.inputs[i]; is_floating(input.type.dtype))

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -155,6 +156,7 @@ bool Machine::step() {
   Op& op = *s->queue.front();
   if (advance(op)) {
     op.done = true;
+    op.done_at = std::chrono::steady_clock::now().time_since_epoch().count();
     op.graph.reset();
     op.work.run = nullptr;
     s->queue.pop_front();

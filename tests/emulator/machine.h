@@ -40,6 +40,7 @@ struct Op {
   std::shared_ptr<const Graph> graph = {};
   std::vector<char> done_nodes = {};
   bool done = false, hung = false;
+  int64_t done_at = 0;  ///< nanoseconds of the host's clock
 };
 using OpPtr = std::shared_ptr<Op>;
 
@@ -60,6 +61,7 @@ struct Stream {
 
 struct Event {
   int device = 0;
+  bool timed = false;
   OpPtr op = {};                          ///< the last record
   std::shared_ptr<Capture> capture = {};  ///< or the capture that it belongs to
   std::vector<int> nodes = {};

@@ -271,11 +271,12 @@ cudaError_t cudaStreamQuery(cudaStream_t handle) {
 
 // ---- events
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* handle, unsigned) {
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* handle, unsigned flags) {
   Call call;
   const int device = this_thread().device;
   if (auto failed = call.m.status(device); failed != cudaSuccess) return call(failed);
-  auto made = std::make_shared<Event>(Event{.device = device});
+  auto made = std::make_shared<Event>(
+      Event{.device = device, .timed = (flags & cudaEventDisableTiming) == 0});
   *handle = reinterpret_cast<cudaEvent_t>(made.get());
   call.m.events[*handle] = made;
   return cudaSuccess;
@@ -341,6 +342,18 @@ cudaError_t look_up_to_wait(Call& call, cudaEvent_t handle, Event*& event) {
 }
 
 }  // namespace
+
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEvent_t to) {
+  Call call;
+  Event *first = nullptr, *last = nullptr;
+  if (auto bad = look_up(call, from, first); bad != cudaSuccess) return call(bad);
+  if (auto bad = look_up(call, to, last); bad != cudaSuccess) return call(bad);
+  if (!first->timed || !last->timed || !first->op || !last->op || first->device != last->device)
+    return call(cudaErrorInvalidResourceHandle);
+  if (!first->op->done || !last->op->done) return call(cudaErrorNotReady);
+  *milliseconds = float(double(last->op->done_at - first->op->done_at) * 1e-6);
+  return cudaSuccess;
+}
 
 cudaError_t cudaEventQuery(cudaEvent_t handle) {
   Call call;

@@ -47,18 +47,26 @@ void StreamExecution::enqueue(int s, int& step) {
 void StreamExecution::enqueue_step(int id, Side& side, Queue* queue) {
   auto& step = plan_.steps[size_t(id)];
   if (on_step && !step.gated) on_step(id);
+  if (timing) side.device->record(queue, timers_[size_t(id)].begin);
   switch (step.kind) {
     case StepKind::kernel:
-      return enqueue_kernel(id, side, queue);
+      enqueue_kernel(id, side, queue);
+      break;
     case StepKind::transfer:
-      return enqueue_transfer(id, side, queue);
+      enqueue_transfer(id, side, queue);
+      break;
     case StepKind::sum:
-      return enqueue_sum(id, side, queue);
+      enqueue_sum(id, side, queue);
+      break;
     case StepKind::gate:
-      return enqueue_gate();
+      enqueue_gate();
+      break;
     case StepKind::hook:
       bug("a hook is enqueued");
   }
+  if (!timing) return;
+  side.device->record(queue, timers_[size_t(id)].end);
+  times[size_t(id)].worker = track_of(step);
 }
 
 void StreamExecution::enqueue_kernel(int id, Side& side, Queue* queue) {
@@ -188,7 +196,9 @@ void StreamExecution::call_hook(int strand, Queue* queue, std::exception_ptr fai
     auto& side = sides_[size_t(step.device)];
     auto& shown = shown_.at(id);
     if (on_step) on_step(id);
+    const int64_t begin = timing ? now() : 0;
     hooks_.run(step, shown.pointers.data(), shown.pointers.data() + step.inputs, scalars_);
+    if (timing) times[size_t(id)] = {begin, now(), track_of(step)};
     side.device->activate();
     auto* to = &current_->pointers[size_t(step.first + step.inputs)];
     for (int k = 0; k < step.outputs; ++k)

@@ -49,14 +49,19 @@ StreamExecution::~StreamExecution() {
   for (auto& side : sides_) {
     for (auto* event : side.tails) side.device->release(event);
     side.device->release(side.fed);
+    if (side.clock) side.device->release(side.clock);
   }
+  for (size_t i = 0; i < timers_.size(); ++i)
+    for (auto* event : {timers_[i].begin, timers_[i].end})
+      sides_[size_t(plan_.steps[i].device)].device->release(event);
   if (start_) sides_[0].device->release(start_);
   if (end_) sides_[0].device->release(end_);
 }
 
-// Recording spans all queues that are forked from the first one, which asks for one GPU.
+// Recording spans all queues that are forked from the first one, which asks for one GPU. In a
+// recording no step has a time of its own.
 bool StreamExecution::can_replay() const {
-  return options_.replay && !options_.digest && !check_finite && !on_step &&
+  return options_.replay && !options_.digest && !check_finite && !timing && !on_step &&
          std::ranges::all_of(plan_.devices, [&](auto& d) { return d == plan_.devices[0]; });
 }
 
@@ -96,6 +101,7 @@ void StreamExecution::run(const StepArgs& args) {
 
 void StreamExecution::execute(Binding& binding) {
   try {
+    if (timing) start_clocks();
     sides_[0].device->activate();
     prologue(binding);
     if (can_replay() && binding.runs > 0)
@@ -105,6 +111,7 @@ void StreamExecution::execute(Binding& binding) {
     epilogue();
     if (!next_.empty()) bring_next(next_);
     wait_for_end();
+    if (timing) read_clocks();
     collect_faults();
   } catch (...) {
     give_up(std::current_exception());
@@ -312,6 +319,7 @@ void StreamExecution::give_up(std::exception_ptr why) {
     text = "an unknown exception";
   }
   memory_.give_up(text);
+  times.clear();
   for (auto& side : sides_) side.device->abandon();
   if (!failures_.empty()) failures_.raise(plan_, scalars_.step + 1);
   std::rethrow_exception(why);

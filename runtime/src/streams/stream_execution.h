@@ -27,6 +27,7 @@ class StreamExecution : public Execution {
   void run(const StepArgs& args) override;
   std::span<const double> totals(size_t result) const override;
   void read(size_t result, void* out) const override;
+  std::string track(int worker) const override;
 
  private:
   // What a device has of its own.
@@ -38,7 +39,9 @@ class StreamExecution : public Execution {
     std::vector<Event*> tails;            // by queue
     Queue* feeder;                        // brings the inputs of the next step
     Event* fed;
-    StagingBlock back;  // status words and counts
+    StagingBlock back;       // status words and counts
+    Event* clock = nullptr;  // of a step that is timed: when it began on this device
+    int64_t began = 0;       // and on the host, nanoseconds; not later than there
   };
   // What a hook is shown, on the host.
   struct Shown {
@@ -105,6 +108,12 @@ class StreamExecution : public Execution {
   void call_hook(int strand, Queue* queue, std::exception_ptr failed) noexcept;
   bool skip(int strand);
 
+  // timing.cpp: when the devices did what was enqueued
+  void start_clocks();
+  void read_clocks();
+  Side& clock_of(size_t device);
+  int track_of(const Step& step) const;
+
   // faults.cpp: what the words say that came back
   void collect_faults();
   void find_refusals();
@@ -124,6 +133,10 @@ class StreamExecution : public Execution {
   std::vector<Launch> launches_;  // by step
   std::vector<Side> sides_;
   std::vector<Event*> events_;  // strand -> its event, or null
+  struct Timer {
+    Event *begin, *end;
+  };
+  std::vector<Timer> timers_;  // by step; none before the first that is timed
   Event *start_ = nullptr, *end_ = nullptr;
   std::unique_ptr<DeviceBlock> gathered_;  // the words of all devices, on the first
 

@@ -18,7 +18,7 @@ class Page {
     new Search(this);
     this.turn(this.views[0]);
     addEventListener("keydown", (event) => this.key(event));
-    addEventListener("resize", () => this.look());
+    addEventListener("resize", () => (this.moved() ? this.look() : this.begin()));
     addEventListener("beforeprint", () => this.print());
     addEventListener("afterprint", () => this.canvas.removeAttribute("viewBox"));
   }
@@ -249,9 +249,14 @@ class Page {
     this.fit();
     const { width } = this.canvas.getBoundingClientRect(),
       readable = Math.min(1, Math.max(0.62, (width - 24) / this.view.size.width));
-    if (this.at.k >= 0.62) return;
-    this.at = { k: readable, x: (width - this.view.size.width * readable) / 2, y: 10 };
+    if (this.at.k < 0.62) this.at = { k: readable, x: (width - this.view.size.width * readable) / 2, y: 10 };
     this.look();
+    this.begun = { ...this.at };
+  }
+
+  /** Whether one looks elsewhere than in the beginning. */
+  moved() {
+    return ["x", "y", "k"].some((part) => this.at[part] !== this.begun?.[part]);
   }
 
   zoom(by, x, y) {

@@ -97,6 +97,10 @@ class Device : public DeviceMemory {
   virtual void wait(Queue* queue, Event* event) = 0;
   /// Whether all before the event is done. Throws Error(run) when the device has failed.
   virtual bool done(Event* event) = 0;
+  /// An event that keeps the time when it was done.
+  virtual Event* make_timer() = 0;
+  /// Nanoseconds between two timers of this hardware that are done.
+  virtual int64_t elapsed(Event* from, Event* to) = 0;
 
   /// What is enqueued from here on is recorded, on this queue and on those that wait for it.
   virtual void begin_recording(Queue* queue) = 0;

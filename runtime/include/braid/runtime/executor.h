@@ -88,7 +88,7 @@ struct SyncDigest {
 };
 
 /// When a step of the plan ran in the last run: nanoseconds of the steady clock, and on which
-/// worker of the engine. `worker` is -1 for steps that were skipped.
+/// worker of the engine or queue of a device. `worker` is -1 for steps that were skipped.
 struct StepTime {
   int64_t begin = 0, end = 0;
   int worker = -1;
@@ -115,10 +115,13 @@ class Executor {
   /// Called before each step that is not gated; may throw to fail the step. For hooks and tests.
   void on_step(std::function<void(int step)> hook);
   const std::vector<SyncDigest>& digests() const;
-  /// Turns the clock on or off for the runs that follow.
+  /// Turns the clock on or off for the runs that follow. With it, devices with queues launch what
+  /// they would replay.
   void time_steps(bool on);
-  /// By step of the plan; empty with the clock off, and where steps are only enqueued on a device.
+  /// By step of the plan; empty with the clock off, and after a device has failed.
   std::span<const StepTime> times() const;
+  /// What StepTime::worker is: "worker 3", "cuda:0, stream 1".
+  std::string track(int worker) const;
   /// How many steps were replayed from a recording so far: see ExecutorOptions::replay.
   int64_t replayed() const;
   const Plan& plan() const;

@@ -22,6 +22,7 @@
 #include <braid/runtime/data.h>
 #include <braid/runtime/executor.h>
 #include <braid/runtime/hooks.h>
+#include <braid/runtime/trace.h>
 
 namespace braid {
 
@@ -41,6 +42,7 @@ struct SessionOptions {
   Transport transport = Transport::copies;  ///< between placements on one GPU
   bool replicate = true;                    ///< call on_replicate hooks when the session opens
   Chunk chunk = Chunk::even;                ///< how the batch is cut into slices
+  std::shared_ptr<Trace> trace = {};        ///< none = nothing is recorded
 };
 
 /// Means of losses and metrics by name.
