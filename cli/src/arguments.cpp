@@ -110,6 +110,7 @@ class Grammar {
     c.add_option("--replicas", a_.replicas, "Replace the file's number of replicas")
         ->option_text("N");
     c.add_option("--seed", a_.seed, "Replace the file's seed")->option_text("N");
+    c.add_flag("--no-plugins", a_.no_plugins, "Refuse a file that loads plug-ins");
     c.add_option("--allow", a_.allow, "Say nothing of these warnings")
         ->delimiter(',')
         ->option_text("CODE ...");
@@ -304,9 +305,10 @@ class Grammar {
   }
 
   void lists() {
-    command("layers", "Layers, losses, metrics and optimizers of this build", "TYPE", false,
-            "A type, such as Conv2d: shows its page")
-        .add_flag("--markdown", a_.markdown, "All pages: docs/layers.md");
+    auto& layers = command("layers", "Layers, losses, metrics and optimizers of this build", "TYPE",
+                           false, "A type, such as Conv2d: shows its page");
+    layers.add_flag("--markdown", a_.markdown, "All pages: docs/layers.md");
+    plugins(layers);
     command("devices", "What this build and machine offer", nullptr);
     command("weights", "List the tensors of a safetensors file", "FILE", true,
             "A safetensors file");
@@ -328,6 +330,13 @@ class Grammar {
     auto& schema = *app_.add_subcommand("schema", "The JSON Schema of network files, for editors");
     schema.add_flag("--graph", a_.graph, "That of the pictures that draw --format json writes");
     schema.add_option("-o,--out", a_.out, "Default: stdout")->option_text("FILE");
+    plugins(schema);
+  }
+
+  void plugins(CLI::App& c) {
+    c.add_option("--plugins", a_.plugins, "With the types of these plug-ins, or of those of a file")
+        ->delimiter(',')
+        ->option_text("LIB.so|NET ...");
   }
 
   void fmt() {

@@ -25,6 +25,9 @@ struct Arguments {
   std::string weights = {};
   bool fold_bn = false;  ///< check, eval, run, export
 
+  bool no_plugins = false;
+  std::vector<std::string> plugins = {};  ///< layers, schema: libraries and network files
+
   // Warnings, by their codes.
   std::vector<std::string> allow = {}, deny = {};
 

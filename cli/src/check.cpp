@@ -1,5 +1,4 @@
 // `braid check NET`: what was understood, in a table.
-#include <braid/nodes/builtin.h>
 
 #include "commands.h"
 #include "json.h"
@@ -43,9 +42,7 @@ std::string as_text(const Summary& summary) {
 }
 
 // The network as `eval --fold-bn` runs it, and what became of its batch norms.
-void print_folded(Model model, bool json) {
-  Registry registry;
-  register_builtin(registry);
+void print_folded(Model model, const Registry& registry, bool json) {
   FoldReport report = fold_batch_norms(model, registry);
   Diagnostics found;
   Summary summary = check(model, registry, found);
@@ -61,7 +58,7 @@ void print_folded(Model model, bool json) {
 int check_command(const Arguments& a) {
   Network network = load_network(a);
   if (a.fold_bn)
-    print_folded(std::move(network.model), a.json);
+    print_folded(std::move(network.model), network.registry, a.json);
   else
     print(a.json ? line(as_json(network.summary)) : as_text(network.summary));
   return 0;

@@ -12,7 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <braid/nodes/builtin.h>
 #include <braid/runtime/files.h>
 
 #include "commands.h"
@@ -41,9 +40,7 @@ std::string format_of(const Arguments& a) {
 }
 
 Picture network_of(const Network& network) {
-  Registry registry;
-  register_builtin(registry);
-  return draw_network(network.model, network.summary, registry);
+  return draw_network(network.model, network.summary, network.registry);
 }
 
 Picture replicas_of(const Model& model, const Arguments& a, int phase = -1) {

@@ -1,8 +1,8 @@
 // `braid layers [TYPE]`: the reference pages, from the registry.
-#include <braid/nodes/builtin.h>
 
 #include "commands.h"
 #include "json.h"
+#include "network.h"
 #include "output.h"
 #include "pages.h"
 
@@ -47,8 +47,7 @@ int one_type(const Arguments& a, const Registry& registry) {
 }  // namespace
 
 int layers_command(const Arguments& a) {
-  Registry registry;
-  register_builtin(registry);
+  const Registry registry = registry_with(a.plugins);
   if (!a.target.empty()) return one_type(a, registry);
   if (a.markdown) return print(all_pages(registry)), 0;
   Json all = Json::array();

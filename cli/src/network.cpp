@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <filesystem>
 
-#include <braid/nodes/builtin.h>
 #include <braid/runtime/data.h>
 #include <braid/runtime/deployment.h>
+#include <braid/runtime/plugin.h>
 #include <braid/runtime/schedule.h>
 
 #include "codes.h"
@@ -46,15 +46,27 @@ void settle_warnings(const Arguments& a, Diagnostics& found) {
   if (!denied.empty()) found.add(Error(Fault::model, std::move(denied)));
 }
 
+// Without a plug-in's layers, whatever else is said of the file would follow from that.
+Registry known_to(const Model& model, Diagnostics& found) {
+  try {
+    return registry_of(model);
+  } catch (const Error& error) {
+    found.add(error);
+    found.raise();
+    throw;
+  }
+}
+
 }  // namespace
 
 Network load_network(const Arguments& a) {
   check_warnings(a.allow, "--allow", {});
   check_warnings(a.deny, "--deny", {"warnings"});
   Diagnostics found;
-  Model model = read_file(a.target, {.set = a.set, .replicas = a.replicas, .seed = a.seed}, found);
-  Registry registry;
-  register_builtin(registry);
+  Model model = read_file(
+      a.target, {.set = a.set, .replicas = a.replicas, .seed = a.seed, .plugins = !a.no_plugins},
+      found);
+  Registry registry = known_to(model, found);
   Summary summary = check(model, registry, found);
   const bool open_ended =
       model.train.minutes && !model.train.steps && !model.train.epochs && !a.steps;
@@ -70,7 +82,22 @@ Network load_network(const Arguments& a) {
     if (!model.weights) model.weights.emplace();
     model.weights->path = std::filesystem::absolute(a.weights).string();
   }
-  return {std::move(model), std::move(summary)};
+  return {std::move(model), std::move(summary), std::move(registry)};
+}
+
+Registry registry_with(const std::vector<std::string>& plugins) {
+  Registry registry = registry_of({});
+  for (auto& path : plugins) {
+    if (!path.ends_with(".yaml") && !path.ends_with(".yml")) {
+      load_plugin(path, registry);
+      continue;
+    }
+    Diagnostics found;
+    const Model model = read_file(path, {}, found);
+    found.raise();
+    load_plugins(model, registry);
+  }
+  return registry;
 }
 
 SessionOptions session_options(const Arguments& a) {
@@ -84,7 +111,7 @@ SessionOptions session_options(const Arguments& a) {
 }
 
 Session open_session(const Arguments& a, bool with_weights) {
-  auto [model, summary] = load_network(a);
+  auto [model, summary, registry] = load_network(a);
   // What has nothing to be trained needs no file of it.
   with_weights = with_weights && (model.weights || summary.parameters + summary.buffers > 0);
   std::string weights;
@@ -113,8 +140,7 @@ Inference open_inference(const Arguments& a, const std::vector<std::string>& kee
 }
 
 Plan make_plan(const Model& model, const Arguments& a, int phase) {
-  Registry registry;
-  register_builtin(registry);
+  Registry registry = registry_of(model);
   CompileOptions options{.mode = a.mode == "eval" ? Mode::eval : Mode::train,
                          .batch = a.batch ? a.batch : model.batch.global,
                          .disabled = a.disabled,

@@ -12,6 +12,7 @@ namespace braid::cli {
 struct Network {
   Model model;
   Summary summary;
+  Registry registry;  ///< with what its plug-ins bring
 };
 
 /// The network that the arguments name; prints its warnings. Throws Error(model) with all errors of
@@ -29,6 +30,8 @@ struct Inference {
 /// A session with weights, its batch norms folded when the arguments say so; layers in `keep` will
 /// be asked for as outputs. Says on stderr what was folded, unless the result is to be JSON.
 Inference open_inference(const Arguments& arguments, const std::vector<std::string>& keep = {});
+/// What comes with Braid and what these bring: shared libraries, or network files that name some.
+Registry registry_with(const std::vector<std::string>& plugins);
 /// What `plan` and `draw` show: compiled, not executed.
 /// `phase`: of a network that has some, behind all that come before it.
 Plan make_plan(const Model& model, const Arguments& arguments, int phase = -1);

@@ -31,6 +31,8 @@ void read_weights(const Env& env, Keys& keys, Model& model);
 void read_precision(const Env& env, Keys& keys, Model& model);
 void read_deployment(const Env& env, Keys& keys, Model& model);
 
+void read_plugins(const Env& env, Keys& keys, bool allowed, Model& model);
+
 /// Parts of the language that this version does not have.
 void refuse_later_sections(Keys& keys);
 

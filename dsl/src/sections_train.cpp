@@ -1,4 +1,6 @@
 // Optimizer, schedule, data, devices.
+#include <span>
+
 #include "sections.h"
 
 namespace braid::dsl {
@@ -120,9 +122,29 @@ void read_deployment(const Env& env, Keys& keys, Model& model) {
     env.error("E0032", reduce->place, "reduce is exact or fast, this is '" + *text + "'");
 }
 
-void refuse_later_sections(Keys& keys) {
-  keys.not_yet("plugins", "E0801", "plug-ins are");
-  keys.not_yet("pipeline", "E0803", "pipelines are");
+void read_plugins(const Env& env, Keys& keys, bool allowed, Model& model) {
+  const Member* member = keys.take_member("plugins");
+  if (!member) return;
+  const Node& list = member->value;
+  if (!allowed) {
+    env.error("E0120", member->place, "this file loads plug-ins, and it was opened without them")
+        .help("a plug-in runs code of its own: open files that you trust without --no-plugins");
+    return;
+  }
+  const std::span<const Node> items =
+      list.is_list() ? std::span<const Node>(list.items) : std::span<const Node>(&list, 1);
+  for (const Node& item : items) {
+    auto path = read_text_value(env, item, "a plug-in");
+    if (!path) continue;
+    if (path->empty() || path->find('\0') != path->npos) {
+      env.error("E0032", item.place, "a plug-in is the path of a shared library")
+          .help("plugins: [libmy_layers.so]");
+      continue;
+    }
+    model.plugins.push_back({std::move(*path), env.mark(item.place)});
+  }
 }
+
+void refuse_later_sections(Keys& keys) { keys.not_yet("pipeline", "E0803", "pipelines are"); }
 
 }  // namespace braid::dsl

@@ -2,7 +2,7 @@
 
 #include <cstdlib>
 
-#include <braid/runtime/plugin.h>
+#include <braid/plugin.h>
 
 #include "posix/library.h"
 
@@ -18,7 +18,7 @@ std::shared_ptr<Backend> load_backend(const std::string& kind) {
   auto make =
       reinterpret_cast<Backend* (*)(const char*)>(find_symbol(places, "braid_backend", why));
   if (make)
-    if (auto* backend = make(BRAID_PLUGIN_ABI)) return std::shared_ptr<Backend>(backend);
+    if (auto* backend = make(plugin_abi().c_str())) return std::shared_ptr<Backend>(backend);
   Diagnostic d{.code = "E0507",
                .message = make ? "the " + kind + " backend was built for another Braid or compiler"
                                : "the " + kind + " backend (" + name + ") was not found"};

@@ -17,6 +17,9 @@ class Execution {
   virtual std::span<const double> totals(size_t result) const = 0;
   virtual void read(size_t result, void* out) const = 0;
 
+  /// A hook hangs that may still touch this, and all that it was made with.
+  virtual bool gave_up() const { return false; }
+
   virtual std::string track(int worker) const { return "worker " + std::to_string(worker); }
 
   bool check_finite = false;

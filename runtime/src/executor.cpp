@@ -1,12 +1,13 @@
 #include <braid/runtime/executor.h>
 
 #include "execution.h"
+#include "kept.h"
 
 namespace braid {
 
 struct Executor::Impl {
   const Plan& plan;
-  std::unique_ptr<Execution> execution;
+  std::shared_ptr<Execution> execution;
 };
 
 // A plan made for another machine must not run here with other bits.
@@ -31,7 +32,11 @@ Executor::Executor(const Plan& plan, const Registry& registry, State& state, Mem
     : impl_(new Impl{plan, (plan.streams ? make_stream_execution : make_host_execution)(
                                plan, registry, state, memory, options)}) {}
 
-Executor::~Executor() = default;
+Executor::~Executor() {
+  if (gave_up()) keep_until_exit(std::move(impl_->execution));
+}
+
+bool Executor::gave_up() const { return impl_->execution->gave_up(); }
 
 void Executor::run(const StepArgs& args) { impl_->execution->run(args); }
 std::span<const double> Executor::totals(size_t result) const {

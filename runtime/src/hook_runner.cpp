@@ -25,7 +25,7 @@ std::vector<int> HookRunner::replicas_of(const Step& step, const HookPoint& poin
 }
 
 void HookRunner::show(const Step& step, const HookPoint& point, void* const* in, void* const* out,
-                      HookVisit& visit) const {
+                      HookVisit& visit, Copies& copies) const {
   auto& slices = plan_.slices[size_t(point.micro)];
   int64_t first = 0;
   for (int m = 0; m < point.micro; ++m)
@@ -39,7 +39,9 @@ void HookRunner::show(const Step& step, const HookPoint& point, void* const* in,
                         .dims = point.types[size_t(k)].dims(slices[size_t(r)])};
       auto bytes = size_t(point.types[size_t(k)].bytes(slices[size_t(r)]));
       bool value = k < point.values, made = value && computes(point.kind);
+      const bool given = !made && plan_.slots[size_t(plan_.in(step)[size_t(at)])].input >= 0;
       auto data = static_cast<std::byte*>(made ? out[written] : in[at++]);
+      if (given) data = copies.emplace_back(data, data + bytes).data();
       if (size_t(k) < point.names.size()) tensor.name = point.names[size_t(k)];
       if (value && step.outputs) {
         tensor.writable = static_cast<std::byte*>(out[written++]);
@@ -84,7 +86,8 @@ void HookRunner::run(const Step& step, void* const* in, void* const* out,
                   .device = plan_.devices[size_t(step.device)]};
   if (point.position >= 0 && size_t(point.position) < table_->contexts.size())
     visit.context = table_->contexts[size_t(point.position)].get();
-  show(step, point, in, out, visit);
+  Copies copies;
+  show(step, point, in, out, visit, copies);
   if (point.kind == HookKind::step) add_results(visit);
   run_hook([&] { table_->hooks.visit(point.spec, visit); },
            [&](const std::string& what, const std::string& help) {

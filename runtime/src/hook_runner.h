@@ -1,5 +1,7 @@
 // Calls a hook from a step of a plan: shows it what the step's operands hold.
 #pragma once
+#include <list>
+
 #include <braid/runtime/executor.h>
 #include <braid/runtime/hooks.h>
 
@@ -13,9 +15,12 @@ class HookRunner {
   void run(const Step& step, void* const* in, void* const* out, const Scalars& scalars) const;
 
  private:
+  /// Of what the caller of the step owns: a hook that hangs may outlive it.
+  using Copies = std::list<std::vector<std::byte>>;
+
   std::vector<int> replicas_of(const Step& step, const HookPoint& point) const;
   void show(const Step& step, const HookPoint& point, void* const* in, void* const* out,
-            HookVisit& visit) const;
+            HookVisit& visit, Copies& copies) const;
 
   void add_results(HookVisit& visit) const;
 

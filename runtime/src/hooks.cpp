@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
+
+#include <braid/runtime/array.h>
 
 #include "replication.h"
 
@@ -59,6 +62,16 @@ std::span<const int64_t> HookTensor::i64() const { return elements_as<int64_t>(*
 std::span<float> HookTensor::edit() const { return edited(*this, f32()); }
 std::span<double> HookTensor::edit_f64() const { return edited(*this, f64()); }
 std::span<int64_t> HookTensor::edit_i64() const { return edited(*this, i64()); }
+
+void HookTensor::assign(const Array& array) const {
+  edited(*this, std::span<const std::byte>(bytes));  // or throws
+  if (array.dtype != dtype || array.dims != dims) {
+    const Array own{.dtype = dtype, .dims = dims};
+    throw Error(Fault::usage, "E0427",
+                "'" + name + "' is " + to_string(own) + ", and was given " + to_string(array));
+  }
+  std::memcpy(writable, array.bytes.data(), array.bytes.size());
+}
 
 const HookTensor& HookVisit::operator[](std::string_view name) const {
   std::vector<std::string> names;
@@ -179,14 +192,22 @@ Hooks& Hooks::on_step(Visit hook, std::string name, const char* file, int line) 
 Hooks& Hooks::append(const Hooks& other) {
   for (size_t i = 0; i < other.specs_.size(); ++i) {
     auto& called = other.specs_[i].called;
-    auto mine = std::ranges::find_if(specs_, [&](auto& s) { return s.called == called; });
+    auto mine = std::ranges::find_if(
+        specs_, [&](auto& s) { return s.called == called && s.kind == other.specs_[i].kind; });
     if (called.empty() || mine == specs_.end()) {
       add(other.specs_[i], other.replicates_[i], other.visits_[i]);
       continue;
     }
-    mine->mark = other.specs_[i].mark;  // bound twice: the later one
-    replicates_[size_t(mine - specs_.begin())] = other.replicates_[i];
+    const auto at = size_t(mine - specs_.begin());  // bound twice: the later one
+    *mine = other.specs_[i];
+    replicates_[at] = other.replicates_[i];
+    visits_[at] = other.visits_[i];
   }
+  return *this;
+}
+
+Hooks& Hooks::made_optional() {
+  for (auto& spec : specs_) spec.optional = true;
   return *this;
 }
 

@@ -4,6 +4,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <utility>
@@ -14,6 +15,8 @@
 #include "finite_inputs.h"
 #include "float_mode.h"
 #include "hook_runner.h"
+#include "hook_watch.h"
+#include "streams/watcher.h"
 
 namespace braid {
 namespace {
@@ -25,6 +28,7 @@ class HostExecution : public Execution {
   void run(const StepArgs& args) override;
   std::span<const double> totals(size_t result) const override;
   void read(size_t result, void* out) const override;
+  bool gave_up() const override { return watch_ && watch_->gave_up(); }
 
  private:
   void bind_kernels(const Registry& registry);
@@ -39,7 +43,10 @@ class HostExecution : public Execution {
   void find_digests();
   void check_results(int id, void* const* in, void* const* out);
   void run_strand(int s, int worker) noexcept;
-  void run_step(int id, std::byte* workspace);
+  bool run_steps(int s, int worker, int& at);
+  bool run_step(int id, std::byte* workspace);
+  bool run_hook(int id, void* const* in, void* const* out);
+  void run_watched();
 
   const Plan& plan_;
   State& state_;
@@ -58,6 +65,8 @@ class HostExecution : public Execution {
 
   Scalars scalars_;
   HookRunner hooks_;
+  std::unique_ptr<HookWatch> watch_;  // of plans with hooks
+  double deadline_;
   std::vector<char> skipped_;  // by strand
   Failures failures_;
   std::atomic<int> fired_ = 0;
@@ -109,7 +118,8 @@ void HostExecution::find_digests() {
   }
 }
 
-void HostExecution::run_step(int id, std::byte* workspace) {
+// False: nobody waits for the step any more, and nothing here may be touched.
+bool HostExecution::run_step(int id, std::byte* workspace) {
   auto& step = plan_.steps[size_t(id)];
   if (on_step && !step.gated) on_step(id);
   auto in = &pointers_[size_t(step.first)];
@@ -122,11 +132,25 @@ void HostExecution::run_step(int id, std::byte* workspace) {
             XXH64(out[part], bytes(step, part), 0);
     if (check_finite) check_results(id, in, out);
   } else if (step.kind == StepKind::hook) {
-    hooks_.run(step, in, out, scalars_);
+    return run_hook(id, in, out);
   } else if (step.kind == StepKind::transfer) {
     for (int part = 0; part < step.outputs; ++part)
       std::memcpy(out[part], in[part], bytes(step, part));
   }
+  return true;
+}
+
+bool HostExecution::run_hook(int id, void* const* in, void* const* out) {
+  if (!watch_->begin_hook(id)) return false;
+  std::exception_ptr failed;
+  try {
+    hooks_.run(plan_.steps[size_t(id)], in, out, scalars_);
+  } catch (...) {
+    failed = std::current_exception();
+  }
+  if (!watch_->end_hook(id)) return false;
+  if (failed) std::rethrow_exception(failed);
+  return true;
 }
 
 // Recorded and not thrown: the other steps still run, whatever strand they stand in, so that the
@@ -155,33 +179,41 @@ void HostExecution::check_results(int id, void* const* in, void* const* out) {
 // A body never throws. What fails, and all that waits for it, is skipped along the edges; a global
 // flag would let timing decide which of two faults is reported.
 void HostExecution::run_strand(int s, int worker) noexcept {
+  if (watch_ && !watch_->begin_strand()) return;
   fired_.fetch_add(1, std::memory_order_relaxed);
-  auto& strand = plan_.strands[size_t(s)];
-  for (int q : strand.preds)
-    if (skipped_[size_t(q)]) {
-      skipped_[size_t(s)] = 1;
-      return;
-    }
-  DefaultFloatMode mode;
   int at = -1;
+  bool waited_for = true;
   try {
-    int64_t begin = timing ? now() : 0;  // a step's end is the begin of the next: one look less
-    for (int id : strand.steps) {
-      if (plan_.steps[size_t(id)].kind == StepKind::gate && !failures_.empty()) {
-        skipped_[size_t(s)] = 1;
-        return;
-      }
-      at = id;
-      run_step(id, workspaces_[size_t(worker)]);
-      if (timing) {
-        const int64_t end = now();
-        times[size_t(id)] = {std::exchange(begin, end), end, worker};
-      }
-    }
+    waited_for = run_steps(s, worker, at);
   } catch (...) {
     skipped_[size_t(s)] = 1;
     failures_.record(at, std::current_exception());
   }
+  if (watch_ && waited_for) watch_->end_strand();
+}
+
+bool HostExecution::run_steps(int s, int worker, int& at) {
+  auto& strand = plan_.strands[size_t(s)];
+  for (int q : strand.preds)
+    if (skipped_[size_t(q)]) {
+      skipped_[size_t(s)] = 1;
+      return true;
+    }
+  DefaultFloatMode mode;
+  int64_t begin = timing ? now() : 0;  // a step's end is the begin of the next: one look less
+  for (int id : strand.steps) {
+    if (plan_.steps[size_t(id)].kind == StepKind::gate && !failures_.empty()) {
+      skipped_[size_t(s)] = 1;
+      return true;
+    }
+    at = id;
+    if (!run_step(id, workspaces_[size_t(worker)])) return false;
+    if (timing) {
+      const int64_t end = now();
+      times[size_t(id)] = {std::exchange(begin, end), end, worker};
+    }
+  }
+  return true;
 }
 
 HostExecution::HostExecution(const Plan& p, const Registry& registry, State& s, Memory& m,
@@ -190,7 +222,8 @@ HostExecution::HostExecution(const Plan& p, const Registry& registry, State& s, 
       state_(s),
       memory_(m),
       digest_(options.digest),
-      hooks_(p, options.hooks, options.mode) {
+      hooks_(p, options.hooks, options.mode),
+      deadline_(options.deadline) {
   check_finite = options.check_finite;
   for (auto& var : plan_.states) state_index_.push_back(state_.add(var));
   bind_kernels(registry);
@@ -198,11 +231,35 @@ HostExecution::HostExecution(const Plan& p, const Registry& registry, State& s, 
   skipped_.assign(plan_.strands.size(), 0);
   engine_ = make_engine(
       options.engine, plan_, [this](int s, int worker) { run_strand(s, worker); }, options.threads);
+  if (std::ranges::any_of(plan_.steps, [](auto& step) { return step.kind == StepKind::hook; }))
+    watch_ = std::make_unique<HookWatch>();
   make_workspaces();
   bind_pointers();
 }
 
+// Whoever waits leaves when a hook hangs: this object, its plan and memory stay.
+void HostExecution::run_watched() {
+  const auto stuck = watch_->run([this] { engine_->run(); }, deadline_);
+  if (!stuck) return;
+  auto& step = plan_.steps[size_t(*stuck)];
+  auto& point = plan_.hook_points[size_t(step.hook)];
+  Diagnostic d{.code = "E0428",
+               .message = describe(plan_, step) + ", " + plan_.devices[size_t(step.device)] +
+                          ", step " + std::to_string(scalars_.step + 1) +
+                          ": it has not returned within " + in_seconds(deadline_),
+               .mark = point.mark};
+  d.note(plan_.hooks[size_t(point.spec)].mark, "bound here");
+  d.help(
+      "State is as before the step and can be saved; open it anew to go on, with a longer "
+      "`deadline` where the hook needs one");
+  memory_.give_up(d.message);
+  throw Error(Fault::run, {std::move(d)});
+}
+
 void HostExecution::run(const StepArgs& args) {
+  if (!memory_.broken().empty())
+    throw Error(Fault::run, "E0422", "an earlier run was given up: " + memory_.broken())
+        .help("open the network anew; what it had learned can still be saved");
   if (generation_ != memory_.generation()) bind_pointers();
   scalars_ = args.scalars;
   given_ = args.inputs;
@@ -213,7 +270,10 @@ void HostExecution::run(const StepArgs& args) {
   if (timing) times.assign(plan_.steps.size(), {});
   if (check_finite) check_inputs(plan_, given_, scalars_.step + 1);
   fired_ = 0;
-  engine_->run();
+  if (watch_)
+    run_watched();
+  else
+    engine_->run();
   if (fired_ != int(plan_.strands.size()))
     bug("the scheduler fired " + std::to_string(fired_) + " of " +
         std::to_string(plan_.strands.size()) + " strands");

@@ -1,6 +1,7 @@
 #include <braid/runtime/session.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <list>
@@ -9,9 +10,11 @@
 #include <braid/compiler/sizes.h>
 #include <braid/nodes/builtin.h>
 #include <braid/runtime/deployment.h>
+#include <braid/runtime/plugin.h>
 
 #include "feed.h"
 #include "float_mode.h"
+#include "kept.h"
 #include "rename.h"
 #include "totals.h"
 
@@ -62,10 +65,12 @@ struct Session::Impl {
   int64_t steps = 0;
   Feed feed;
 
+  std::atomic<bool> running = false;
+
   Impl(Model m, SessionOptions o, Registry r)
       : model(std::move(m)),
         options(with_devices(std::move(o), model)),
-        registry(std::move(r)),
+        registry(with_plugins(model, std::move(r), options.hooks)),
         deployment(deploy({.devices = options.devices,
                            .engine = options.engine,
                            .isa = options.isa,
@@ -88,6 +93,18 @@ struct Session::Impl {
     if (o.devices.empty()) o.devices = {"cpu"};
     return o;
   }
+
+  static Registry with_plugins(const Model& model, Registry registry, Hooks& hooks) {
+    load_plugins(model, registry, &hooks);
+    return registry;
+  }
+
+  bool gave_up() const {
+    return std::ranges::any_of(programs,
+                               [](auto& p) { return p.executor && p.executor->gave_up(); });
+  }
+  /// Throws where a hook calls into its own session, and where one has hung.
+  void require_idle() const;
 
   Program& program(ProgramKey wish);
   StepReport step(const std::vector<const void*>& inputs, const ProgramKey& key,
@@ -116,7 +133,19 @@ struct Session::Impl {
   void make_variables();
 };
 
+void Session::Impl::require_idle() const {
+  if (running)
+    throw Error(
+        Fault::usage, "E0429",
+        "the session was called while it is running: by a hook of its own, or by two threads")
+        .help("a hook sees what its visit shows; call the session when the step is over");
+  if (gave_up())
+    throw Error(Fault::run, "E0422", "an earlier run was given up: " + memory.broken())
+        .help("open the network anew; what it had learned can still be saved");
+}
+
 Session::Impl::Program& Session::Impl::program(ProgramKey wish) {
+  require_idle();
   DefaultFloatMode float_mode;
   if (wish.mode == Mode::eval) {  // the same program by several names
     wish.write_state = true;
@@ -172,6 +201,20 @@ Session::Impl::Program& Session::Impl::program(ProgramKey wish) {
   return front;
 }
 
+/// The session runs as long as this lives.
+class Session::Busy {
+ public:
+  explicit Busy(Impl& impl) : impl_(impl) {
+    impl.require_idle();
+    impl.running = true;
+  }
+  Busy(const Busy&) = delete;
+  ~Busy() { impl_.running = false; }
+
+ private:
+  Impl& impl_;
+};
+
 Session Session::open(const std::string& path, SessionOptions options, const ReadOptions& read) {
   return Session(read_model(path, read), std::move(options));
 }
@@ -187,14 +230,23 @@ Session::Session(Model model, SessionOptions options, Registry registry)
     : impl_(std::make_unique<Impl>(std::move(model), std::move(options), std::move(registry))) {}
 
 Session::Session(Session&&) noexcept = default;
-Session& Session::operator=(Session&&) noexcept = default;
-Session::~Session() = default;
+Session& Session::operator=(Session&& other) noexcept {
+  if (this == &other) return *this;
+  const Session old(std::move(*this));
+  impl_ = std::move(other.impl_);
+  return *this;
+}
+// Nobody waits for a hook that hangs: all that it may still touch stays.
+Session::~Session() {
+  if (impl_ && impl_->gave_up()) keep_until_exit(std::shared_ptr<Impl>(std::move(impl_)));
+}
 
 const Model& Session::model() const { return impl_->model; }
 const Registry& Session::registry() const { return impl_->registry; }
 const SessionOptions& Session::options() const { return impl_->options; }
 State& Session::state() { return impl_->state; }
 void Session::replicate() {
+  Busy busy(*impl_);
   impl_->hooks->contexts =
       braid::replicate(impl_->model, impl_->options.hooks, int(impl_->model.replicas));
 }
@@ -225,11 +277,13 @@ std::vector<ProgramKey> Session::training_programs(int64_t batch) const {
 }
 
 void Session::check_finite(bool on) {
+  impl_->require_idle();
   impl_->options.check_finite = on;
   for (auto& program : impl_->programs) program.executor->check_finite(on);
 }
 
 void Session::Impl::execute(Program& program, const StepArgs& args, const char* what) {
+  Busy busy(*this);
   if (!options.trace) return program.executor->run(args);
   const bool trains = what == std::string("train");  // then it is the step after those done
   options.trace->run(*program.executor, args, {what, args.scalars.step + (trains ? 1 : 0)});
@@ -303,6 +357,7 @@ std::vector<InputDecl> Session::Impl::declared(const std::map<std::string, Array
 
 StepReport Session::step(const std::vector<const void*>& inputs, int64_t batch, double lr,
                          const std::vector<const void*>& next) {
+  impl_->require_idle();
   const std::vector<double> rates(std::max<size_t>(1, impl_->model.phases.size()), lr);
   return impl_->step(impl_->feed.widened(impl_->model.inputs, inputs, batch),
                      {.mode = Mode::train, .batch = batch}, rates, next);
@@ -310,11 +365,13 @@ StepReport Session::step(const std::vector<const void*>& inputs, int64_t batch, 
 
 StepReport Session::step(const std::vector<const void*>& inputs, int64_t batch,
                          const std::vector<double>& rates) {
+  impl_->require_idle();
   return impl_->step(impl_->feed.widened(impl_->model.inputs, inputs, batch),
                      {.mode = Mode::train, .batch = batch}, rates);
 }
 
 StepReport Session::step(const std::map<std::string, Array>& inputs) {
+  impl_->require_idle();
   ProgramKey key{.mode = Mode::train};
   auto pointers = impl_->feed.inputs(impl_->declared(inputs, key), inputs, key.batch);
   return impl_->step(pointers, key, impl_->own_rates());
@@ -368,6 +425,7 @@ void Session::Impl::check_names(const std::vector<std::string>& wanted) const {
 std::map<std::string, Array> Session::run(const std::map<std::string, Array>& inputs,
                                           const std::vector<std::string>& outputs,
                                           const RunOptions& options) {
+  impl_->require_idle();
   ProgramKey key{.mode = options.mode,
                  .wanted = outputs.empty() ? impl_->declared_outputs() : outputs,
                  .goal = Goal::forward,
@@ -386,6 +444,7 @@ std::map<std::string, Array> Session::run(const std::map<std::string, Array>& in
 Backward Session::backward(const std::map<std::string, Array>& inputs,
                            const std::map<std::string, Array>& upstream,
                            const BackwardOptions& options) {
+  impl_->require_idle();
   ProgramKey key{.mode = options.mode, .goal = Goal::backward, .write_state = options.write_state};
   auto pointers = impl_->feed.inputs(impl_->declared(inputs, key), inputs, key.batch);
   const int64_t batch = key.batch;
@@ -417,6 +476,7 @@ Backward Session::backward(const std::map<std::string, Array>& inputs,
 
 // Variables come with the first program that uses them; whoever asks earlier has them made here.
 void Session::Impl::make_variables() {
+  if (running) require_idle();  // a session that has given up still shows what it has learned
   Diagnostics found;
   for (auto& var : check(model, registry, found).states) {
     StateVar wide = var;
@@ -433,6 +493,7 @@ std::map<std::string, Array> Session::weights() {
 }
 
 void Session::set_weights(const std::map<std::string, Array>& tensors, const std::string& from) {
+  impl_->require_idle();
   DefaultFloatMode float_mode;
   impl_->make_variables();
   if (impl_->model.ties.empty()) return impl_->state.load(tensors, from, false);
@@ -446,6 +507,7 @@ void Session::set_weights(const std::map<std::string, Array>& tensors, const std
 }
 
 void Session::load_weights(const std::string& path) {
+  impl_->require_idle();
   DefaultFloatMode float_mode;
   TensorFile file = read_safetensors(path);
   std::erase_if(file.tensors, [](auto& entry) { return entry.first.starts_with("optimizer."); });
@@ -461,7 +523,10 @@ void Session::load_weights(const std::string& path) {
   }
 }
 
-void Session::exchange_averages() { impl_->state.exchange_averages(); }
+void Session::exchange_averages() {
+  impl_->require_idle();
+  impl_->state.exchange_averages();
+}
 
 std::string Session::save_weights(const std::string& path) {
   return write_safetensors(path,
@@ -486,6 +551,7 @@ Checkpoint Session::checkpoint() {
 }
 
 std::string Session::restore(const Checkpoint& checkpoint, bool exact) {
+  impl_->require_idle();
   auto mine = this->checkpoint().metadata;
   std::string differs;
   for (auto& [key, value] : mine) {

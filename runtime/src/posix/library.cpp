@@ -26,6 +26,20 @@ void* find_symbol(const std::vector<std::string>& libraries, const char* symbol,
   return nullptr;
 }
 
+Library::Library(const std::string& path, std::string& why)
+    : handle_(dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) {
+  if (handle_) return;
+  const char* error = dlerror();
+  why = error ? error : "no reason is given";
+}
+
+Library::~Library() {
+  if (handle_ && !kept_) dlclose(handle_);
+}
+
+void* Library::symbol(const char* name) const { return dlsym(handle_, name); }
+void Library::keep() { kept_ = true; }
+
 std::string own_folder() {
   Dl_info info{};
   if (!dladdr(reinterpret_cast<void*>(&own_folder), &info) || !info.dli_fname) return ".";

@@ -23,6 +23,9 @@ struct ReadOptions {
   std::vector<std::pair<std::string, std::string>> set = {};
   std::optional<int64_t> replicas = {};
   std::optional<uint64_t> seed = {};
+  /// False: a file that names plug-ins is refused (E0120), since a plug-in runs code of its own.
+  /// Reading loads none; see braid/runtime/plugin.h.
+  bool plugins = true;
 };
 
 /// Reads a file and what it includes. Never throws for what a file contains: a missing, unreadable

@@ -66,7 +66,8 @@ struct ExecutorOptions {
   bool check_finite = false;
   /// Of devices with queues: record the step once and replay it; the bits are the same.
   bool replay = true;
-  /// Seconds after which a step of a device that has not answered is given up (E0523).
+  /// Seconds after which a step of a device that has not answered is given up (E0523), and a hook
+  /// that has not returned (E0428).
   double deadline = 600;
 };
 
@@ -98,7 +99,10 @@ class Executor {
  public:
   Executor(const Plan& plan, const Registry& registry, State& state, Memory& memory,
            ExecutorOptions options = {});
+  /// Waits for no hook that was given up. Whoever owns plan, state and memory then keeps them:
+  /// the hook may still read them (gave_up).
   ~Executor();
+  bool gave_up() const;
 
   void run(const StepArgs& args);
 

@@ -26,6 +26,13 @@
 // * on_replicate runs on the calling thread, one hook at a time.
 // * A hook that throws ends the step on all replicas, before anything is written to State. The
 //   error names hook, layer, replica and line. Nothing hangs, and the next step may follow.
+// * One that has not returned when SessionOptions::deadline is over ends the run (E0428). That
+// session
+//   refuses all further runs, others go on; nobody waits for the hook, and all that it may still
+//   touch of the session is kept until the process ends. What it holds of yours has to live as
+//   long.
+// * One that calls into its own session is told so by an exception (E0429), which ends the step
+//   unless it is caught.
 // * Replicas whose slice is empty are not visited.
 #pragma once
 #include <cstddef>
@@ -43,6 +50,8 @@
 #include <braid/runtime/callback_context.h>
 
 namespace braid {
+
+struct Array;
 
 /// A tensor that a hook is shown: plain, row-major, one replica's slice.
 struct HookTensor {
@@ -62,6 +71,8 @@ struct HookTensor {
   std::span<float> edit() const;
   std::span<double> edit_f64() const;
   std::span<int64_t> edit_i64() const;
+  /// Writes a whole array. Throws Error(usage, "E0427") where its dtype or sizes are not these.
+  void assign(const Array& array) const;
 };
 
 /// What a hook is shown of one replica.
@@ -163,6 +174,8 @@ class Hooks {
   /// Adds all hooks of `other` behind these; `append_steps` leaves out on_replicate.
   Hooks& append(const Hooks& other);
   Hooks& append_steps(const Hooks& other);
+  /// Those that a model has no layer or name for are left out, where otherwise E0424 is thrown.
+  Hooks& made_optional();
   bool empty() const { return specs_.empty(); }
   const std::vector<HookSpec>& specs() const { return specs_; }
   /// What the spec of this index calls.

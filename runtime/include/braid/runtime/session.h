@@ -36,7 +36,7 @@ struct SessionOptions {
   bool check_finite = false;              ///< NaN and infinities fail a step: see ExecutorOptions
   Mutant mutant = {};
   Hooks hooks = {};       ///< see hooks.h
-  double deadline = 600;  ///< seconds after which a device that does not answer is given up
+  double deadline = 600;  ///< seconds after which a device or a hook that hangs is given up
   /// Of the devices' kind; none = loaded when a device asks for it.
   std::shared_ptr<Backend> backend = {};
   Transport transport = Transport::copies;  ///< between placements on one GPU
@@ -90,6 +90,7 @@ class Session {
   /// Throws Error(model) with all errors of the file.
   static Session open(const std::string& path, SessionOptions options = {},
                       const ReadOptions& read = {});
+  /// Loads the model's plug-ins (braid/runtime/plugin.h) that the registry has not.
   explicit Session(Model model, SessionOptions options = {});
   Session(Model model, SessionOptions options, Registry registry);
   Session(Session&&) noexcept;
@@ -164,6 +165,7 @@ class Session {
   std::string restore(const Checkpoint& checkpoint, bool exact = false);
 
  private:
+  class Busy;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
