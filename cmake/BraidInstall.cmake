@@ -22,4 +22,5 @@ configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/braidConfig.cmake.in
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/braidConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/braidConfig.cmake ${PROJECT_BINARY_DIR}/braidConfigVersion.cmake
+  ${CMAKE_CURRENT_LIST_DIR}/BraidPlugin.cmake
   DESTINATION ${braid_package_dir} COMPONENT braid)

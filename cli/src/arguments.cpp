@@ -19,7 +19,8 @@ bit, on any list of devices.)";
 
 constexpr const char* exit_codes = R"(
 Results go to stdout, progress and diagnostics to stderr.
-Exit codes: 0 fine; 1 a difference (compare, fmt --check); 2 usage; 3 the model file;
+Exit codes: 0 fine; 1 a difference (compare, fmt --check,
+test-layer); 2 usage; 3 the model file;
 4 data or weights; 5 the run; 6 a device; 7 writing; 70 a fault of Braid; 75 stopped by SIGTERM or
 SIGUSR1, saved; 130 interrupted (Ctrl-C), saved.)";
 
@@ -309,6 +310,9 @@ class Grammar {
                            false, "A type, such as Conv2d: shows its page");
     layers.add_flag("--markdown", a_.markdown, "All pages: docs/layers.md");
     plugins(layers);
+    auto& test = command("test-layer", "Test a layer: kernels, gradient, replicas, equal bits",
+                         "TYPE", true, "A type; its samples are what it is tested with");
+    plugins(test);
     command("devices", "What this build and machine offer", nullptr);
     command("weights", "List the tensors of a safetensors file", "FILE", true,
             "A safetensors file");

@@ -13,6 +13,7 @@ int export_command(const Arguments& arguments);
 int import_command(const Arguments& arguments);
 int run_command(const Arguments& arguments);
 int layers_command(const Arguments& arguments);
+int test_layer_command(const Arguments& arguments);
 int devices_command(const Arguments& arguments);
 int weights_command(const Arguments& arguments);
 int report_command(const Arguments& arguments);

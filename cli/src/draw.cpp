@@ -43,10 +43,11 @@ Picture network_of(const Network& network) {
   return draw_network(network.model, network.summary, network.registry);
 }
 
-Picture replicas_of(const Model& model, const Arguments& a, int phase = -1) {
+Picture replicas_of(const Network& network, const Arguments& a, int phase = -1) {
+  auto& model = network.model;
   Arguments each = a;  // a picture shows every replica, though a launch may serve several
   each.disabled.insert("gang");
-  auto picture = draw_replicas(make_plan(model, each, phase), a.backward);
+  auto picture = draw_replicas(make_plan(network, each, phase), a.backward);
   auto name = phase < 0 ? "" : model.phases[size_t(phase)].name + ", ";
   picture.title = model.name + ": " + name + picture.title;
   return picture;
@@ -54,12 +55,13 @@ Picture replicas_of(const Model& model, const Arguments& a, int phase = -1) {
 
 /// Of each phase, where there are some. A network without a batch is a picture still, unless its
 /// replicas were asked for.
-void add_replicas(std::vector<Picture>& pictures, const Model& model, const Arguments& a,
+void add_replicas(std::vector<Picture>& pictures, const Network& network, const Arguments& a,
                   bool both) {
+  auto& model = network.model;
   try {
-    if (!both || model.phases.empty()) pictures.push_back(replicas_of(model, a));
+    if (!both || model.phases.empty()) pictures.push_back(replicas_of(network, a));
     for (size_t phase = 0; both && phase < model.phases.size(); ++phase)
-      pictures.push_back(replicas_of(model, a, int(phase)));
+      pictures.push_back(replicas_of(network, a, int(phase)));
   } catch (const Error& e) {
     if (!a.view.empty() || e.fault() != Fault::model) throw;
     warn(std::string("the network is drawn without its replicas:\n") + e.what());
@@ -82,7 +84,7 @@ std::vector<Picture> pictures_of(const Arguments& a, bool both) {
   }
   const Network network = load_network(a);
   if (wanted("network")) pictures.push_back(network_of(network));
-  if (wanted("replicas")) add_replicas(pictures, network.model, a, both);
+  if (wanted("replicas")) add_replicas(pictures, network, a, both);
   return pictures;
 }
 

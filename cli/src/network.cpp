@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include <braid/nodes/builtin.h>
 #include <braid/runtime/data.h>
 #include <braid/runtime/deployment.h>
 #include <braid/runtime/plugin.h>
@@ -46,15 +47,10 @@ void settle_warnings(const Arguments& a, Diagnostics& found) {
   if (!denied.empty()) found.add(Error(Fault::model, std::move(denied)));
 }
 
-// Without a plug-in's layers, whatever else is said of the file would follow from that.
-Registry known_to(const Model& model, Diagnostics& found) {
-  try {
-    return registry_of(model);
-  } catch (const Error& error) {
-    found.add(error);
-    found.raise();
-    throw;
-  }
+Registry builtin() {
+  Registry registry;
+  register_builtin(registry);
+  return registry;
 }
 
 }  // namespace
@@ -63,10 +59,15 @@ Network load_network(const Arguments& a) {
   check_warnings(a.allow, "--allow", {});
   check_warnings(a.deny, "--deny", {"warnings"});
   Diagnostics found;
-  Model model = read_file(
-      a.target, {.set = a.set, .replicas = a.replicas, .seed = a.seed, .plugins = !a.no_plugins},
-      found);
-  Registry registry = known_to(model, found);
+  Registry registry = builtin();
+  Hooks hooks;
+  Model model = read_file(a.target,
+                          {.set = a.set,
+                           .replicas = a.replicas,
+                           .seed = a.seed,
+                           .plugins = !a.no_plugins,
+                           .load_plugin = plugin_loader(registry, hooks)},
+                          found);
   Summary summary = check(model, registry, found);
   const bool open_ended =
       model.train.minutes && !model.train.steps && !model.train.epochs && !a.steps;
@@ -82,20 +83,22 @@ Network load_network(const Arguments& a) {
     if (!model.weights) model.weights.emplace();
     model.weights->path = std::filesystem::absolute(a.weights).string();
   }
-  return {std::move(model), std::move(summary), std::move(registry)};
+  hooks = with_plugin_hooks(model, hooks, {});
+  return {std::move(model), std::move(summary), std::move(registry), std::move(hooks)};
 }
 
 Registry registry_with(const std::vector<std::string>& plugins) {
-  Registry registry = registry_of({});
+  Registry registry = builtin();
+  Hooks hooks;
+  auto load = plugin_loader(registry, hooks);
   for (auto& path : plugins) {
     if (!path.ends_with(".yaml") && !path.ends_with(".yml")) {
-      load_plugin(path, registry);
+      load(path, ".");
       continue;
     }
     Diagnostics found;
-    const Model model = read_file(path, {}, found);
+    read_file(path, {.load_plugin = load}, found);
     found.raise();
-    load_plugins(model, registry);
   }
   return registry;
 }
@@ -111,7 +114,7 @@ SessionOptions session_options(const Arguments& a) {
 }
 
 Session open_session(const Arguments& a, bool with_weights) {
-  auto [model, summary, registry] = load_network(a);
+  auto [model, summary, registry, hooks] = load_network(a);
   // What has nothing to be trained needs no file of it.
   with_weights = with_weights && (model.weights || summary.parameters + summary.buffers > 0);
   std::string weights;
@@ -121,7 +124,9 @@ Session open_session(const Arguments& a, bool with_weights) {
     throw Error(Fault::usage, "E0701", "`braid " + a.command + "` needs weights")
         .help("--weights FILE.safetensors, or weights: {path: ...} in the file");
   }
-  Session session(std::move(model), session_options(a));
+  SessionOptions options = session_options(a);
+  options.hooks = std::move(hooks);
+  Session session(std::move(model), std::move(options), std::move(registry));
   if (with_weights) session.load_weights(weights);
   return session;
 }
@@ -139,8 +144,9 @@ Inference open_inference(const Arguments& a, const std::vector<std::string>& kee
   return {std::move(folded), std::move(report)};
 }
 
-Plan make_plan(const Model& model, const Arguments& a, int phase) {
-  Registry registry = registry_of(model);
+Plan make_plan(const Network& network, const Arguments& a, int phase) {
+  auto& model = network.model;
+  Registry registry = network.registry;
   CompileOptions options{.mode = a.mode == "eval" ? Mode::eval : Mode::train,
                          .batch = a.batch ? a.batch : model.batch.global,
                          .disabled = a.disabled,

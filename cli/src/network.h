@@ -13,6 +13,7 @@ struct Network {
   Model model;
   Summary summary;
   Registry registry;  ///< with what its plug-ins bring
+  Hooks hooks = {};   ///< of its plug-ins, as far as it calls them
 };
 
 /// The network that the arguments name; prints its warnings. Throws Error(model) with all errors of
@@ -34,6 +35,6 @@ Inference open_inference(const Arguments& arguments, const std::vector<std::stri
 Registry registry_with(const std::vector<std::string>& plugins);
 /// What `plan` and `draw` show: compiled, not executed.
 /// `phase`: of a network that has some, behind all that come before it.
-Plan make_plan(const Model& model, const Arguments& arguments, int phase = -1);
+Plan make_plan(const Network& network, const Arguments& arguments, int phase = -1);
 
 }  // namespace braid::cli

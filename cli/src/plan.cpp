@@ -274,15 +274,16 @@ std::string as_text(const Model& model, const Plan& plan, bool verbose) {
 }  // namespace
 
 int plan_command(const Arguments& a) {
-  Model model = load_network(a).model;
+  Network network = load_network(a);
+  Model& model = network.model;
   if (model.phases.empty() || a.mode == "eval") {
-    Plan plan = make_plan(model, a);
+    Plan plan = make_plan(network, a);
     print(a.json ? line(as_json(model, plan, inspect(plan))) : as_text(model, plan, a.verbose));
     return 0;
   }
   Json phases = Json::array();  // one program each
   for (size_t p = 0; p < model.phases.size(); ++p) {
-    Plan plan = make_plan(model, a, int(p));
+    Plan plan = make_plan(network, a, int(p));
     const std::string& name = model.phases[p].name;
     if (!a.json)
       print((p ? "\n" : "") + ("phase " + name + "\n") + as_text(model, plan, a.verbose));

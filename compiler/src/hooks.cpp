@@ -143,7 +143,7 @@ void add_step_hooks(Builder& b, const std::vector<HookSpec>& specs) {
 
 void check_stats_hooks(const Graph& graph, const std::vector<HookSpec>& specs) {
   for (size_t s = 0; s < specs.size(); ++s) {
-    if (specs[s].kind != HookKind::stats || specs[s].optional) continue;
+    if (specs[s].kind != HookKind::stats) continue;
     auto of_spec = [&](const HookPoint& p) { return p.spec == int(s); };
     if (std::ranges::any_of(graph.hook_points, of_spec)) continue;
     throw Error(

@@ -152,7 +152,7 @@ void check_hooks(const Model& model, const std::vector<HookSpec>& specs) {
     for (auto& item : model.layers)  // a second call is no position, and yet a layer
       found |= item.share >= 0 && spec.kind != HookKind::replicate &&
                matches(spec, item.path, item.type);
-    if (found || spec.optional) continue;
+    if (found) continue;
     const std::string& wanted = !spec.called.empty() ? spec.called
                                 : spec.type.empty()  ? spec.layer
                                                      : spec.type;

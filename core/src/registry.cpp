@@ -92,24 +92,6 @@ void Registry::add(Kernel kernel) {
   kernels_[kernel_key(kernel.op, kernel.device)].push_back(std::move(kernel));
 }
 
-void Registry::merge(const Registry& other) {
-  auto refuse = [](const char* what, const std::string& name) {
-    throw Error(Fault::model, "E0125",
-                "it defines the " + std::string(what) + " '" + name + "', which exists already")
-        .help("give it a name of its own; a prefix of yours keeps it apart");
-  };
-  for (auto& [name, layer] : other.layers_)
-    if (layers_.contains(name)) refuse("type", name);
-  for (auto& [name, op] : other.ops_)
-    if (ops_.contains(name)) refuse("operation", name);
-  layers_.insert(other.layers_.begin(), other.layers_.end());
-  ops_.insert(other.ops_.begin(), other.ops_.end());
-  for (auto& [key, kernels] : other.kernels_) {
-    auto& mine = kernels_[key];
-    mine.insert(mine.end(), kernels.begin(), kernels.end());
-  }
-}
-
 const OpDef* Registry::op(std::string_view name) const {
   auto found = ops_.find(name);
   return found == ops_.end() ? nullptr : &found->second;

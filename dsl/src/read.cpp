@@ -63,7 +63,7 @@ void read_tree(Reading& reading, const std::string& path, Node root, const ReadO
   read_name_and_seed(env, keys, model);
   read_replicas(env, keys, model);
   read_batch(env, keys, model);
-  read_plugins(env, keys, options.plugins, model);
+  read_plugins(env, keys, options, model.folder);
   try {
     read_network(env, keys, model);
   } catch (const Stop&) {

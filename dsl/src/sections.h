@@ -31,7 +31,9 @@ void read_weights(const Env& env, Keys& keys, Model& model);
 void read_precision(const Env& env, Keys& keys, Model& model);
 void read_deployment(const Env& env, Keys& keys, Model& model);
 
-void read_plugins(const Env& env, Keys& keys, bool allowed, Model& model);
+/// Has them loaded.
+void read_plugins(const Env& env, Keys& keys, const ReadOptions& options,
+                  const std::string& folder);
 
 /// Parts of the language that this version does not have.
 void refuse_later_sections(Keys& keys);

@@ -122,15 +122,17 @@ void read_deployment(const Env& env, Keys& keys, Model& model) {
     env.error("E0032", reduce->place, "reduce is exact or fast, this is '" + *text + "'");
 }
 
-void read_plugins(const Env& env, Keys& keys, bool allowed, Model& model) {
+// Before the layers: without its types, whatever else is said of the file would follow from that.
+void read_plugins(const Env& env, Keys& keys, const ReadOptions& options,
+                  const std::string& folder) {
   const Member* member = keys.take_member("plugins");
   if (!member) return;
-  const Node& list = member->value;
-  if (!allowed) {
+  if (!options.plugins || !options.load_plugin) {
     env.error("E0120", member->place, "this file loads plug-ins, and it was opened without them")
-        .help("a plug-in runs code of its own: open files that you trust without --no-plugins");
+        .help("they run code of their own: open files that you trust without --no-plugins");
     return;
   }
+  const Node& list = member->value;
   const std::span<const Node> items =
       list.is_list() ? std::span<const Node>(list.items) : std::span<const Node>(&list, 1);
   for (const Node& item : items) {
@@ -141,7 +143,14 @@ void read_plugins(const Env& env, Keys& keys, bool allowed, Model& model) {
           .help("plugins: [libmy_layers.so]");
       continue;
     }
-    model.plugins.push_back({std::move(*path), env.mark(item.place)});
+    try {
+      options.load_plugin(*path, folder);
+    } catch (const Error& e) {
+      const Diagnostic& why = e.diagnostics().front();
+      auto& error = env.error(why.code.c_str(), item.place, why.message);
+      error.notes = why.notes;
+      if (!why.helps.empty()) error.help(why.helps);
+    }
   }
 }
 

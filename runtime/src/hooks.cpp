@@ -206,9 +206,11 @@ Hooks& Hooks::append(const Hooks& other) {
   return *this;
 }
 
-Hooks& Hooks::made_optional() {
-  for (auto& spec : specs_) spec.optional = true;
-  return *this;
+Hooks Hooks::only(const std::function<bool(const HookSpec&)>& keep) const {
+  Hooks kept;
+  for (size_t i = 0; i < specs_.size(); ++i)
+    if (keep(specs_[i])) kept.add(specs_[i], replicates_[i], visits_[i]);
+  return kept;
 }
 
 Hooks& Hooks::append_steps(const Hooks& other) {

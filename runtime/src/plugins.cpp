@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <optional>
+#include <set>
 #include <sstream>
 
-#include <braid/nodes/builtin.h>
+#include <braid/compiler/positions.h>
 #include <braid/plugin.h>
 
 #include "posix/library.h"
@@ -16,11 +16,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr Role every_role[] = {Role::layer, Role::loss, Role::metric, Role::optimizer};
 constexpr const char* how = "docs/plugins.md shows one that works, and how it is built";
 
-[[noreturn]] void refuse(const PluginDecl& plugin, const char* code, const std::string& why,
+[[noreturn]] void refuse(const std::string& plugin, const char* code, const std::string& why,
                          const std::string& help) {
-  throw Error(Fault::model, code, "plug-in '" + plugin.path + "': " + why, plugin.mark).help(help);
+  throw Error(Fault::model, code, "plug-in '" + plugin + "': " + why).help(help);
 }
 
 std::vector<fs::path> folders(const fs::path& own) {
@@ -33,29 +34,27 @@ std::vector<fs::path> folders(const fs::path& own) {
 }
 
 // Never a bare name, which the loader would seek among the system's libraries.
-std::string find(const PluginDecl& plugin, const fs::path& folder) {
+std::string find(const std::string& plugin, const std::string& folder) {
   std::vector<std::string> tried;
   for (auto& place : folders(folder)) {
-    const fs::path file = fs::absolute(place / plugin.path);
+    const fs::path file = fs::absolute(place / plugin);
     std::error_code error;
     if (fs::exists(file, error)) return fs::weakly_canonical(file).string();
     if (std::ranges::find(tried, file.string()) == tried.end()) tried.push_back(file.string());
   }
-  Diagnostic d{.code = "E0121",
-               .message = "plug-in '" + plugin.path + "': there is no such file",
-               .mark = plugin.mark};
+  Diagnostic d{.code = "E0121", .message = "plug-in '" + plugin + "': there is no such file"};
   for (auto& file : tried) d.note({}, "tried " + file);
   d.help("the path is relative to the folder of the network file; BRAID_PLUGIN_PATH adds folders");
   throw Error(Fault::model, {std::move(d)});
 }
 
 template <class Function>
-Function symbol(Library& library, const char* name) {
+Function symbol(const Library& library, const char* name) {
   return reinterpret_cast<Function>(library.symbol(name));
 }
 
 /// A library of ours: it stays loaded.
-Library open(const PluginDecl& plugin, const std::string& file) {
+Library open(const std::string& plugin, const std::string& file) {
   std::string why;
   Library library(file, why);
   if (!library) refuse(plugin, "E0122", "it cannot be loaded: " + why, how);
@@ -68,8 +67,7 @@ Library open(const PluginDecl& plugin, const std::string& file) {
   const std::string theirs = abi(), ours = plugin_abi();
   if (theirs != ours) {
     Diagnostic d{.code = "E0124",
-                 .message = "plug-in '" + plugin.path + "' was built for another Braid or compiler",
-                 .mark = plugin.mark};
+                 .message = "plug-in '" + plugin + "' was built for another Braid or compiler"};
     d.note({}, "it is      " + theirs);
     d.note({}, "this is    " + ours);
     d.help("build it anew with the compiler and the headers of this Braid");
@@ -81,7 +79,7 @@ Library open(const PluginDecl& plugin, const std::string& file) {
 
 // Found here, or it would end a run much later.
 void check_complete(const Registry& brought) {
-  for (Role role : {Role::layer, Role::loss, Role::metric, Role::optimizer})
+  for (Role role : every_role)
     for (auto& name : brought.layers(role)) {
       auto& def = *brought.layer(name);
       const bool updates = role == Role::optimizer;
@@ -95,54 +93,72 @@ void check_complete(const Registry& brought) {
       throw Error(Fault::model, "E0126", "its operation '" + name + "' has no infer");
 }
 
-void add(const PluginDecl& plugin, const fs::path& folder, Registry& registry, Hooks* hooks) {
-  const std::string file = find(plugin, folder);
-  if (std::ranges::find(registry.libraries(), file) != registry.libraries().end()) return;
-  Library library = open(plugin, file);
-  Registry brought;
-  Hooks bound;
+// What a plug-in names must be new: it cannot change what a network means that is there already.
+void check_new(const Registry& brought, const Registry& registry) {
+  auto refuse = [](const std::string& what) {
+    throw Error(Fault::model, "E0125", "it defines the " + what + ", which exists already")
+        .help("give it a name of its own; a prefix of yours keeps it apart");
+  };
+  for (Role role : every_role)
+    for (auto& name : brought.layers(role))
+      if (registry.layer(name)) refuse("type '" + name + "'");
+  for (auto& name : brought.ops())
+    if (registry.op(name)) refuse("operation '" + name + "'");
+}
+
+// Its own function fills an empty registry first, so that nothing is added unless all is well.
+void add(const std::string& plugin, const std::string& file, Registry& registry, Hooks& hooks) {
+  const Library library = open(plugin, file);
+  auto fill = symbol<void (*)(Registry&)>(library, "braid_plugin_register");
+  auto bind = symbol<void (*)(Hooks&)>(library, "braid_plugin_hooks");
   try {
-    symbol<void (*)(Registry&)>(library, "braid_plugin_register")(brought);
+    Registry brought, all = registry;
+    fill(brought);
     check_complete(brought);
-    auto bind = symbol<void (*)(Hooks&)>(library, "braid_plugin_hooks");
-    if (bind && hooks) bind(bound);
-    registry.merge(brought);
+    check_new(brought, registry);
+    fill(all);
+    Hooks bound = hooks;
+    if (bind) bind(bound);
+    registry = std::move(all);
+    hooks = std::move(bound);
   } catch (const Error& e) {
     auto& first = e.diagnostics().front();
     const bool ours = first.code == "E0125" || first.code == "E0126";
-    refuse(plugin, ours ? first.code.c_str() : "E0126",
-           ours ? first.message : "it failed: " + first.message,
+    refuse(plugin, ours ? first.code.c_str() : "E0126", (ours ? "" : "it failed: ") + first.message,
            first.helps.empty() ? how : first.helps);
   } catch (const std::exception& e) {
     refuse(plugin, "E0126", std::string("it failed: ") + e.what(), how);
   } catch (...) {
     refuse(plugin, "E0126", "it failed: an exception that is no std::exception", how);
   }
-  registry.loaded(file);
-  if (hooks) *hooks = bound.made_optional().append(*hooks);
 }
 
 }  // namespace
 
-void load_plugins(const Model& model, Registry& registry, Hooks* hooks) {
-  Diagnostics found;
-  for (auto& plugin : model.plugins) try {
-      add(plugin, model.folder.empty() ? "." : model.folder, registry, hooks);
-    } catch (const Error& error) {
-      found.add(error);
+void load_plugin(const std::string& path, Registry& registry, Hooks& hooks,
+                 const std::string& folder) {
+  add(path, find(path, folder), registry, hooks);
+}
+
+std::function<void(const std::string&, const std::string&)> plugin_loader(Registry& registry,
+                                                                          Hooks& hooks) {
+  return [&registry, &hooks, loaded = std::set<std::string>()](const std::string& path,
+                                                               const std::string& folder) mutable {
+    const std::string file = find(path, folder);
+    if (loaded.insert(file).second) add(path, file, registry, hooks);
+  };
+}
+
+Hooks with_plugin_hooks(const Model& model, const Hooks& of_plugins, const Hooks& own) {
+  Hooks all = of_plugins.only([&](const HookSpec& spec) {
+    try {
+      check_hooks(model, {spec});
+      return true;
+    } catch (const Error&) {  // no such layer or name in this model
+      return false;
     }
-  found.raise();
-}
-
-void load_plugin(const std::string& path, Registry& registry, Hooks* hooks) {
-  add({.path = path}, ".", registry, hooks);
-}
-
-Registry registry_of(const Model& model, Hooks* hooks) {
-  Registry registry;
-  register_builtin(registry);
-  load_plugins(model, registry, hooks);
-  return registry;
+  });
+  return all.append(own);
 }
 
 }  // namespace braid

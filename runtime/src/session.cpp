@@ -30,6 +30,12 @@ Model read_model(const std::string& path, const ReadOptions& read) {
   return model;
 }
 
+Registry builtin() {
+  Registry registry;
+  register_builtin(registry);
+  return registry;
+}
+
 Array array_of(const Executor& executor, size_t result) {
   auto& plan = executor.plan();
   auto& type = plan.results[result].type;
@@ -70,7 +76,7 @@ struct Session::Impl {
   Impl(Model m, SessionOptions o, Registry r)
       : model(std::move(m)),
         options(with_devices(std::move(o), model)),
-        registry(with_plugins(model, std::move(r), options.hooks)),
+        registry(std::move(r)),
         deployment(deploy({.devices = options.devices,
                            .engine = options.engine,
                            .isa = options.isa,
@@ -92,11 +98,6 @@ struct Session::Impl {
     if (o.devices.empty()) o.devices = model.devices;
     if (o.devices.empty()) o.devices = {"cpu"};
     return o;
-  }
-
-  static Registry with_plugins(const Model& model, Registry registry, Hooks& hooks) {
-    load_plugins(model, registry, &hooks);
-    return registry;
   }
 
   bool gave_up() const {
@@ -216,15 +217,17 @@ class Session::Busy {
 };
 
 Session Session::open(const std::string& path, SessionOptions options, const ReadOptions& read) {
-  return Session(read_model(path, read), std::move(options));
+  Registry registry = builtin();
+  Hooks hooks;
+  ReadOptions with_loader = read;
+  if (!read.load_plugin) with_loader.load_plugin = plugin_loader(registry, hooks);
+  Model model = read_model(path, with_loader);
+  options.hooks = with_plugin_hooks(model, hooks, options.hooks);
+  return Session(std::move(model), std::move(options), std::move(registry));
 }
 
 Session::Session(Model model, SessionOptions options)
-    : Session(std::move(model), std::move(options), [] {
-        Registry registry;
-        register_builtin(registry);
-        return registry;
-      }()) {}
+    : Session(std::move(model), std::move(options), builtin()) {}
 
 Session::Session(Model model, SessionOptions options, Registry registry)
     : impl_(std::make_unique<Impl>(std::move(model), std::move(options), std::move(registry))) {}

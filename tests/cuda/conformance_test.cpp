@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "cuda/rig.h"
-#include "support/conformance.h"
+#include "conformance/conformance.h"
 
 namespace braid::testing {
 namespace {

@@ -14,7 +14,7 @@
 #include <braid/nodes/builtin.h>
 
 #include "backend.h"
-#include "support/tensor.h"
+#include "conformance/tensor.h"
 
 namespace braid::testing {
 

@@ -1,7 +1,7 @@
 // Adam by numbers that can be worked out by hand, and what it refuses.
 #include <cmath>
 
-#include "support/conformance.h"
+#include "conformance/conformance.h"
 #include "support/kernels.h"
 
 namespace braid::testing {

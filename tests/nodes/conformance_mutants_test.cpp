@@ -1,6 +1,6 @@
 // The conformance checks themselves: layers that are broken on purpose must not pass. Each mutant
 // replaces one definition or kernel of a registry that is whole otherwise.
-#include "support/conformance.h"
+#include "conformance/conformance.h"
 #include "support/kernels.h"
 
 namespace braid::testing {

@@ -1,7 +1,7 @@
 // Every layer of the registry, by its own samples: shapes, the CPU's kernels against the f64
 // reference, the reference's gradients against finite differences, replicas, memory formats, and
 // bits that must not depend on the batch. A new layer is tested by being registered.
-#include "support/conformance.h"
+#include "conformance/conformance.h"
 #include "support/kernels.h"
 
 namespace braid::testing {

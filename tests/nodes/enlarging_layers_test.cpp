@@ -1,6 +1,6 @@
 // ConvTranspose2d and Upsample as layers: what they infer and refuse, numbers worked out by hand,
 // and operations that a network does not need.
-#include "support/conformance.h"
+#include "conformance/conformance.h"
 #include "support/kernels.h"
 
 namespace braid::testing {

@@ -2,7 +2,7 @@
 // from zero, memory formats, and what is refused.
 #include <cmath>
 
-#include "support/conformance.h"
+#include "conformance/conformance.h"
 #include "support/kernels.h"
 
 namespace braid::testing {

@@ -5,7 +5,7 @@
 
 #include <braid/nodes/isa.h>
 
-#include "support/conformance.h"
+#include "conformance/conformance.h"
 #include "support/kernels.h"
 
 namespace braid::testing {

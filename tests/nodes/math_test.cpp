@@ -7,7 +7,7 @@
 
 #include "math/steps.h"
 #include "support/kernels.h"
-#include "support/tensor.h"
+#include "conformance/tensor.h"
 
 namespace braid::testing {
 namespace {

@@ -1,6 +1,6 @@
 // Layers that move cells about, resize and look up, by numbers that PyTorch gives for the same
 // inputs and that can be seen by eye.
-#include "support/conformance.h"
+#include "conformance/conformance.h"
 #include "support/kernels.h"
 
 namespace braid::testing {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "support/kernels.h"
-#include "support/layer_graph.h"
+#include "conformance/layer_graph.h"
 
 namespace braid::testing {
 namespace {

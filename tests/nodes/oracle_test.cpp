@@ -1,7 +1,7 @@
 // The interpreter judges compiler and runtime: what a Session makes of a model must be, bit for
 // bit, what the interpreter makes of the same logical graph, node by node, replica by replica. The
 // two share no code above the kernels.
-#include "support/conformance.h"
+#include "conformance/conformance.h"
 #include "support/kernels.h"
 #include "support/models.h"
 

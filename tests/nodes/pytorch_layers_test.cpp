@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "support/conformance.h"
+#include "conformance/conformance.h"
 #include "support/kernels.h"
 
 namespace braid::testing {

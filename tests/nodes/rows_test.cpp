@@ -1,7 +1,7 @@
 // Layers over rows: LayerNorm, Normalize and PairwiseDistance beyond conformance.
 #include <cmath>
 
-#include "support/conformance.h"
+#include "conformance/conformance.h"
 #include "support/kernels.h"
 
 namespace braid::testing {

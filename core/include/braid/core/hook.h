@@ -37,11 +37,10 @@ struct HookSpec {
   /// What `on_replicate: called`, or a Callback layer's `call`, says in the file; "" = bound
   /// otherwise.
   std::string called = {};
-  bool joined = false;    ///< one call with the slices of all replicas
-  bool mutates = false;   ///< what it writes goes on in place of what it was shown
-  bool inputs = false;    ///< shown too: a layer's inputs, or the gradients of its inputs
-  bool optional = false;  ///< the model need not have what it is for
-  Mark mark = {};         ///< the call that bound it
+  bool joined = false;   ///< one call with the slices of all replicas
+  bool mutates = false;  ///< what it writes goes on in place of what it was shown
+  bool inputs = false;   ///< shown too: a layer's inputs, or the gradients of its inputs
+  Mark mark = {};        ///< the call that bound it
 };
 
 /// A hook at one node of a Plan.

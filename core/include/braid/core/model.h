@@ -205,16 +205,9 @@ struct Precision {
 /// devices; or, between GPUs, in the order of the library that sums them.
 enum class Reduce { exact, fast };
 
-/// A library that brings layers, as it was typed.
-struct PluginDecl {
-  std::string path;
-  Mark mark = {};
-};
-
 struct Model {
   std::string name;
   std::string folder;  ///< of the file; relative data paths start here
-  std::vector<PluginDecl> plugins = {};
   int64_t replicas = 1;
   Mark replicas_mark = {};
   BatchDecl batch = {};

@@ -11,7 +11,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <braid/core/layer.h>
@@ -25,13 +24,6 @@ class Registry {
   void add(LayerDef layer);
   /// Kernels of one operation are asked in the reverse order of their registration.
   void add(Kernel kernel);
-  /// Adds all that another registry has. Throws Error(model, "E0125") naming a layer or an
-  /// operation that both define; nothing is added then.
-  void merge(const Registry& other);
-  /// Remembers a library whose definitions were added, by its path.
-  void loaded(std::string library) { libraries_.push_back(std::move(library)); }
-  /// In the order in which they were loaded.
-  const std::vector<std::string>& libraries() const { return libraries_; }
 
   const OpDef* op(std::string_view name) const;
   const LayerDef* layer(std::string_view name) const;
@@ -47,7 +39,6 @@ class Registry {
   std::map<std::string, OpDef, std::less<>> ops_;
   std::map<std::string, LayerDef, std::less<>> layers_;
   std::map<std::string, std::vector<Kernel>, std::less<>> kernels_;  // "op@device"
-  std::vector<std::string> libraries_;
 };
 
 }  // namespace braid

@@ -7,6 +7,7 @@
 //   found.raise();   // throws Error(Fault::model) with every error of the file
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -23,9 +24,12 @@ struct ReadOptions {
   std::vector<std::pair<std::string, std::string>> set = {};
   std::optional<int64_t> replicas = {};
   std::optional<uint64_t> seed = {};
-  /// False: a file that names plug-ins is refused (E0120), since a plug-in runs code of its own.
-  /// Reading loads none; see braid/runtime/plugin.h.
+  /// False: a file that names plug-ins is refused (E0120), since they run code of their own.
   bool plugins = true;
+  /// Called at each entry of `plugins`, before the layers are read, with the folder of the file.
+  /// What it throws becomes an error at the entry. Null: such a file is refused, too; Session::open
+  /// puts a loader here (braid/runtime/plugin.h).
+  std::function<void(const std::string& path, const std::string& folder)> load_plugin = {};
 };
 
 /// Reads a file and what it includes. Never throws for what a file contains: a missing, unreadable

@@ -174,8 +174,8 @@ class Hooks {
   /// Adds all hooks of `other` behind these; `append_steps` leaves out on_replicate.
   Hooks& append(const Hooks& other);
   Hooks& append_steps(const Hooks& other);
-  /// Those that a model has no layer or name for are left out, where otherwise E0424 is thrown.
-  Hooks& made_optional();
+  /// Those for which `keep` is true.
+  Hooks only(const std::function<bool(const HookSpec&)>& keep) const;
   bool empty() const { return specs_.empty(); }
   const std::vector<HookSpec>& specs() const { return specs_; }
   /// What the spec of this index calls.

@@ -1,10 +1,14 @@
 // Plug-ins: shared libraries that bring layers and hooks (braid/plugin.h says how one is written).
 //
-//   Registry registry = registry_of(model);       // what comes with Braid, and the model's
-//   plug-ins load_plugin("./libmine.so", registry);        // one more
+//   Registry registry;
+//   register_builtin(registry);
+//   Hooks hooks;
+//   load_plugin("./libmine.so", registry, hooks);
+//   Session session(std::move(model), {.hooks = hooks}, registry);
 //
-// A Session loads the plug-ins of its model by itself.
+// Session::open loads those that the file names.
 #pragma once
+#include <functional>
 #include <string>
 
 #include <braid/core/model.h>
@@ -13,17 +17,21 @@
 
 namespace braid {
 
-/// What comes with Braid, and what the model's plug-ins bring.
-Registry registry_of(const Model& model, Hooks* hooks = nullptr);
+/// Adds what a library defines to the registry, and what it binds to the hooks. A relative path is
+/// sought in `folder`, then in those of the environment variable BRAID_PLUGIN_PATH (separated by
+/// colons), and nowhere else. Throws Error(model), E0121 to E0126, and adds nothing then: for a
+/// file that is missing, no shared library, no plug-in, built for another Braid or compiler, one
+/// that defines what exists already, or whose own code fails.
+void load_plugin(const std::string& path, Registry& registry, Hooks& hooks,
+                 const std::string& folder = ".");
 
-/// Adds what the model's plug-ins define, those left out that the registry has loaded. A relative
-/// path is sought in the folder of the model's file, then in those of the environment variable
-/// BRAID_PLUGIN_PATH (separated by colons), and nowhere else. Hooks are put in front of those in
-/// `hooks`, which so win where both bind a name. Throws Error(model) with an error at each entry
-/// that cannot be loaded: E0121 to E0126.
-void load_plugins(const Model& model, Registry& registry, Hooks* hooks = nullptr);
+/// For ReadOptions::load_plugin; the two must live as long as it. A library that a file names twice
+/// is loaded once.
+std::function<void(const std::string& path, const std::string& folder)> plugin_loader(
+    Registry& registry, Hooks& hooks);
 
-/// One library, sought from the working directory; null `hooks`: those that it brings are left out.
-void load_plugin(const std::string& path, Registry& registry, Hooks* hooks = nullptr);
+/// Hooks of plug-ins that the model has a name, a layer or a type for, and all of `own`, which win
+/// where both bind a name.
+Hooks with_plugin_hooks(const Model& model, const Hooks& of_plugins, const Hooks& own);
 
 }  // namespace braid

@@ -87,10 +87,10 @@ struct Backward {
 
 class Session {
  public:
-  /// Throws Error(model) with all errors of the file.
+  /// Loads the plug-ins that the file names, unless `read.plugins` is off. Throws Error(model) with
+  /// all errors of the file.
   static Session open(const std::string& path, SessionOptions options = {},
                       const ReadOptions& read = {});
-  /// Loads the model's plug-ins (braid/runtime/plugin.h) that the registry has not.
   explicit Session(Model model, SessionOptions options = {});
   Session(Model model, SessionOptions options, Registry registry);
   Session(Session&&) noexcept;

@@ -15,7 +15,7 @@
 #include <braid/core/init.h>
 #include <braid/core/registry.h>
 
-#include "support/tensor.h"
+#include "conformance/tensor.h"
 
 namespace braid::testing {
 

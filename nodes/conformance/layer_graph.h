@@ -1,10 +1,10 @@
-// The Graph of one layer alone, with its gradient: from a LayerDef's sample, for the conformance
-// tests. Inputs that are floating point need a gradient, and every output has an upstream gradient,
-// an input of its own.
+// The Graph of one layer alone, with its gradient: from a LayerDef's sample, for the checks of
+// conformance.h. Inputs that are floating point need a gradient, and every output has an upstream
+// gradient, an input of its own.
 #pragma once
 #include <braid/core/random.h>
 
-#include "support/interpreter.h"
+#include "conformance/interpreter.h"
 
 namespace braid::testing {
 

@@ -8,7 +8,7 @@
 #include <functional>
 #include <set>
 
-#include "support/layer_graph.h"
+#include "conformance/layer_graph.h"
 
 namespace braid::testing {
 
