@@ -314,6 +314,8 @@ constexpr CodeEntry table[] = {
     {"E0351", "An array does not have the input's shape or dtype.", "The message shows both."},
     {"E0352", "The arrays have different numbers of samples.",
      "All inputs have the same first size."},
+    {"E0353", "An output was bound to memory of another shape or dtype.",
+     "The message shows both."},
     {"E0360", "A PNG file is damaged, cut off, or of another kind.", "Fetch or write it again."},
     {"E0361", "An image, or all images of a source, are larger than what is read.",
      "Scale the images; use fewer of them."},

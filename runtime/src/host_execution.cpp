@@ -196,8 +196,8 @@ HostExecution::HostExecution(const Plan& p, const Registry& registry, State& s, 
   bind_kernels(registry);
   find_digests();
   skipped_.assign(plan_.strands.size(), 0);
-  engine_ = make_engine(
-      options.engine, plan_, [this](int s, int worker) { run_strand(s, worker); }, options.threads);
+  engine_ = make_engine({options.engine, options.threads, options.arena}, plan_,
+                        [this](int s, int worker) { run_strand(s, worker); });
   make_workspaces();
   bind_pointers();
 }
