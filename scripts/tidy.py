@@ -4,7 +4,7 @@
 Most of its time goes into headers, the same ones for every source of a folder. So sources with equal
 flags are looked at together, as one translation unit: what each declares stands in a namespace of its
 own there; where that cannot be, sources whose names do not collide go together. Such a unit only ever
-proves that all of its sources are clean: where it has anything to say, its halves are looked at.
+proves that all of its sources are clean: what it has something to say of is looked at alone.
 
 Remembers (by hash of the preprocessed text's inputs: source, headers under the tree, settings) what
 was clean, so that a second run looks only at what changed. With PARTs, only at sources whose path
@@ -78,27 +78,38 @@ NO_NAMES = ("namespace", "using namespace", "template", "TEST", "INSTANTIATE", "
 
 
 def separable(text):
-    """Whether all that a source declares may stand in a namespace of its own: it opens ours once,
-    defines no member of a class that a header declares, and no macro."""
+    """Whether all that a source declares may stand in a namespace of its own: it opens ours once and no
+    other that headers know, defines no member of a class that a header declares, and no macro."""
     opened = re.findall(r"^namespace braid(?:::\w+)* {$", text, re.M)
-    inside = text[text.index(opened[0]):] if opened else ""
-    return (len(opened) == 1 and not re.search(r"^ *#(?!include)|^namespace \w+::|^(?:struct|class) \w+;", text, re.M)
-            and not re.search(r"^\S.*\b\w+(?:<.*>)?::~?\w+(?:\(|\s*=)|^extern|^int main", inside, re.M)
-            and not re.search(r"^#include .*\.(?:inc|cpp)\"", text, re.M) and "using namespace braid" not in text)
+    return (len(opened) == 1 and "using namespace braid" not in text and not NOT_APART.search(text))
+
+
+NOT_APART = re.compile(r"^ *#(?!include)|^#include .*\.(?:inc|cpp)\"|^extern|^int main|^(?:struct|class) \w+;"
+                       r"|^namespace (?!braid)\w+(?<!_cuda) {$|^\w[^={(]*\b\w+(?:<.*>)?::~?\w+(?:\(|\s*=)", re.M)
 
 
 def joined(unit):
     """The text of a unit: all headers, then the sources, each in a namespace of its own."""
     texts = [pathlib.Path(entry["file"]).read_text() for entry in unit]
-    if len(unit) > 1 and all(map(separable, texts)):
-        headers = [line for text in texts for line in re.findall(r"^#include .*$", text, re.M)]
-        text = "\n".join(headers)
-        for i, (entry, source) in enumerate(zip(unit, texts)):
-            source = re.sub(r"^#include .*$", "", source, flags=re.M)
-            source = re.sub(r"^(namespace braid(?:::\w+)*) {$", rf"\1::unit_{i} {{", source, flags=re.M)
-            text += f"\n#line 1 \"{entry['file']}\"\n{source}"
-        return text
-    return "".join(f'#include "{entry["file"]}"\n' for entry in unit)
+    if not all(map(separable, texts)):
+        return "".join(f'#include "{entry["file"]}"\n' for entry in unit)
+    text = "\n".join(line for text in texts for line in re.findall(r"^#include .*$", text, re.M))
+    for i, (entry, source) in enumerate(zip(unit, texts)):
+        source = re.sub(r"^#include .*$", "", source, flags=re.M)
+        source = re.sub(r"^(namespace braid(?:::\w+)*) {$", rf"\1::unit_{i} {{", source, flags=re.M)
+        text += f"\n// {entry['file']}\n{source}"
+    return text
+
+
+def culprits(path, unit, said):
+    """The sources of a unit that errors name."""
+    files = {e["file"] for e in unit}
+    found = files & set(re.findall(r"^(\S+?):\d+:\d+: error:", said, re.M))
+    lines = pathlib.Path(path).read_text().splitlines()
+    for number in re.findall(rf"^{re.escape(path)}:(\d+):\d+: error:", said, re.M):
+        above = (line[3:] for line in reversed(lines[:int(number)]) if line[3:] in files)
+        found.add(next(above, None))
+    return [e for e in unit if e["file"] in found]
 
 
 def units(entries):
@@ -108,7 +119,8 @@ def units(entries):
         text = pathlib.Path(entry["file"]).read_text()
         apart = separable(text)
         mine = set() if apart else names(text)
-        alike = packs.setdefault((apart, entry["directory"], flags(entry)), [])
+        targets = tuple(re.findall(r'#include ".*targets.h"', text))  # of vector code: macros
+        alike = packs.setdefault((apart, targets, entry["directory"], flags(entry)), [])
         for pack, taken in alike:
             if len(pack) < TOGETHER and not taken & mine:
                 pack.append(entry)
@@ -145,11 +157,16 @@ def look(folder, unit):
         return [e["file"] for e in unit], []
     if len(unit) == 1:
         return [], [result.stdout or result.stderr]
+    named = culprits(path, unit, result.stdout)
     if VERBOSE:
-        print(len(unit), first["file"], *re.findall(r".*error:.*", result.stdout)[:5], sep="\n  ")
+        print(len(unit), first["file"], *re.findall(r".*error:.*", result.stdout)[:3], sep="\n  ")
+    if len(named) in (0, len(unit)):
+        parts = [unit[:len(unit) // 2], unit[len(unit) // 2:]]
+    else:
+        parts = [[e for e in unit if e not in named], *([e] for e in named)]
     clean, said = [], []
-    for half in unit[:len(unit) // 2], unit[len(unit) // 2:]:
-        more, words = look(folder, half)
+    for part in parts:
+        more, words = look(folder, part)
         clean += more
         said += words
     return clean, said
