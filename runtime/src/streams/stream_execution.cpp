@@ -33,8 +33,9 @@ StreamExecution::StreamExecution(const Plan& plan, const Registry& registry, Sta
       start_hook(strand, std::move(done));
     };
   }
-  engine_ = make_engine({options.engine, options.threads, options.arena}, plan,
-                        [this](int strand, int) { run_strand(strand); }, std::move(external));
+  engine_ = make_engine(
+      {options.engine, options.threads, options.arena}, plan,
+      [this](int strand, int) { run_strand(strand); }, std::move(external));
 }
 
 StreamExecution::~StreamExecution() {
