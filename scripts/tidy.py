@@ -35,6 +35,8 @@ def commands(build):
     kept = []
     for entry in json.loads((build / "compile_commands.json").read_text()):
         path = pathlib.Path(entry["file"])
+        if path.suffix == ".c":
+            continue
         words = [w for w in shlex.split(entry["command"]) if not ONLY_GCC.fullmatch(w)]
         words = words[[i for i, w in enumerate(words) if COMPILER.search(w)][0]:]
         if words[0].endswith("nvcc"):  # the same source is there as C++, for the emulated device
@@ -149,7 +151,7 @@ def look(folder, unit):
         path = f"{folder}/{digest}.cpp"
         pathlib.Path(path).write_text(joined(unit))
     # A source in a unit finds its neighbours as it does alone.
-    beside = dict.fromkeys(f"-I{pathlib.Path(e['file']).parent}" for e in unit[1:] and unit)
+    beside = dict.fromkeys(f"-iquote{pathlib.Path(e['file']).parent}" for e in unit[1:] and unit)
     result = subprocess.run(
         ["clang-tidy", "-quiet", f"--config-file={ROOT}/.clang-tidy", path, "--", *flags(first), *beside],
         cwd=first["directory"], capture_output=True, text=True)
