@@ -14,12 +14,15 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(braid_flags INTERFACE -fno-reorder-blocks-and-partition)
   # g++ 12 warns wrongly about inlined std::string code (GCC bugs 105651 and 105562).
   target_compile_options(braid_flags INTERFACE -Wno-restrict -Wno-maybe-uninitialized
-    -Wno-stringop-overflow -Wno-array-bounds)
+    -Wno-stringop-overflow -Wno-stringop-overread -Wno-array-bounds)
 endif()
 
 find_program(BRAID_CCACHE ccache)
 if(BRAID_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${BRAID_CCACHE})
+  # What it asks for where headers are precompiled.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros
+    ${BRAID_CCACHE})
+  add_compile_options($<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fpch-preprocess>)
 endif()
 find_program(BRAID_LLD ld.lld)
 if(BRAID_LLD)
@@ -27,6 +30,13 @@ if(BRAID_LLD)
 endif()
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
+# braid_precompile(TARGET HEADERS...): these and the headers of the standard library that nearly every
+# source includes. Sources still include what they need; clang-tidy looks at them without.
+function(braid_precompile target)
+  target_precompile_headers(${target} PRIVATE <algorithm> <array> <cmath> <cstdint> <functional>
+    <map> <memory> <optional> <set> <span> <string> <string_view> <utility> <variant> <vector> ${ARGN})
+endfunction()
 
 function(braid_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
@@ -38,4 +48,7 @@ function(braid_library name)
   target_link_libraries(braid_${name} PUBLIC ${ARG_PUBLIC}
     PRIVATE $<BUILD_INTERFACE:braid_flags> ${ARG_PRIVATE})
   target_compile_features(braid_${name} PUBLIC cxx_std_20)
+  if(NOT name STREQUAL "core")
+    braid_precompile(braid_${name} <braid/core/registry.h>)
+  endif()
 endfunction()

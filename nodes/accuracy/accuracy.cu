@@ -7,7 +7,7 @@
 #include "cuda/totals.h"
 
 namespace braid {
-namespace {
+namespace accuracy_cuda {
 
 using namespace cuda;
 
@@ -65,9 +65,10 @@ Launch make(std::span<const Signature> signatures, const Rows& rows) {
   return {enqueue, totals.workspace()};
 }
 
-}  // namespace
+}  // namespace accuracy_cuda
 
 void register_accuracy_cuda(Registry& registry) {
+  using namespace accuracy_cuda;
   registry.add(cuda::kernel("correct", [](std::span<const Signature> s) {
     const Rows rows = rows_of(s[0].in[0].dims, 1);
     return by_blocks(rows) ? make<true>(s, rows) : make<false>(s, rows);

@@ -3,7 +3,7 @@
 #include "cuda/update.h"
 
 namespace braid {
-namespace {
+namespace adam_cuda {
 
 /// The new m and v, and the step of the weight with the v that it is divided by.
 __device__ void averages(const AdamStep<float>& s, float w, float g, float& m, float& v) {
@@ -40,9 +40,10 @@ struct AdamAmsgrad {
   }
 };
 
-}  // namespace
+}  // namespace adam_cuda
 
 void register_adam_cuda(Registry& registry) {
+  using namespace adam_cuda;
   registry.add(cuda::update_kernel<Adam>("adam"));
   registry.add(cuda::update_kernel<AdamAmsgrad>("adam_amsgrad"));
 }

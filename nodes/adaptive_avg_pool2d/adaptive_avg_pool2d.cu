@@ -7,7 +7,7 @@
 #include "cuda/means.h"
 
 namespace braid {
-namespace {
+namespace adaptive_avg_pool2d_cuda {
 
 using namespace cuda;
 
@@ -160,9 +160,10 @@ Launch make_gradient(std::span<const Signature> signatures) {
   }};
 }
 
-}  // namespace
+}  // namespace adaptive_avg_pool2d_cuda
 
 void register_adaptive_avg_pool2d_cuda(Registry& registry) {
+  using namespace adaptive_avg_pool2d_cuda;
   registry.add(cuda::kernel("adaptive_avg_pool2d", make_forward));
   registry.add(cuda::kernel("adaptive_avg_pool2d_grad", make_gradient));
 }

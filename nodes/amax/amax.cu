@@ -7,7 +7,7 @@
 #include "cuda/launch.h"
 
 namespace braid {
-namespace {
+namespace amax_cuda {
 
 using namespace cuda;
 
@@ -66,9 +66,10 @@ Launch make(std::span<const Signature> signatures) {
   }};
 }
 
-}  // namespace
+}  // namespace amax_cuda
 
 void register_amax_cuda(Registry& registry) {
+  using namespace amax_cuda;
   registry.add(cuda::kernel("amax", make<false>));
   registry.add(cuda::kernel("amin", make<true>));
 }

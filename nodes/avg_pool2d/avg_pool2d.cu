@@ -6,7 +6,7 @@
 #include "max_pool2d/axis.h"
 
 namespace braid {
-namespace {
+namespace avg_pool2d_cuda {
 
 using cuda::Parts;
 using cuda::PlaneSize;
@@ -97,9 +97,10 @@ Launch launch_of(std::span<const Signature> parts, const Operand& image, const O
   }};
 }
 
-}  // namespace
+}  // namespace avg_pool2d_cuda
 
 void register_avg_pool2d_cuda(Registry& registry) {
+  using namespace avg_pool2d_cuda;
   registry.add(cuda::kernel("avg_pool2d", [](std::span<const Signature> parts) {
     return launch_of(parts, parts[0].in[0], parts[0].out[0], average<4>, average<1>);
   }));

@@ -8,7 +8,7 @@
 #include "cuda/index.h"
 
 namespace braid::batch_norm {
-namespace {
+namespace batch_norm_apply_cuda {
 
 using cuda::Parts;
 
@@ -214,9 +214,10 @@ Launch eval_dx(std::span<const Signature> s) {
   return gradient<Path::none>(s, Form(s[0], 1, true, 4));
 }
 
-}  // namespace
+}  // namespace batch_norm_apply_cuda
 
 void register_apply_cuda(Registry& r) {
+  using namespace batch_norm_apply_cuda;
   r.add(activation_kernel("normalize", 0, normalize<false, false>, 0));
   r.add(activation_kernel("normalize_eval", 0, normalize<true, false>, 0));
   r.add(activation_kernel("normalize_add", 0, normalize<false, true>, kLastInput));

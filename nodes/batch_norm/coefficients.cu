@@ -2,7 +2,7 @@
 #include "batch_norm/device.h"
 
 namespace braid::batch_norm {
-namespace {
+namespace batch_norm_coefficients_cuda {
 
 using cuda::Parts;
 
@@ -22,10 +22,11 @@ __global__ void coefficients(const __grid_constant__ Parts<CoefficientPart> part
   if (p.status && c == 0 && !(s.count > 1)) *p.status = 1;
 }
 
-}  // namespace
+}  // namespace batch_norm_coefficients_cuda
 
 void make_coefficients(Queue* queue, const EpsRule& rule, int64_t channels,
                        std::span<const CoefficientPart> all) {
+  using namespace batch_norm_coefficients_cuda;
   for (size_t i = 0; i < all.size();) {
     Parts<CoefficientPart> parts;
     while (i < all.size() && parts.count < Parts<CoefficientPart>::most)

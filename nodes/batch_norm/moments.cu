@@ -6,7 +6,7 @@
 #include "batch_norm/channel_sums.h"
 
 namespace braid::batch_norm {
-namespace {
+namespace batch_norm_moments_cuda {
 
 struct Chan {
   double count, mean, m2;
@@ -162,8 +162,11 @@ Launch moments(std::span<const Signature> s) {
   });
 }
 
-}  // namespace
+}  // namespace batch_norm_moments_cuda
 
-void register_moments_cuda(Registry& r) { r.add(activation_kernel("moments", 0, moments, -1)); }
+void register_moments_cuda(Registry& r) {
+  using namespace batch_norm_moments_cuda;
+  r.add(activation_kernel("moments", 0, moments, -1));
+}
 
 }  // namespace braid::batch_norm

@@ -5,7 +5,7 @@
 #include "batch_norm/normal.h"
 
 namespace braid::batch_norm {
-namespace {
+namespace batch_norm_reduce_cuda {
 
 enum class Relu { none, fused, apart };
 
@@ -138,9 +138,10 @@ Launch relu_reduce(std::span<const Signature> s) {
   return reduce_of<Relu::apart>(s, Form(s[0], 1, kEval, kEval ? 4 : 3));
 }
 
-}  // namespace
+}  // namespace batch_norm_reduce_cuda
 
 void register_reduce_cuda(Registry& r) {
+  using namespace batch_norm_reduce_cuda;
   r.add(activation_kernel("bn_reduce", 1, reduce<false>, -1));
   r.add(activation_kernel("bn_eval_reduce", 1, reduce<true>, -1));
   r.add(activation_kernel("bn_relu_reduce", 1, relu_reduce<false>, 0));

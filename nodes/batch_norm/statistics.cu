@@ -6,7 +6,7 @@
 #include "cuda/kernel.h"
 
 namespace braid::batch_norm {
-namespace {
+namespace batch_norm_statistics_cuda {
 
 using cuda::Parts;
 
@@ -122,9 +122,10 @@ Launch weights(std::span<const Signature> s) {
   }};
 }
 
-}  // namespace
+}  // namespace batch_norm_statistics_cuda
 
 void register_statistics_cuda(Registry& r) {
+  using namespace batch_norm_statistics_cuda;
   r.add(cuda::kernel("merge_chan", merge_chan));
   r.add(cuda::kernel("bn_row", row));
   r.add(cuda::kernel("bn_running", running, {.gang = false}));

@@ -2,7 +2,7 @@
 #include "cuda/pointwise_loss.h"
 
 namespace braid {
-namespace {
+namespace bce_with_logits_cuda {
 
 struct BceWithLogits {
   float shape;
@@ -17,9 +17,10 @@ struct BceWithLogits {
   }
 };
 
-}  // namespace
+}  // namespace bce_with_logits_cuda
 
 void register_bce_with_logits_cuda(Registry& registry) {
+  using namespace bce_with_logits_cuda;
   cuda::add_pointwise_loss<BceWithLogits>(registry, "bce_with_logits", "pos_weight");
 }
 

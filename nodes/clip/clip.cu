@@ -5,7 +5,7 @@
 #include "cuda/totals.h"
 
 namespace braid {
-namespace {
+namespace clip_cuda {
 
 using namespace cuda;
 
@@ -51,9 +51,10 @@ Launch clip(std::span<const Signature> signatures) {
   }};
 }
 
-}  // namespace
+}  // namespace clip_cuda
 
 void register_clip_cuda(Registry& registry) {
+  using namespace clip_cuda;
   registry.add(cuda::kernel("square_sum", square_sum));
   registry.add(cuda::kernel("clip", clip));
 }

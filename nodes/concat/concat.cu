@@ -6,7 +6,7 @@
 #include "cuda/vector.h"
 
 namespace braid {
-namespace {
+namespace concat_cuda {
 
 using namespace cuda;
 
@@ -116,9 +116,10 @@ Launch make_slice(std::span<const Signature> signatures) {
   return {[copy](const LaunchArgs& args) { copy.enqueue(args); }};
 }
 
-}  // namespace
+}  // namespace concat_cuda
 
 void register_concat_cuda(Registry& registry) {
+  using namespace concat_cuda;
   registry.add(cuda::kernel("concat", make_concat));
   registry.add(cuda::kernel("slice", make_slice));
 }

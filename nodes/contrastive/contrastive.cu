@@ -1,7 +1,7 @@
 #include "cuda/pointwise_loss.h"
 
 namespace braid {
-namespace {
+namespace contrastive_cuda {
 
 struct Contrastive {
   float shape;
@@ -11,9 +11,10 @@ struct Contrastive {
   __device__ float target_slope(float x, float) const { return x * x - near(x) * near(x); }
 };
 
-}  // namespace
+}  // namespace contrastive_cuda
 
 void register_contrastive_cuda(Registry& registry) {
+  using namespace contrastive_cuda;
   cuda::add_pointwise_loss<Contrastive>(registry, "contrastive", "margin");
 }
 

@@ -3,7 +3,7 @@
 #include "cuda/kernel.h"
 
 namespace braid {
-namespace {
+namespace conv2d_cuda {
 
 using cuda::Convolution;
 using cuda::ConvPass;
@@ -44,9 +44,10 @@ Launch grad_weight(std::span<const Signature> parts) {
   return {enqueue, std::max(conv.workspace(), bias ? cuda::sum_workspace(g) : 0)};
 }
 
-}  // namespace
+}  // namespace conv2d_cuda
 
 void register_conv2d_cuda(Registry& registry) {
+  using namespace conv2d_cuda;
   registry.add(cuda::kernel("conv2d", forward, {.gang = false}));
   registry.add(cuda::kernel("conv2d_grad_input", grad_input, {.gang = false}));
   registry.add(cuda::kernel("conv2d_grad_weight", grad_weight, {.gang = false}));

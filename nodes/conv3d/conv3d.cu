@@ -7,7 +7,7 @@
 #include "cuda/kernel.h"
 
 namespace braid {
-namespace {
+namespace conv3d_cuda {
 
 using namespace cuda;
 
@@ -148,9 +148,10 @@ Launch grad_weight(std::span<const Signature> parts) {
   return {run, bias ? cuda::sum_workspace(g) : 0};
 }
 
-}  // namespace
+}  // namespace conv3d_cuda
 
 void register_conv3d_cuda(Registry& registry) {
+  using namespace conv3d_cuda;
   registry.add(cuda::kernel("conv3d", forward, {.gang = false}));
   registry.add(cuda::kernel("conv3d_grad_input", grad_input, {.gang = false}));
   registry.add(cuda::kernel("conv3d_grad_weight", grad_weight, {.gang = false}));

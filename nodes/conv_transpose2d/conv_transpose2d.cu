@@ -4,7 +4,7 @@
 #include "cuda/kernel.h"
 
 namespace braid {
-namespace {
+namespace conv_transpose2d_cuda {
 
 Launch forward(std::span<const Signature> parts) {
   const Signature& s = parts[0];
@@ -19,9 +19,10 @@ Launch forward(std::span<const Signature> parts) {
   return {enqueue, conv.workspace()};
 }
 
-}  // namespace
+}  // namespace conv_transpose2d_cuda
 
 void register_conv_transpose2d_cuda(Registry& registry) {
+  using namespace conv_transpose2d_cuda;
   registry.add(cuda::kernel("conv_transpose2d", forward, {.gang = false}));
   registry.add(cuda::kernel("conv_transpose2d_grad_bias", [](std::span<const Signature> parts) {
     return cuda::sum_launch(parts, cuda::channels_of);

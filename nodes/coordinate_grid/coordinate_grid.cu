@@ -4,7 +4,7 @@
 #include "cuda/kernel.h"
 
 namespace braid {
-namespace {
+namespace coordinate_grid_cuda {
 
 using namespace cuda;
 
@@ -39,9 +39,10 @@ Launch make(std::span<const Signature> signatures) {
   }};
 }
 
-}  // namespace
+}  // namespace coordinate_grid_cuda
 
 void register_coordinate_grid_cuda(Registry& registry) {
+  using namespace coordinate_grid_cuda;
   registry.add(cuda::kernel("coordinate_grid", make));
 }
 

@@ -3,7 +3,7 @@
 #include "cuda/totals.h"
 
 namespace braid {
-namespace {
+namespace cross_entropy_count_cuda {
 
 using namespace cuda;
 
@@ -41,8 +41,11 @@ Launch make(std::span<const Signature> signatures) {
   return {enqueue, totals.workspace() + classes * int64_t(sizeof(double))};
 }
 
-}  // namespace
+}  // namespace cross_entropy_count_cuda
 
-cuda::LaunchMaker make_xent_count_cuda() { return make; }
+cuda::LaunchMaker make_xent_count_cuda() {
+  using namespace cross_entropy_count_cuda;
+  return make;
+}
 
 }  // namespace braid

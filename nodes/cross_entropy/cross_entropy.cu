@@ -5,7 +5,7 @@
 #include "cuda/totals.h"
 
 namespace braid {
-namespace {
+namespace cross_entropy_cuda {
 
 using namespace cuda;
 
@@ -76,9 +76,10 @@ Launch make(std::span<const Signature> signatures, const Rows& rows) {
   return {enqueue, totals.workspace() + shares_bytes(shares)};
 }
 
-}  // namespace
+}  // namespace cross_entropy_cuda
 
 cuda::LaunchMaker make_xent_cuda() {
+  using namespace cross_entropy_cuda;
   return [](std::span<const Signature> s) {
     const Rows rows = rows_of(s[0].in[0].dims, 1);
     return by_blocks(rows) ? make<true>(s, rows) : make<false>(s, rows);
@@ -86,6 +87,7 @@ cuda::LaunchMaker make_xent_cuda() {
 }
 
 void register_cross_entropy_cuda(Registry& registry) {
+  using namespace cross_entropy_cuda;
   registry.add(cuda::kernel("xent", make_xent_cuda()));
   registry.add(cuda::kernel("xent_count", make_xent_count_cuda()));
   registry.add(cuda::kernel("xent_grad", make_xent_grad_cuda(), {.alias = 0}));

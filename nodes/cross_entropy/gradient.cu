@@ -5,7 +5,7 @@
 #include "ops/rows.h"
 
 namespace braid {
-namespace {
+namespace cross_entropy_gradient_cuda {
 
 using namespace cuda;
 
@@ -84,8 +84,11 @@ Launch make(std::span<const Signature> signatures) {
   return {enqueue, shares_bytes(shares)};
 }
 
-}  // namespace
+}  // namespace cross_entropy_gradient_cuda
 
-cuda::LaunchMaker make_xent_grad_cuda() { return make; }
+cuda::LaunchMaker make_xent_grad_cuda() {
+  using namespace cross_entropy_gradient_cuda;
+  return make;
+}
 
 }  // namespace braid

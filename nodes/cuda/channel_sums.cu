@@ -51,7 +51,7 @@ __device__ double sum_packs(const Part& p, int64_t channel, int64_t first, int64
 }
 
 // x is a tile, y a channel.
-__global__ void sum_tiles(const __grid_constant__ Parts<Part> parts) {
+__global__ void sum_channel_tiles(const __grid_constant__ Parts<Part> parts) {
   using Reduce = cub::BlockReduce<double, kThreads>;
   __shared__ typename Reduce::TempStorage storage;
   const Part& p = parts.at[blockIdx.z];
@@ -67,7 +67,7 @@ __global__ void sum_tiles(const __grid_constant__ Parts<Part> parts) {
 }
 
 // x is a strip of columns, y a tile of rows.
-__global__ void sum_rows(const __grid_constant__ Parts<Part> parts) {
+__global__ void sum_channel_rows(const __grid_constant__ Parts<Part> parts) {
   __shared__ double rows[kRows][kLanes];
   const Part& p = parts.at[blockIdx.z];
   const int lane = int(threadIdx.x) % kLanes, row = int(threadIdx.x) / kLanes;
@@ -137,9 +137,9 @@ void sum_channels(Queue* queue, std::span<const ChannelSum> all, void* workspace
       channels = std::max(channels, blocks_for(c.channels, columns ? kLanes : 1));
     }
     if (columns)
-      launch(queue, sum_rows, {channels, tiles, parts.size()}, kThreads, parts);
+      launch(queue, sum_channel_rows, {channels, tiles, parts.size()}, kThreads, parts);
     else
-      launch(queue, sum_tiles, {tiles, channels, parts.size()}, kThreads, parts);
+      launch(queue, sum_channel_tiles, {tiles, channels, parts.size()}, kThreads, parts);
     const unsigned blocks = blocks_for(columns ? channels * kLanes : channels, kThreads);
     launch(queue, add_tiles, {blocks, 1, parts.size()}, kThreads, parts);
   }

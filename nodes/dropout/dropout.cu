@@ -5,7 +5,7 @@
 #include "cuda/vector.h"
 
 namespace braid {
-namespace {
+namespace dropout_cuda {
 
 using namespace cuda;
 
@@ -51,9 +51,10 @@ Launch make(std::span<const Signature> signatures) {
   }};
 }
 
-}  // namespace
+}  // namespace dropout_cuda
 
 void register_dropout_cuda(Registry& registry) {
+  using namespace dropout_cuda;
   registry.add(cuda::kernel("dropout", make, {.alias = 0}));
 }
 

@@ -5,7 +5,7 @@
 #include "einsum/ops.h"
 
 namespace braid {
-namespace {
+namespace einsum_cuda {
 
 using namespace cuda;
 
@@ -73,9 +73,10 @@ Launch make(std::span<const Signature> signatures) {
   }};
 }
 
-}  // namespace
+}  // namespace einsum_cuda
 
 void register_einsum_cuda(Registry& registry) {
+  using namespace einsum_cuda;
   for (const char* op : {"einsum", "sum"}) registry.add(cuda::kernel(op, make));
 }
 

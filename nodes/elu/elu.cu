@@ -1,7 +1,7 @@
 #include "cuda/map.h"
 
 namespace braid {
-namespace {
+namespace elu_cuda {
 
 struct Elu {
   float alpha;
@@ -14,9 +14,10 @@ struct EluGrad {
 
 float alpha_of(const Signature& s) { return float(get_double(s.attrs, "alpha")); }
 
-}  // namespace
+}  // namespace elu_cuda
 
 void register_elu_cuda(Registry& registry) {
+  using namespace elu_cuda;
   registry.add(cuda::map_kernel_of<float, float>(
       "elu", [](const Signature& s) { return Elu{alpha_of(s)}; }));
   registry.add(cuda::map_kernel_of<float, float, float>(

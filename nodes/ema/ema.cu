@@ -3,7 +3,7 @@
 #include "cuda/update.h"
 
 namespace braid {
-namespace {
+namespace ema_cuda {
 
 struct Ema {
   using Rule = EmaRule;
@@ -16,8 +16,11 @@ struct Ema {
   }
 };
 
-}  // namespace
+}  // namespace ema_cuda
 
-void register_ema_cuda(Registry& registry) { registry.add(cuda::update_kernel<Ema>("ema")); }
+void register_ema_cuda(Registry& registry) {
+  using namespace ema_cuda;
+  registry.add(cuda::update_kernel<Ema>("ema"));
+}
 
 }  // namespace braid

@@ -6,7 +6,7 @@
 #include "embedding/ops.h"
 
 namespace braid {
-namespace {
+namespace embedding_cuda {
 
 using namespace cuda;
 
@@ -54,9 +54,10 @@ Launch make(std::span<const Signature> signatures, const F& f) {
   }};
 }
 
-}  // namespace
+}  // namespace embedding_cuda
 
 void register_embedding_cuda(Registry& registry) {
+  using namespace embedding_cuda;
   registry.add(cuda::kernel("embedding", [](std::span<const Signature> s) {
     return make(s, LookUp{s[0].in[1].dim(0), s[0].in[1].dim(1)});
   }));

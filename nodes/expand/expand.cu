@@ -4,7 +4,7 @@
 #include "expand/ops.h"
 
 namespace braid {
-namespace {
+namespace expand_cuda {
 
 using namespace cuda;
 
@@ -52,8 +52,11 @@ Launch make(std::span<const Signature> signatures) {
                       : make_of<uint8_t>(signatures);
 }
 
-}  // namespace
+}  // namespace expand_cuda
 
-void register_expand_cuda(Registry& registry) { registry.add(cuda::kernel("expand", make)); }
+void register_expand_cuda(Registry& registry) {
+  using namespace expand_cuda;
+  registry.add(cuda::kernel("expand", make));
+}
 
 }  // namespace braid

@@ -3,7 +3,7 @@
 #include "cuda/map.h"
 
 namespace braid {
-namespace {
+namespace gelu_cuda {
 
 /// The standard normal law's probability of a value below x.
 __device__ float below(float x) { return 0.5f * erfcf(x * -0.707106781f); }
@@ -38,9 +38,10 @@ Launch gradient(std::span<const Signature> s) {
                              : cuda::map_launch<float, float, float>(s, GeluGrad{});
 }
 
-}  // namespace
+}  // namespace gelu_cuda
 
 void register_gelu_cuda(Registry& registry) {
+  using namespace gelu_cuda;
   registry.add(cuda::kernel("gelu", forward, {.alias = 0}));
   registry.add(cuda::kernel("gelu_grad", gradient, {.alias = 0}));
 }

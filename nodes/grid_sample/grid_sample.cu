@@ -7,7 +7,7 @@
 #include "grid_sample/ops.h"
 
 namespace braid {
-namespace {
+namespace grid_sample_cuda {
 
 using namespace cuda;
 
@@ -104,9 +104,10 @@ Launch grad_grid(std::span<const Signature> signatures) {
   }};
 }
 
-}  // namespace
+}  // namespace grid_sample_cuda
 
 void register_grid_sample_cuda(Registry& registry) {
+  using namespace grid_sample_cuda;
   registry.add(cuda::kernel("grid_sample", forward));
   registry.add(cuda::kernel("grid_sample_grad_input", grad_input));
   registry.add(cuda::kernel("grid_sample_grad_grid", grad_grid));

@@ -12,7 +12,7 @@
 
 namespace braid {
 namespace group_norm {
-namespace {
+namespace group_norm_cuda {
 
 using namespace cuda;
 
@@ -258,13 +258,14 @@ Launch make_sums(std::span<const Signature> signatures) {
   return column_sums<double, double>(samples, 2 * signatures[0].in[0].dim(2));
 }
 
-}  // namespace
+}  // namespace group_norm_cuda
 }  // namespace group_norm
 
 void register_group_norm_cuda(Registry& registry) {
-  registry.add(cuda::kernel("group_norm", group_norm::make_forward, {.alias = 0}));
-  registry.add(cuda::kernel("group_norm_grad", group_norm::make_gradient, {.alias = 0}));
-  registry.add(cuda::kernel("group_norm_sums", group_norm::make_sums));
+  using namespace group_norm::group_norm_cuda;
+  registry.add(cuda::kernel("group_norm", make_forward, {.alias = 0}));
+  registry.add(cuda::kernel("group_norm_grad", make_gradient, {.alias = 0}));
+  registry.add(cuda::kernel("group_norm_sums", make_sums));
   group_norm::register_instance_norm_cuda(registry);
 }
 

@@ -4,7 +4,7 @@
 #include "group_norm/parts.h"
 
 namespace braid::group_norm {
-namespace {
+namespace group_norm_instance_norm_cuda {
 
 using namespace cuda;
 
@@ -56,9 +56,10 @@ Launch make_moments(std::span<const Signature> signatures) {
   return by_channel<int64_t>(signatures, mean_instances, channels, channels);
 }
 
-}  // namespace
+}  // namespace group_norm_instance_norm_cuda
 
 void register_instance_norm_cuda(Registry& registry) {
+  using namespace group_norm_instance_norm_cuda;
   registry.add(cuda::kernel("instance_sums", make_sums));
   registry.add(cuda::kernel("instance_moments", make_moments));
 }

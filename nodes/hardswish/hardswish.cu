@@ -1,7 +1,7 @@
 #include "cuda/map.h"
 
 namespace braid {
-namespace {
+namespace hardswish_cuda {
 
 struct Hardswish {
   __device__ float operator()(float x) const { return x * (fminf(fmaxf(x + 3, 0), 6) / 6); }
@@ -12,9 +12,10 @@ struct HardswishGrad {
   }
 };
 
-}  // namespace
+}  // namespace hardswish_cuda
 
 void register_hardswish_cuda(Registry& registry) {
+  using namespace hardswish_cuda;
   registry.add(cuda::map_kernel<float, float>("hardswish", Hardswish{}));
   registry.add(cuda::map_kernel<float, float, float>("hardswish_grad", HardswishGrad{}));
 }

@@ -1,7 +1,7 @@
 #include "cuda/pointwise_loss.h"
 
 namespace braid {
-namespace {
+namespace l1_cuda {
 
 struct L1 {
   float shape;
@@ -10,8 +10,11 @@ struct L1 {
   __device__ float target_slope(float x, float t) const { return float((x < t) - (x > t)); }
 };
 
-}  // namespace
+}  // namespace l1_cuda
 
-void register_l1_cuda(Registry& registry) { cuda::add_pointwise_loss<L1>(registry, "l1"); }
+void register_l1_cuda(Registry& registry) {
+  using namespace l1_cuda;
+  cuda::add_pointwise_loss<L1>(registry, "l1");
+}
 
 }  // namespace braid

@@ -4,7 +4,7 @@
 #include "linear/matmul.h"
 
 namespace braid {
-namespace {
+namespace linear_cuda {
 
 Launch matmul(std::span<const Signature> parts) {
   const MatmulSize s = matmul_size(parts[0]);
@@ -22,9 +22,10 @@ Launch matmul(std::span<const Signature> parts) {
   return {enqueue, cuda::workspace_of(*plan)};
 }
 
-}  // namespace
+}  // namespace linear_cuda
 
 void register_linear_cuda(Registry& registry) {
+  using namespace linear_cuda;
   registry.add(cuda::kernel("matmul", matmul, {.gang = false}));
   register_column_sum_cuda(registry);
 }

@@ -9,7 +9,7 @@
 #include "math/spread.h"
 
 namespace braid {
-namespace {
+namespace math_cuda {
 
 using namespace cuda;
 using math::Op;
@@ -192,9 +192,10 @@ Launch make_sum(std::span<const Signature> signatures) {
   }};
 }
 
-}  // namespace
+}  // namespace math_cuda
 
 void register_math_cuda(Registry& registry) {
+  using namespace math_cuda;
   registry.add(cuda::kernel("math", make_math));
   registry.add(cuda::kernel("sum_to", make_sum));
 }

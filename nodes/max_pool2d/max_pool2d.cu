@@ -7,7 +7,7 @@
 #include "max_pool2d/ops.h"
 
 namespace braid {
-namespace {
+namespace max_pool2d_cuda {
 
 using cuda::Parts;
 using cuda::PlaneSize;
@@ -131,9 +131,10 @@ Launch gradient(std::span<const Signature> parts) {
                    false);
 }
 
-}  // namespace
+}  // namespace max_pool2d_cuda
 
 void register_max_pool2d_cuda(Registry& registry) {
+  using namespace max_pool2d_cuda;
   registry.add(cuda::kernel("max_pool2d", forward));
   registry.add(cuda::kernel("max_pool2d_grad", gradient));
 }

@@ -9,7 +9,7 @@
 #include "cuda/means.h"
 
 namespace braid {
-namespace {
+namespace mean_cuda {
 
 using namespace cuda;
 
@@ -125,9 +125,10 @@ Launch make_gradient(std::span<const Signature> signatures) {
   }};
 }
 
-}  // namespace
+}  // namespace mean_cuda
 
 void register_mean_cuda(Registry& registry) {
+  using namespace mean_cuda;
   registry.add(cuda::kernel("mean", make_mean));
   registry.add(cuda::kernel("mean_grad", make_gradient));
 }

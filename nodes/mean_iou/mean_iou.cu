@@ -10,7 +10,7 @@
 #include "ops/rows.h"
 
 namespace braid {
-namespace {
+namespace mean_iou_cuda {
 
 using namespace cuda;
 
@@ -141,8 +141,11 @@ Launch make(std::span<const Signature> signatures) {
   return {enqueue, int64_t(points.size()) * each * int64_t(sizeof(int))};
 }
 
-}  // namespace
+}  // namespace mean_iou_cuda
 
-void register_mean_iou_cuda(Registry& registry) { registry.add(cuda::kernel("overlap", make)); }
+void register_mean_iou_cuda(Registry& registry) {
+  using namespace mean_iou_cuda;
+  registry.add(cuda::kernel("overlap", make));
+}
 
 }  // namespace braid

@@ -1,7 +1,7 @@
 #include "cuda/pointwise_loss.h"
 
 namespace braid {
-namespace {
+namespace mse_cuda {
 
 struct Mse {
   float shape;
@@ -10,8 +10,11 @@ struct Mse {
   __device__ float target_slope(float x, float t) const { return 2 * (t - x); }
 };
 
-}  // namespace
+}  // namespace mse_cuda
 
-void register_mse_cuda(Registry& registry) { cuda::add_pointwise_loss<Mse>(registry, "mse"); }
+void register_mse_cuda(Registry& registry) {
+  using namespace mse_cuda;
+  cuda::add_pointwise_loss<Mse>(registry, "mse");
+}
 
 }  // namespace braid

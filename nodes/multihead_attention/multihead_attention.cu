@@ -4,7 +4,7 @@
 #include "multihead_attention/ops.h"
 
 namespace braid {
-namespace {
+namespace multihead_attention_cuda {
 
 using namespace cuda;
 
@@ -39,9 +39,10 @@ Launch make(std::span<const Signature> signatures) {
   }};
 }
 
-}  // namespace
+}  // namespace multihead_attention_cuda
 
 void register_multihead_attention_cuda(Registry& registry) {
+  using namespace multihead_attention_cuda;
   registry.add(cuda::kernel("scaled_scores", make));
 }
 

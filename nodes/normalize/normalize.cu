@@ -5,7 +5,7 @@
 #include "cuda/row_team.h"
 
 namespace braid {
-namespace {
+namespace normalize_cuda {
 
 using namespace cuda;
 
@@ -63,9 +63,10 @@ Launch make(std::span<const Signature> signatures) {
   }};
 }
 
-}  // namespace
+}  // namespace normalize_cuda
 
 void register_normalize_cuda(Registry& registry) {
+  using namespace normalize_cuda;
   registry.add(cuda::kernel("p_normalize", make<false>));
   registry.add(cuda::kernel("p_normalize_grad", make<true>));
 }

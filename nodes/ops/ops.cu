@@ -7,7 +7,7 @@
 #include "ops/count.h"
 
 namespace braid {
-namespace {
+namespace ops_cuda {
 
 using namespace cuda;
 
@@ -112,9 +112,10 @@ std::optional<Offer> reorder(const Signature& s, const DeviceTraits&) {
                .gang = true};
 }
 
-}  // namespace
+}  // namespace ops_cuda
 
 void register_ops_cuda(Registry& registry) {
+  using namespace ops_cuda;
   registry.add(cuda::kernel("add", add, {.alias = 0}));
   registry.add(cuda::kernel("merge_sum", merge_sum, {.alias = 0}));
   registry.add(cuda::kernel("count_elements", count));

@@ -29,4 +29,8 @@
 #pragma once
 
 // SSSE3 and the extensions of AVX-512 gain nothing here and cost compile time.
+#ifdef BRAID_FEW_TARGETS  // for sanitizers, which make them minutes to compile
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_AVX3 | HWY_AVX3_DL)
+#else
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_AVX3_DL)
+#endif

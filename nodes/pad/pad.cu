@@ -6,7 +6,7 @@
 #include "pad/ops.h"
 
 namespace braid {
-namespace {
+namespace pad_cuda {
 
 using namespace cuda;
 
@@ -58,9 +58,10 @@ Launch make(std::span<const Signature> signatures) {
   }};
 }
 
-}  // namespace
+}  // namespace pad_cuda
 
 void register_pad_cuda(Registry& registry) {
+  using namespace pad_cuda;
   for (const char* op : {"pad", "pad_grad"}) registry.add(cuda::kernel(op, make));
 }
 

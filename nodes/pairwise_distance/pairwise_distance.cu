@@ -5,7 +5,7 @@
 #include "cuda/row_team.h"
 
 namespace braid {
-namespace {
+namespace pairwise_distance_cuda {
 
 using namespace cuda;
 
@@ -85,9 +85,10 @@ Launch make_gradient(std::span<const Signature> signatures) {
   }};
 }
 
-}  // namespace
+}  // namespace pairwise_distance_cuda
 
 void register_pairwise_distance_cuda(Registry& registry) {
+  using namespace pairwise_distance_cuda;
   registry.add(cuda::kernel("pairwise_distance", make_forward));
   registry.add(cuda::kernel("pairwise_distance_grad", make_gradient));
 }

@@ -3,7 +3,7 @@
 #include "cuda/update.h"
 
 namespace braid {
-namespace {
+namespace rmsprop_cuda {
 
 /// The arrays are w, v, the mean, the buffer and g, without those that are not kept.
 template <bool kCentered, bool kMomentum>
@@ -26,9 +26,10 @@ struct Rmsprop {
   }
 };
 
-}  // namespace
+}  // namespace rmsprop_cuda
 
 void register_rmsprop_cuda(Registry& registry) {
+  using namespace rmsprop_cuda;
   registry.add(cuda::update_kernel<Rmsprop<false, false>>("rmsprop"));
   registry.add(cuda::update_kernel<Rmsprop<true, false>>("rmsprop_centered"));
   registry.add(cuda::update_kernel<Rmsprop<false, true>>("rmsprop_momentum"));

@@ -2,7 +2,7 @@
 #include "sgd/sgd.h"
 
 namespace braid {
-namespace {
+namespace sgd_cuda {
 
 struct Sgd {
   using Rule = SgdRule;
@@ -28,9 +28,10 @@ struct SgdMomentum {
   }
 };
 
-}  // namespace
+}  // namespace sgd_cuda
 
 void register_sgd_cuda(Registry& registry) {
+  using namespace sgd_cuda;
   registry.add(cuda::update_kernel<Sgd>("sgd"));
   registry.add(cuda::update_kernel<SgdMomentum>("sgd_momentum"));
 }

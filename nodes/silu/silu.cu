@@ -2,7 +2,7 @@
 #include "cuda/map.h"
 
 namespace braid {
-namespace {
+namespace silu_cuda {
 
 struct Silu {
   __device__ float operator()(float x) const { return x * cuda::logistic(x); }
@@ -14,9 +14,10 @@ struct SiluGrad {
   }
 };
 
-}  // namespace
+}  // namespace silu_cuda
 
 void register_silu_cuda(Registry& registry) {
+  using namespace silu_cuda;
   registry.add(cuda::map_kernel<float, float>("silu", Silu{}));
   registry.add(cuda::map_kernel<float, float, float>("silu_grad", SiluGrad{}));
 }

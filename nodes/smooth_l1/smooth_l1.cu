@@ -1,7 +1,7 @@
 #include "cuda/pointwise_loss.h"
 
 namespace braid {
-namespace {
+namespace smooth_l1_cuda {
 
 struct SmoothL1 {
   float shape;
@@ -16,9 +16,10 @@ struct SmoothL1 {
   __device__ float target_slope(float x, float t) const { return bend(t - x); }
 };
 
-}  // namespace
+}  // namespace smooth_l1_cuda
 
 void register_smooth_l1_cuda(Registry& registry) {
+  using namespace smooth_l1_cuda;
   cuda::add_pointwise_loss<SmoothL1>(registry, "smooth_l1", "beta");
 }
 

@@ -6,7 +6,7 @@
 #include "cuda/launch.h"
 
 namespace braid {
-namespace {
+namespace softmax_cuda {
 
 using namespace cuda;
 
@@ -83,9 +83,10 @@ Launch make(std::span<const Signature> signatures) {
   }};
 }
 
-}  // namespace
+}  // namespace softmax_cuda
 
 void register_softmax_cuda(Registry& registry) {
+  using namespace softmax_cuda;
   registry.add(cuda::kernel("softmax", make<Forward>));
   registry.add(cuda::kernel("softmax_grad", make<Gradient>));
 }

@@ -4,7 +4,7 @@
 #include "cuda/map.h"
 
 namespace braid {
-namespace {
+namespace softplus_cuda {
 
 struct Softplus {
   float beta, threshold;
@@ -27,9 +27,10 @@ F functor(const Signature& s) {
   return {float(r.beta), float(r.threshold)};
 }
 
-}  // namespace
+}  // namespace softplus_cuda
 
 void register_softplus_cuda(Registry& registry) {
+  using namespace softplus_cuda;
   registry.add(cuda::map_kernel_of<float, float>("softplus", functor<Softplus>));
   registry.add(cuda::map_kernel_of<float, float, float>("softplus_grad", functor<SoftplusGrad>));
 }

@@ -1,7 +1,7 @@
 #include "cuda/map.h"
 
 namespace braid {
-namespace {
+namespace tanh_cuda {
 
 struct Tanh {
   __device__ float operator()(float x) const { return tanhf(x); }
@@ -10,9 +10,10 @@ struct TanhGrad {
   __device__ float operator()(float g, float y) const { return g * (1.0f - y * y); }
 };
 
-}  // namespace
+}  // namespace tanh_cuda
 
 void register_tanh_cuda(Registry& registry) {
+  using namespace tanh_cuda;
   registry.add(cuda::map_kernel<float, float>("tanh", Tanh{}));
   registry.add(cuda::map_kernel<float, float, float>("tanh_grad", TanhGrad{}));
 }

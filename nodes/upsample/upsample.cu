@@ -6,7 +6,7 @@
 #include "upsample/axis.h"
 
 namespace braid {
-namespace {
+namespace upsample_cuda {
 
 using namespace cuda;
 
@@ -179,9 +179,10 @@ Launch make(std::span<const Signature> signatures, bool gradient) {
   return {run, layout.bytes()};
 }
 
-}  // namespace
+}  // namespace upsample_cuda
 
 void register_upsample_cuda(Registry& registry) {
+  using namespace upsample_cuda;
   registry.add(
       cuda::kernel("upsample", [](std::span<const Signature> s) { return make(s, false); }));
   registry.add(

@@ -15,8 +15,10 @@ const void* Feed::widen(std::span<const float> values, size_t index) {
   return memory_[index].data();
 }
 
-const void* Feed::pointer(const Array& array, size_t index) {
-  if (wide_ && array.dtype == DType::f32) return widen(array.as<float>(), index);
+const void* Feed::pointer(const ConstView& array, size_t index) {
+  if (wide_ && array.dtype == DType::f32)
+    return widen({reinterpret_cast<const float*>(array.bytes.data()), array.bytes.size() / 4},
+                 index);
   return array.bytes.data();
 }
 
@@ -31,8 +33,8 @@ std::vector<const void*> Feed::widened(std::span<const InputDecl> declared,
   return out;
 }
 
-std::vector<const void*> Feed::inputs(std::span<const InputDecl> declared,
-                                      const std::map<std::string, Array>& arrays, int64_t& batch) {
+std::vector<const void*> Feed::inputs(std::span<const InputDecl> declared, const ConstViews& arrays,
+                                      int64_t& batch) {
   std::vector<std::string> names;
   for (auto& input : declared) names.push_back(input.name);
   for (auto& [name, array] : arrays)
@@ -67,8 +69,8 @@ std::vector<const void*> Feed::inputs(std::span<const InputDecl> declared,
   return out;
 }
 
-void Feed::upstream(std::span<const InputDecl> declared, const std::map<std::string, Array>& arrays,
-                    int64_t batch, std::vector<const void*>& out) {
+void Feed::upstream(std::span<const InputDecl> declared, const ConstViews& arrays, int64_t batch,
+                    std::vector<const void*>& out) {
   constexpr size_t prefix = std::string_view("grad:").size();
   std::vector<std::string> names;
   for (auto& seed : declared) names.push_back(seed.name.substr(prefix));

@@ -10,6 +10,8 @@
 
 namespace braid {
 
+using ConstViews = std::map<std::string, ConstView>;
+
 class Feed {
  public:
   /// `wide`: for the engine that computes in f64. It takes f64 arrays as they are and makes f64
@@ -18,19 +20,19 @@ class Feed {
 
   /// Checks arrays against the declared inputs and finds the batch size; null where none is given.
   /// Throws Error(data): E0350 no samples, E0351 an unknown name, E0352 another type.
-  std::vector<const void*> inputs(std::span<const InputDecl> declared,
-                                  const std::map<std::string, Array>& arrays, int64_t& batch);
+  std::vector<const void*> inputs(std::span<const InputDecl> declared, const ConstViews& arrays,
+                                  int64_t& batch);
   /// Adds the upstream gradients of a backward program, whose declarations begin with "grad:".
   /// Throws Error(data): E0390 an unknown name, E0391 one is missing, E0392 another type.
-  void upstream(std::span<const InputDecl> declared, const std::map<std::string, Array>& arrays,
-                int64_t batch, std::vector<const void*>& out);
+  void upstream(std::span<const InputDecl> declared, const ConstViews& arrays, int64_t batch,
+                std::vector<const void*>& out);
   /// What the engine takes for pointers to the declared types.
   std::vector<const void*> widened(std::span<const InputDecl> declared,
                                    const std::vector<const void*>& inputs, int64_t batch);
 
  private:
   bool takes(DType declared, DType given) const;
-  const void* pointer(const Array& array, size_t index);
+  const void* pointer(const ConstView& array, size_t index);
   const void* widen(std::span<const float> values, size_t index);
 
   bool wide_;

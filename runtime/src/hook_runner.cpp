@@ -1,10 +1,34 @@
 #include "hook_runner.h"
 
 #include <cstring>
+#include <utility>
 
 #include "replication.h"
 
 namespace braid {
+
+namespace {
+
+thread_local const HookTable* visiting = nullptr;
+
+/// The thread is inside of one of these hooks.
+class Inside {
+ public:
+  explicit Inside(const HookTable* hooks) : before_(std::exchange(visiting, hooks)) {}
+  Inside(const Inside&) = delete;
+  ~Inside() { visiting = before_; }
+
+ private:
+  const HookTable* before_;
+};
+
+}  // namespace
+
+void require_outside(const HookTable* hooks) {
+  if (hooks && visiting == hooks)
+    throw Error(Fault::usage, "E0429", "it calls into its own session, which is running")
+        .help("a hook sees what its visit shows; call the session when the step is over");
+}
 
 HookRunner::HookRunner(const Plan& plan, std::shared_ptr<const HookTable> table, Mode mode)
     : plan_(plan), table_(std::move(table)), mode_(mode) {
@@ -89,6 +113,7 @@ void HookRunner::run(const Step& step, void* const* in, void* const* out,
   Copies copies;
   show(step, point, in, out, visit, copies);
   if (point.kind == HookKind::step) add_results(visit);
+  const Inside inside(table_.get());
   run_hook([&] { table_->hooks.visit(point.spec, visit); },
            [&](const std::string& what, const std::string& help) {
              auto error = Error(Fault::run, "E0426", what, point.mark);

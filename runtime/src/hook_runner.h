@@ -7,6 +7,9 @@
 
 namespace braid {
 
+/// Throws Error(usage, "E0429") on a thread that is inside of one of these hooks.
+void require_outside(const HookTable* hooks);
+
 class HookRunner {
  public:
   /// Throws Error(bug) when the plan has hooks that the table lacks.

@@ -21,6 +21,13 @@
 namespace braid {
 namespace {
 
+// What a hook that hangs may still touch must not move.
+void require_whole(const Memory& memory) {
+  if (!memory.broken().empty())
+    throw Error(Fault::run, "E0422", "an earlier run was given up: " + memory.broken())
+        .help("open the network anew; what it had learned can still be saved");
+}
+
 class HostExecution : public Execution {
  public:
   HostExecution(const Plan& plan, const Registry& registry, State& state, Memory& memory,
@@ -224,13 +231,14 @@ HostExecution::HostExecution(const Plan& p, const Registry& registry, State& s, 
       digest_(options.digest),
       hooks_(p, options.hooks, options.mode),
       deadline_(options.deadline) {
+  require_whole(memory_);
   check_finite = options.check_finite;
   for (auto& var : plan_.states) state_index_.push_back(state_.add(var));
   bind_kernels(registry);
   find_digests();
   skipped_.assign(plan_.strands.size(), 0);
-  engine_ = make_engine(
-      options.engine, plan_, [this](int s, int worker) { run_strand(s, worker); }, options.threads);
+  engine_ = make_engine({options.engine, options.threads, options.arena}, plan_,
+                        [this](int s, int worker) { run_strand(s, worker); });
   if (std::ranges::any_of(plan_.steps, [](auto& step) { return step.kind == StepKind::hook; }))
     watch_ = std::make_unique<HookWatch>();
   make_workspaces();
@@ -244,10 +252,10 @@ void HostExecution::run_watched() {
   auto& step = plan_.steps[size_t(*stuck)];
   auto& point = plan_.hook_points[size_t(step.hook)];
   Diagnostic d{.code = "E0428",
+               .mark = point.mark,
                .message = describe(plan_, step) + ", " + plan_.devices[size_t(step.device)] +
                           ", step " + std::to_string(scalars_.step + 1) +
-                          ": it has not returned within " + in_seconds(deadline_),
-               .mark = point.mark};
+                          ": it has not returned within " + in_seconds(deadline_)};
   d.note(plan_.hooks[size_t(point.spec)].mark, "bound here");
   d.help(
       "State is as before the step and can be saved; open it anew to go on, with a longer "
@@ -257,9 +265,7 @@ void HostExecution::run_watched() {
 }
 
 void HostExecution::run(const StepArgs& args) {
-  if (!memory_.broken().empty())
-    throw Error(Fault::run, "E0422", "an earlier run was given up: " + memory_.broken())
-        .help("open the network anew; what it had learned can still be saved");
+  require_whole(memory_);
   if (generation_ != memory_.generation()) bind_pointers();
   scalars_ = args.scalars;
   given_ = args.inputs;

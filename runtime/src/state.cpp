@@ -56,16 +56,37 @@ State::~State() {
 }
 
 int State::find(const std::string& key) const {
+  std::lock_guard lock(adding_);
+  return known(key);
+}
+
+size_t State::size() const {
+  std::lock_guard lock(adding_);
+  return vars_.size();
+}
+
+const StateVar& State::var(int i) const {
+  std::lock_guard lock(adding_);
+  return vars_[size_t(i)];
+}
+
+void* State::data(int device, int var) const {
+  std::lock_guard lock(adding_);
+  return copies_[size_t(device)][size_t(var)];
+}
+
+int State::known(const std::string& key) const {
   auto found = by_key_.find(key);
   return found == by_key_.end() ? -1 : found->second;
 }
 
 int State::add(const StateVar& var) {
-  if (int known = find(var.key); known >= 0) {
-    if (!(vars_[size_t(known)].type == var.type))
-      bug("variable '" + var.key + "' has two types: " + to_string(vars_[size_t(known)].type) +
+  std::lock_guard lock(adding_);
+  if (int old = known(var.key); old >= 0) {
+    if (!(vars_[size_t(old)].type == var.type))
+      bug("variable '" + var.key + "' has two types: " + to_string(vars_[size_t(old)].type) +
           " and " + to_string(var.type));
-    return known;
+    return old;
   }
   // A variable that finds no memory on one device is on none: State stays as it was.
   auto bytes = var.type.bytes(0);

@@ -64,7 +64,10 @@ class Training {
       : session_(session),
         checks_(session, options.check_finite),
         options_(options),
-        model_(session.model()) {}
+        model_(session.model()),
+        decl_(session.model().train) {
+    if (options.keep_best) decl_.keep_best = options.keep_best;
+  }
 
   TrainReport run() {
     prepare();
@@ -98,9 +101,9 @@ class Training {
                                   .drop_last = model_.batch.drop_last,
                                   .augment = true,
                                   .seed = model_.seed});
-    auto& train = model_.train;
+    auto& train = decl_;
     std::optional<int64_t> total = options_.steps ? options_.steps : train.steps;
-    if (!total && (train.epochs || !train.minutes))
+    if (!total && (train.epochs || !(train.minutes || options_.seconds)))
       total = train.epochs.value_or(1) * batches_->steps_per_epoch();
     total_ = total.value_or(endless);
     gains_.emplace(train);
@@ -240,8 +243,8 @@ class Training {
       warn_if_not_finite(result.loss, done);
       if (options_.check_finite && !std::isfinite(result.loss))
         throw Error(Fault::run, "E0404", "the loss is not finite at step " + std::to_string(done));
-      bool stop = options_.stop && options_.stop();
-      int64_t every = model_.train.checkpoint_every;
+      bool stop = options_.stop_token.stop_requested() || (options_.stop && options_.stop());
+      int64_t every = decl_.checkpoint_every;
       if (every > 0 && done % every == 0) save_checkpoint_now();
       if (stop) {
         report_.stopped = done < total_;
@@ -256,19 +259,24 @@ class Training {
   bool is_due(int64_t done) const {
     int64_t per_epoch = batches_->steps_per_epoch();
     return done > 0 && done % per_epoch == 0 &&
-           done / per_epoch % std::max<int64_t>(1, model_.train.eval_every) == 0;
+           done / per_epoch % std::max<int64_t>(1, decl_.eval_every) == 0;
   }
 
   bool lost_patience() {
-    const int64_t limit = model_.train.stop_after;
+    const int64_t limit = decl_.stop_after;
     if (limit == 0 || gains_->without() < limit) return false;
     note("no gain in " + std::to_string(limit) + " evaluations: training ends");
     return true;
   }
 
   bool out_of_time(int64_t done) {
-    auto& minutes = model_.train.minutes;
-    if (!minutes || options_.steps || seconds_since(begin_) < 60 * *minutes) return false;
+    auto& minutes = decl_.minutes;
+    const double passed = seconds_since(begin_);
+    if (options_.seconds && passed >= *options_.seconds) {
+      if (done < total_) note(shortest(*options_.seconds) + " seconds are over: training ends");
+      return true;
+    }
+    if (!minutes || options_.steps || passed < 60 * *minutes) return false;
     if (done < total_) note(shortest(*minutes) + " minutes are over: training ends");
     return true;
   }
@@ -289,8 +297,9 @@ class Training {
     report_.metrics["loss"] = result.loss;
     const bool best =
         gains_->counted() && gains_->evaluated_at() != done && gains_->see(done, report_.metrics);
-    if (best && model_.train.keep_best && !options_.out.empty())
+    if (best && decl_.keep_best && !options_.out.empty())
       session_.save_weights(options_.out + "/" + best_name);
+    if (best && options_.take_best) best_weights_ = session_.weights();
     emit({.kind = TrainEvent::Kind::eval,
           .step = done,
           .steps = known_total(),
@@ -308,7 +317,7 @@ class Training {
     gains_->store(checkpoint.metadata);
     for (size_t i = 0; i < plateaus_.size(); ++i)
       if (plateaus_[i]) plateaus_[i]->store(plateau_name(i), checkpoint.metadata);
-    auto path = save_checkpoint(options_.out, std::move(checkpoint), model_.train.checkpoint_keep);
+    auto path = save_checkpoint(options_.out, std::move(checkpoint), decl_.checkpoint_keep);
     emit({.kind = TrainEvent::Kind::checkpoint,
           .step = saved_at_,
           .steps = known_total(),
@@ -326,17 +335,27 @@ class Training {
       report_.weights = options_.out + "/weights.safetensors";
       report_.sha256 = session_.save_weights(report_.weights);
     }
-    if (model_.train.keep_best && gains_->best_step() > 0) {
+    if (decl_.keep_best && gains_->best_step() > 0) {
       report_.best_step = gains_->best_step();
       report_.best = gains_->best();
       if (!options_.out.empty()) report_.best_weights = options_.out + "/" + best_name;
     }
+    take_best();
     emit({.kind = TrainEvent::Kind::done,
           .step = report_.steps,
           .steps = known_total(),
           .loss = report_.loss,
           .metrics = report_.metrics,
           .text = report_.weights});
+  }
+
+  // A run that was taken up again may have seen the best before.
+  void take_best() {
+    if (!options_.take_best || report_.best_step == 0) return;
+    if (!best_weights_.empty())
+      session_.set_weights(best_weights_);
+    else if (!report_.best_weights.empty())
+      session_.set_weights(read_safetensors(report_.best_weights).tensors, report_.best_weights);
   }
 
   int64_t known_total() const { return total_ == endless ? 0 : total_; }
@@ -356,6 +375,8 @@ class Training {
   FiniteChecks checks_;
   const TrainOptions& options_;
   const Model& model_;
+  TrainDecl decl_;
+  std::map<std::string, Array> best_weights_;
   std::optional<FolderLock> lock_;
   std::optional<DataSource> train_, test_;
   std::optional<BatchPlan> batches_;

@@ -55,5 +55,29 @@ TEST(Allocations, AStepTakesNone) {
   }
 }
 
+// oneDNN's own are not counted.
+TEST(Allocations, ABoundCallTakesNone) {
+  for (const char* engine : {"serial", "tbb"}) {
+    for (int64_t samples : {1, 32}) {
+      Session session(convnet(4), {.devices = cpus(2), .threads = 1, .engine = engine});
+      RandomBatch batch(session.model(), samples, 1);
+      const auto image = session.model().inputs[0].type.dims(samples);
+      std::vector<float> logits(size_t(samples) * 10);
+      const auto bytes = static_cast<const std::byte*>(batch.pointers[0]);
+      const size_t size = size_t(session.model().inputs[0].type.bytes(samples));
+      Bound call = session.bind({{"image", ConstView(DType::f32, image, {bytes, size})}},
+                                {{"logits", View::of<float>({samples, 10}, logits)}});
+      session.run(call);
+      session.run(call);
+      allocations = 0;
+      counting = true;
+      ::operator delete(::operator new(4));  // the counter counts
+      session.run(call);
+      counting = false;
+      EXPECT_EQ(allocations, 1) << engine << " " << samples;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace braid::test

@@ -3,8 +3,8 @@
 // kernel for CUDA is skipped; EveryOperationHasACudaKernel says which are missing.
 #include <gtest/gtest.h>
 
-#include "cuda/rig.h"
 #include "conformance/conformance.h"
+#include "cuda/rig.h"
 
 namespace braid::testing {
 namespace {

@@ -2,8 +2,8 @@
 // operations they add in each mode.
 #include <algorithm>
 
-#include "support/kernels.h"
 #include "conformance/layer_graph.h"
+#include "support/kernels.h"
 
 namespace braid::testing {
 namespace {

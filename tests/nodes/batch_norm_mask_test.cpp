@@ -1,7 +1,7 @@
 // Masks: padding must not reach the statistics, whatever it holds. The statistics of a padded batch
 // are those of its values alone; a weight says how often a value counts.
-#include "nodes/batch_norm_rig.h"
 #include "conformance/layer_graph.h"
+#include "nodes/batch_norm_rig.h"
 
 namespace braid {
 namespace {

@@ -5,9 +5,9 @@
 #include <cmath>
 #include <limits>
 
+#include "conformance/tensor.h"
 #include "math/steps.h"
 #include "support/kernels.h"
-#include "conformance/tensor.h"
 
 namespace braid::testing {
 namespace {

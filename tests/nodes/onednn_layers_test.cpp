@@ -2,8 +2,8 @@
 // how they say so, and which gradients they leave out.
 #include <algorithm>
 
-#include "support/kernels.h"
 #include "conformance/layer_graph.h"
+#include "support/kernels.h"
 
 namespace braid::testing {
 namespace {

@@ -115,10 +115,22 @@ def names_are_free(path, node):
 
 
 faults = 0
+tried = set()
+
+
+def first(where, node, key):
+    """Whether such a fault is the first of its kind: at a mapping of that type in that position."""
+    kind = tuple(step for step in where if not isinstance(step, int)), str(node.get("type")), key
+    if kind in tried:
+        return False
+    tried.add(kind)
+    return True
+
+
 for path, document in right.items():
     name = pathlib.Path(path).relative_to(source)
     for where, node in places(document):
-        if not names_are_free(where, node):
+        if not names_are_free(where, node) and first(where, node, "unheard_of"):
             faults += 1
             expect(not validator.is_valid(changed(document, where, "unheard_of", 1)),
                    f"{name}: an unknown key at {where} is accepted")
@@ -128,12 +140,14 @@ for path, document in right.items():
                      "recompute": "maybe", "when": "later", "lr": "fast"}.get(key)
             if wrong is None or names_are_free(where, node) or isinstance(value, (dict, list)):
                 continue
+            if not first(where, node, key):
+                continue
             faults += 1
             expect(not validator.is_valid(changed(document, where, key, wrong)),
                    f"{name}: {key}: {wrong} at {where} is accepted")
-        expect(validator.is_valid(changed(document, where, "x-mine", {"any": [1]})) or "from" in where
-               or "for" in where or "init" in where or "constant" in where,
-               f"{name}: x-mine at {where} is refused")
+        if not {"from", "for", "init", "constant"} & set(where) and first(where, node, "x-mine"):
+            expect(validator.is_valid(changed(document, where, "x-mine", {"any": [1]})),
+                   f"{name}: x-mine at {where} is refused")
 
 print(f"{len(right)} right files validate, {faults} faults are refused, {failures} failures")
 expect(faults >= 200, f"only {faults} faults were tried")

@@ -20,6 +20,7 @@
 #include <string>
 
 #include <braid/core/registry.h>
+#include <braid/core/version.h>
 
 namespace braid {
 
@@ -27,8 +28,10 @@ class Hooks;
 
 /// Of the code that asks: version, compiler, standard library, and the sizes of what crosses.
 inline std::string plugin_abi() {
-  std::string text = "braid 0.1.0, g++ abi " + std::to_string(__GXX_ABI_VERSION) +
-                     ", libstdc++ abi " + std::to_string(_GLIBCXX_USE_CXX11_ABI) + ", layout";
+  std::string text =
+      "braid " + std::to_string(BRAID_VERSION_MAJOR) + "." + std::to_string(BRAID_VERSION_MINOR) +
+      "." + std::to_string(BRAID_VERSION_PATCH) + ", g++ abi " + std::to_string(__GXX_ABI_VERSION) +
+      ", libstdc++ abi " + std::to_string(_GLIBCXX_USE_CXX11_ABI) + ", layout";
   for (size_t size : {sizeof(Registry), sizeof(LayerDef), sizeof(OpDef), sizeof(Kernel),
                       sizeof(Offer), sizeof(Signature), sizeof(KernelArgs), sizeof(Attr),
                       sizeof(Builder), sizeof(Call), sizeof(Graph), sizeof(Error)})

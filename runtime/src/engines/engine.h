@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <braid/core/plan.h>
+#include <braid/runtime/task_arena.h>
 
 namespace braid {
 
@@ -37,15 +38,23 @@ class Engine {
 
 /// One thread, in the order of the plan.
 std::unique_ptr<Engine> make_serial_engine(const Plan& plan, RunStrand run, External external = {});
-/// A TBB flow graph, built once. `threads` 0 = all cores.
-std::unique_ptr<Engine> make_tbb_engine(const Plan& plan, RunStrand run, int threads,
-                                        External external = {});
+/// A TBB flow graph, built once; a plan without branches runs on the calling thread. No arena = one
+/// of its own.
+std::unique_ptr<Engine> make_tbb_engine(const Plan& plan, RunStrand run,
+                                        std::shared_ptr<TaskArena> arena, External external = {});
 /// Plain threads that wait a random while before each strand (seeded): for finding races.
 std::unique_ptr<Engine> make_threads_engine(const Plan& plan, RunStrand run, int threads,
                                             unsigned seed, External external = {});
 
-/// By name: "serial", "tbb", "threads", "reference". Throws Error(usage) for another one.
-std::unique_ptr<Engine> make_engine(const std::string& name, const Plan& plan, RunStrand run,
-                                    int threads, External external = {});
+/// What an engine runs on.
+struct EngineOptions {
+  std::string name;                       ///< "serial", "tbb", "threads", "reference"
+  int threads = 0;                        ///< 0 = all cores
+  std::shared_ptr<TaskArena> arena = {};  ///< of "tbb"; none = one with so many threads
+};
+
+/// Throws Error(usage) for an unknown name.
+std::unique_ptr<Engine> make_engine(const EngineOptions& options, const Plan& plan, RunStrand run,
+                                    External external = {});
 
 }  // namespace braid

@@ -43,13 +43,17 @@ std::unique_ptr<Engine> make_serial_engine(const Plan& plan, RunStrand run, Exte
   return std::make_unique<SerialEngine>(plan, std::move(run), std::move(external));
 }
 
-std::unique_ptr<Engine> make_engine(const std::string& name, const Plan& plan, RunStrand run,
-                                    int threads, External external) {
+std::unique_ptr<Engine> make_engine(const EngineOptions& options, const Plan& plan, RunStrand run,
+                                    External external) {
+  auto& name = options.name;
   if (name == "serial" || name == "reference")
     return make_serial_engine(plan, std::move(run), std::move(external));
-  if (name == "tbb") return make_tbb_engine(plan, std::move(run), threads, std::move(external));
+  if (name == "tbb") {
+    auto arena = options.arena ? options.arena : std::make_shared<TaskArena>(options.threads);
+    return make_tbb_engine(plan, std::move(run), std::move(arena), std::move(external));
+  }
   if (name == "threads")
-    return make_threads_engine(plan, std::move(run), threads, 1, std::move(external));
+    return make_threads_engine(plan, std::move(run), options.threads, 1, std::move(external));
   throw Error(Fault::usage, "E0506", "unknown engine '" + name + "': tbb or serial");
 }
 

@@ -3,11 +3,12 @@
 // it is not counted by a continue_node, which then fires too early.) Bodies never throw and never
 // block; a collective is a join in the graph.
 #include <oneapi/tbb/flow_graph.h>
-#include <oneapi/tbb/task_arena.h>
 
+#include <algorithm>
 #include <deque>
 
 #include "engines/engine.h"
+#include "engines/task_arena.h"
 
 namespace braid {
 namespace {
@@ -17,12 +18,13 @@ using Node = flow::continue_node<flow::continue_msg>;
 
 class TbbEngine : public Engine {
  public:
-  TbbEngine(const Plan& plan, RunStrand run, int threads, External external)
-      : arena_(threads > 0 ? threads : oneapi::tbb::task_arena::automatic),
+  TbbEngine(const Plan& plan, RunStrand run, std::shared_ptr<TaskArena> arena, External external)
+      : shared_(std::move(arena)),
+        arena_(shared_->impl().arena),
         run_(std::move(run)),
         external_(std::move(external)) {
     arena_.execute([&] {
-      graph_ = std::make_unique<flow::graph>();
+      graph_ = std::make_unique<flow::graph>(context_);
       for (size_t s = 0; s < plan.strands.size(); ++s) {
         nodes_.emplace_back(*graph_, [this, s](const flow::continue_msg&) {
           if (external_.has(int(s)))
@@ -70,9 +72,13 @@ class TbbEngine : public Engine {
     });
   }
 
-  oneapi::tbb::task_arena arena_;
+  std::shared_ptr<TaskArena> shared_;
+  oneapi::tbb::task_arena& arena_;
   RunStrand run_;
   External external_;
+  // Of its own: else it would belong to the group of the host's task that runs first in it, and end
+  // when that group is cancelled.
+  oneapi::tbb::task_group_context context_{oneapi::tbb::task_group_context::isolated};
   std::unique_ptr<flow::graph> graph_;
   std::deque<Node> nodes_;
   std::deque<Node> ends_;       // of strands that end outside
@@ -80,11 +86,23 @@ class TbbEngine : public Engine {
   std::vector<Node*> roots_;
 };
 
+// Whether every strand waits for the one before it: then there is nothing to schedule.
+bool is_chain(const Plan& plan) {
+  for (size_t s = 1; s < plan.strands.size(); ++s) {
+    const auto before = predecessors(plan.strands[s]);
+    if (std::ranges::find(before, int(s) - 1) == before.end()) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
-std::unique_ptr<Engine> make_tbb_engine(const Plan& plan, RunStrand run, int threads,
-                                        External external) {
-  return std::make_unique<TbbEngine>(plan, std::move(run), threads, std::move(external));
+std::unique_ptr<Engine> make_tbb_engine(const Plan& plan, RunStrand run,
+                                        std::shared_ptr<TaskArena> arena, External external) {
+  if (external.strands.empty() && is_chain(plan))  // the caller's thread does it: no wait at all
+    return make_serial_engine(plan, std::move(run));
+  if (!arena) arena = std::make_shared<TaskArena>();
+  return std::make_unique<TbbEngine>(plan, std::move(run), std::move(arena), std::move(external));
 }
 
 }  // namespace braid

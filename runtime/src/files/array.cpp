@@ -27,9 +27,38 @@ Array Array::zeros(DType dtype, std::vector<int64_t> dims) {
 
 int64_t Array::elements() const { return int64_t(bytes.size() / size_of(dtype)); }
 
-std::string to_string(const Array& array) {
-  return fmt::format("{} [{}]", to_string(array.dtype), fmt::join(array.dims, ", "));
+namespace {
+
+std::string described(DType dtype, const std::vector<int64_t>& dims) {
+  return fmt::format("{} [{}]", to_string(dtype), fmt::join(dims, ", "));
 }
+
+void check_bytes(DType dtype, const std::vector<int64_t>& dims, size_t given) {
+  if (bytes_of(dtype, dims) == int64_t(given)) return;
+  throw Error(Fault::usage, "E0304",
+              fmt::format("{} does not lie in {} bytes", described(dtype, dims), given));
+}
+
+}  // namespace
+
+ConstView::ConstView(DType d, std::vector<int64_t> sizes, std::span<const std::byte> b)
+    : dtype(d), dims(std::move(sizes)), bytes(b) {
+  check_bytes(dtype, dims, bytes.size());
+}
+
+ConstView::ConstView(const Array& array)
+    : dtype(array.dtype), dims(array.dims), bytes(array.bytes) {}
+
+View::View(DType d, std::vector<int64_t> sizes, std::span<std::byte> b)
+    : dtype(d), dims(std::move(sizes)), bytes(b) {
+  check_bytes(dtype, dims, bytes.size());
+}
+
+View::View(Array& array) : dtype(array.dtype), dims(array.dims), bytes(array.bytes) {}
+
+std::string to_string(const Array& array) { return described(array.dtype, array.dims); }
+std::string to_string(const ConstView& view) { return described(view.dtype, view.dims); }
+std::string to_string(const View& view) { return described(view.dtype, view.dims); }
 
 void detail::check_view(const Array& array, DType wanted) {
   if (array.dtype == wanted) return;

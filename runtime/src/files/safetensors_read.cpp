@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cstring>
+#include <optional>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -19,7 +19,25 @@ static_assert(std::endian::native == std::endian::little);
 
 namespace {
 
-using posix::InputFile;
+/// What is read: a file, or bytes at hand.
+class Input {
+ public:
+  explicit Input(const std::string& path) : name_(path), file_(std::in_place, path) {}
+  Input(const std::string& name, std::span<const std::byte> bytes) : name_(name), bytes_(bytes) {}
+
+  const std::string& path() const { return name_; }
+  int64_t size() const { return file_ ? file_->size() : int64_t(bytes_.size()); }
+  /// Within size().
+  void read(int64_t offset, std::span<std::byte> out) const {
+    if (file_) return file_->read(offset, out);
+    std::ranges::copy(bytes_.subspan(size_t(offset), out.size()), out.begin());
+  }
+
+ private:
+  const std::string& name_;
+  std::optional<posix::InputFile> file_;
+  std::span<const std::byte> bytes_;
+};
 
 struct Kind {
   std::string_view magic, what, help;
@@ -48,7 +66,7 @@ constexpr std::array<Kind, 8> other_kinds = {{
 
 // A header of the length that these bytes would spell is beyond the limit or the file anyway, but
 // a user who is told "convert it" is helped more than one who is told "damaged".
-void refuse_other_kinds(const InputFile& file) {
+void refuse_other_kinds(const Input& file) {
   std::array<char, 9> start = {};
   size_t present = std::min<size_t>(start.size(), size_t(file.size()));
   file.read(0, std::as_writable_bytes(std::span(start)).first(present));
@@ -61,7 +79,7 @@ void refuse_other_kinds(const InputFile& file) {
   }
 }
 
-TensorListing list(const InputFile& file) {
+TensorListing list(const Input& file) {
   refuse_other_kinds(file);
   if (file.size() < 8) refuse(file.path(), fmt::format("it has {} bytes", file.size()));
   uint64_t length = 0;
@@ -81,24 +99,29 @@ TensorListing list(const InputFile& file) {
   return listing;
 }
 
-}  // namespace
-
-TensorListing list_safetensors(const std::string& path) { return list(InputFile(path)); }
-
-TensorFile read_safetensors(const std::string& path) {
-  InputFile file(path);
+TensorFile read(const Input& file) {
   TensorListing listing = list(file);
   TensorFile result{.metadata = std::move(listing.metadata)};
   for (TensorInfo& info : listing.tensors) {
     Array array = Array::zeros(info.dtype, std::move(info.dims));
     file.read(listing.data_begin + info.begin, array.bytes);
     if (has_bad_booleans(array)) {
-      refuse(path, fmt::format("tensor '{}' holds bools other than 0 and 1",
-                               safetensors::shown(info.name)));
+      refuse(file.path(), fmt::format("tensor '{}' holds bools other than 0 and 1",
+                                      safetensors::shown(info.name)));
     }
     result.tensors.emplace(std::move(info.name), std::move(array));
   }
   return result;
+}
+
+}  // namespace
+
+TensorListing list_safetensors(const std::string& path) { return list(Input(path)); }
+
+TensorFile read_safetensors(const std::string& path) { return read(Input(path)); }
+
+TensorFile parse_safetensors(std::span<const std::byte> bytes, const std::string& name) {
+  return read(Input(name, bytes));
 }
 
 }  // namespace braid

@@ -91,17 +91,38 @@ std::string header_of(const TensorFile& file, const std::vector<Item>& items) tr
   throw Error(Fault::usage, "E0313", "a name or a metadata text is no valid UTF-8");
 }
 
+/// The pieces of a file, in their order.
+class Pieces {
+ public:
+  explicit Pieces(const TensorFile& file)
+      : items_(in_order_of_data(file)), header_(header_of(file, items_)) {}
+  template <class Out>
+  void write(const Out& out) const {
+    uint64_t length = header_.size();
+    out(std::as_bytes(std::span(&length, 1)));
+    out(std::as_bytes(std::span(header_)));
+    for (Item item : items_) out(item->second.bytes);
+  }
+
+ private:
+  std::vector<Item> items_;
+  std::string header_;
+};
+
 }  // namespace
 
 std::string write_safetensors(const std::string& path, const TensorFile& file) {
-  std::vector<Item> items = in_order_of_data(file);
-  std::string header = header_of(file, items);
-  uint64_t length = header.size();
+  const Pieces pieces(file);
   HashedFile out(path);
-  out.write(std::as_bytes(std::span(&length, 1)));
-  out.write(std::as_bytes(std::span(header)));
-  for (Item item : items) out.write(item->second.bytes);
+  pieces.write([&](std::span<const std::byte> bytes) { out.write(bytes); });
   return out.commit();
+}
+
+std::vector<std::byte> format_safetensors(const TensorFile& file) {
+  std::vector<std::byte> all;
+  Pieces(file).write(
+      [&](std::span<const std::byte> bytes) { all.insert(all.end(), bytes.begin(), bytes.end()); });
+  return all;
 }
 
 }  // namespace braid

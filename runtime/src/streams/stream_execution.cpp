@@ -34,8 +34,8 @@ StreamExecution::StreamExecution(const Plan& plan, const Registry& registry, Sta
     };
   }
   engine_ = make_engine(
-      options.engine, plan, [this](int strand, int) { run_strand(strand); }, options.threads,
-      std::move(external));
+      {options.engine, options.threads, options.arena}, plan,
+      [this](int strand, int) { run_strand(strand); }, std::move(external));
 }
 
 StreamExecution::~StreamExecution() {

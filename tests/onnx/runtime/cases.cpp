@@ -66,7 +66,7 @@ class Cases {
           to_onnx(session.model(), session.weights(), session.registry(), {.opset = opset});
       one["model"] = file("onnx");
       std::ofstream(folder_ + "/" + one["model"].get<std::string>(), std::ios::binary) << bytes;
-      for (int64_t batch : {2, 3}) one["runs"].push_back(run(session, batch, classes, positive));
+      for (int64_t batch : {3, 8}) one["runs"].push_back(run(session, batch, classes, positive));
     } catch (const Error& e) {
       one["error"] = render(e.diagnostics()[0]);
     } catch (const std::exception& e) {

@@ -25,6 +25,27 @@ void math(Importing& i, const std::string& symbol) {
          {i.operand(0), i.operand(1)});
 }
 
+/// Powers may be of floats by integers, which Braid has where they are known.
+Value exponent(Importing& i) {
+  const Known* known = i.known(1);
+  if (!known || known->floating) return i.operand(1);
+  const Array whole = as_array(*known);
+  Known floats{.dims = known->dims, .floating = true};
+  for (int64_t v : whole.as<int64_t>()) floats.floats.push_back(float(v));
+  return i.constant(floats, i.node().input(1));
+}
+
+void power(Importing& i) {
+  check_broadcast(i);
+  const bool one = i.scalar(1) && i.known(1)->dims.size() <= i.rank();
+  if (one) return i.emit("Pow", {{"exponent", decimal(*i.scalar(1))}});
+  const auto base = number(i, 0);
+  if (base) return i.emit("Math", {{"expr", in_expression(*base) + " ** x"}}, {i.operand(1)});
+  const Value a = i.operand(0), b = exponent(i);
+  if (i.network().type(a) == i.network().type(b)) return i.emit("Pow", {}, {a, b});
+  i.emit("Math", {{"expr", "a ** b"}, {"inputs", Attr::List{"a", "b"}}}, {a, b});
+}
+
 Importer binary(const char* type, const char* symbol, const char* param) {
   return [=](Importing& i) {
     check_broadcast(i);
@@ -91,7 +112,7 @@ void add_arithmetic(Importers& table) {
   table["Sub"] = binary("Sub", "-", "other");
   table["Mul"] = binary("Mul", "*", "other");
   table["Div"] = binary("Div", "/", "other");
-  table["Pow"] = binary("Pow", "**", "exponent");
+  table["Pow"] = power;
   table["Sum"] = sum;
   table["Mean"] = mean;
   table["Max"] = nested("max");

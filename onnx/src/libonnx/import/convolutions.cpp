@@ -13,14 +13,14 @@ std::string sized(const std::string& type, size_t spatial, size_t most) {
 }
 
 Weights weights_of(Importing& i, size_t first) {
-  Weights weights{{"weight", as_array(i.known(first, "its weight"))}};
-  if (i.has(first + 1)) weights.emplace_back("bias", as_array(i.known(first + 1, "its bias")));
+  Weights weights{i.weight("weight", first, "its weight")};
+  if (i.has(first + 1)) weights.push_back(i.weight("bias", first + 1, "its bias"));
   return weights;
 }
 
 void conv(Importing& i) {
   Weights weights = weights_of(i, 1);
-  const Ints dims = weights[0].second.dims;
+  const Ints dims = weights[0].array.dims;
   if (dims.size() < 3) cannot("its weight has " + std::to_string(dims.size()) + " dimensions");
   const size_t spatial = dims.size() - 2;
   const std::string type = sized("Conv", spatial, 3);
@@ -65,7 +65,7 @@ void fit(Importing& i, Window& window, const Ints& kernel, Ints& more) {
 
 void conv_transpose(Importing& i) {
   Weights weights = weights_of(i, 1);
-  const Ints dims = weights[0].second.dims;
+  const Ints dims = weights[0].array.dims;
   if (dims.size() < 3) cannot("its weight has " + std::to_string(dims.size()) + " dimensions");
   const size_t spatial = dims.size() - 2;
   const std::string type = sized("ConvTranspose", spatial, 2);

@@ -268,6 +268,7 @@ class GraphImport {
         continue;
       const Type type = network.type(value->second);
       const int element = inferred->second->type().tensor_type().elem_type();
+      if (value->second.truth && element == onnx::TensorProto::BOOL) continue;
       if (element && dtype_of(element, "the value '" + name + "'") != type.dtype)
         cannot("its result has another type of elements in Braid: " + to_string(type));
       if (auto* shape = shape_of(*inferred->second)) check_shape(network, *shape, type);
@@ -292,6 +293,7 @@ class GraphImport {
     for (auto& output : graph_.output()) {
       Value& value = network.values.at(output.name());
       if (!value.link && !value.known) cannot("nothing makes the output '" + output.name() + "'");
+      if (value.truth) cannot("the output '" + output.name() + "' is a condition");
       if (!value.link) cannot("the output '" + output.name() + "' is constant");
       std::string name = output.name();
       for (char& c : name)

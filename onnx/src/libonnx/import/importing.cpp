@@ -132,6 +132,10 @@ Ints Importing::ints(size_t i, const char* what) const {
   return values;
 }
 
+Weight Importing::weight(const std::string& name, size_t i, const char* what) const {
+  return {name, as_array(known(i, what)), node_.input(int(i))};
+}
+
 std::optional<double> Importing::scalar(size_t i) const {
   const Known* found = known(i);
   if (!found || found->size() != 1) return {};
@@ -147,6 +151,16 @@ std::optional<Ints> Importing::ints_or_attribute(size_t i, const std::string& na
 }
 
 Value Importing::operand(size_t i) {
+  if (value(i).truth) cannot("it computes with conditions");
+  return network_value(i);
+}
+
+Value Importing::condition(size_t i) {
+  if (!value(i).truth) cannot("its condition is none that Braid computes");
+  return network_value(i);
+}
+
+Value Importing::network_value(size_t i) {
   const Value& found = value(i);
   if (found.failed) cannot("");
   if (found.link) return found;
@@ -164,7 +178,8 @@ Value Importing::constant(const Known& known, const std::string& name) {
   Array array = as_array(known);
   if (dims.empty()) array.dims = dims = {1};
   auto path = name.ends_with(".weight") ? name.substr(0, name.size() - 7) : name;
-  return network_.layer(path, "Parameter", {{"shape", list(dims)}}, {}, {{"weight", array}})[0];
+  return network_.layer(path, "Parameter", {{"shape", list(dims)}}, {},
+                        {{"weight", array, name}})[0];
 }
 
 int64_t Importing::axis(int64_t axis, size_t rank) const {
@@ -204,9 +219,16 @@ void Importing::emit(const std::string& type, Dict params, const std::vector<Val
     if (last_->output(i).empty()) continue;
     if (size_t(i) < made.size())
       network_.values[last_->output(i)] = made[size_t(i)];
-    else if (network_.readers.contains(last_->output(i)))
+    else if (network_.readers.contains(last_->output(i)) &&
+             !network_.values.contains(last_->output(i)))
       cannot("its output " + std::to_string(i) + " is read");
   }
+}
+
+void Importing::emit_truth(const std::string& expression, const Attr::List& names,
+                           const std::vector<Value>& from) {
+  emit("Math", {{"expr", expression}, {"inputs", names}}, from);
+  network_.values.at(last_->output(0)).truth = true;
 }
 
 void Importing::alias(const Value& value, size_t output) {
@@ -215,6 +237,14 @@ void Importing::alias(const Value& value, size_t output) {
     if (size_t(i) != output && network_.readers.contains(last_->output(i)) && outputs() > 1 &&
         !network_.values.contains(last_->output(i)))
       cannot("its output " + std::to_string(i) + " is read");
+}
+
+bool Importing::reads(size_t output) const {
+  return output < outputs() && network_.readers.contains(node_.output(int(output)));
+}
+
+void Importing::becomes(size_t output, const Value& value) {
+  network_.values[node_.output(int(output))] = value;
 }
 
 void Importing::knows(Known known) {
@@ -238,7 +268,7 @@ void Importing::take_in(const onnx::NodeProto& node) {
 const Importers& importers() {
   static const Importers table = [] {
     Importers all;
-    for (auto* add : {add_pointwise, add_arithmetic, add_convolutions, add_pooling,
+    for (auto* add : {add_pointwise, add_arithmetic, add_conditions, add_convolutions, add_pooling,
                       add_normalization, add_shapes, add_reductions, add_products, add_resizing})
       add(all);
     return all;

@@ -41,9 +41,15 @@ struct Value {
   int id = -1;  ///< in the builder's graph
   std::shared_ptr<const Known> known = {};
   bool failed = false;  ///< a node before it is not covered
+  bool truth = false;   ///< bool in the file, 1 and 0 in Braid
 };
 
-using Weights = std::vector<std::pair<std::string, Array>>;
+struct Weight {
+  std::string name;
+  Array array;
+  std::string source = {};  ///< the file's tensor; "" = one that is made of several
+};
+using Weights = std::vector<Weight>;
 
 /// The network as it grows.
 class Network {
@@ -72,12 +78,14 @@ class Network {
 
  private:
   Call call_of(const LayerItem& item, const std::vector<Value>& from);
+  void tie_weights(const std::string& path, Weights& given);
   void take_weights(const std::string& path, Weights& given);
 
   const Registry& registry_;
   Graph graph_;
   Builder builder_;
   std::set<std::string> names_;
+  std::map<std::string, std::pair<std::string, Ints>> learned_;  ///< tensor -> parameter, sizes
 };
 
 class Importing {
@@ -106,11 +114,15 @@ class Importing {
   /// A tensor that is known, or the node is not covered; `what` names it.
   const Known& known(size_t i, const char* what) const;
   Ints ints(size_t i, const char* what) const;
+  /// A tensor that is known, as the weight `name` of a layer.
+  Weight weight(const std::string& name, size_t i, const char* what) const;
   std::optional<double> scalar(size_t i) const;
   /// An attribute of older opsets, an input of newer ones.
   std::optional<Ints> ints_or_attribute(size_t i, const std::string& name) const;
   /// A value of the network; what is known becomes a Parameter.
   Value operand(size_t i = 0);
+  /// The same where the file has a bool: 1 and 0.
+  Value condition(size_t i = 0);
   Type type(size_t i = 0) { return network_.type(operand(i)); }
   Shape shape(size_t i = 0) { return type(i).shape; }
   size_t rank(size_t i = 0) { return shape(i).size(); }
@@ -127,7 +139,13 @@ class Importing {
   void emit(const std::string& type, Dict params = {}) {
     emit(type, std::move(params), {operand(0)});
   }
+  /// The first output is a bool in the file.
+  void emit_truth(const std::string& expression, const Attr::List& names,
+                  const std::vector<Value>& from);
   void alias(const Value& value, size_t output = 0);
+  /// Whether anything needs an output, and what it is where it comes of a layer of its own.
+  bool reads(size_t output) const;
+  void becomes(size_t output, const Value& value);
   void knows(Known known);
   /// The only node that reads the output, where it is of this operator: to be taken in.
   const onnx::NodeProto* next(const std::string& op) const;
@@ -137,6 +155,7 @@ class Importing {
 
  private:
   std::string base_name() const;
+  Value network_value(size_t i);
 
   Network& network_;
   const onnx::NodeProto& node_;
@@ -155,6 +174,7 @@ int64_t product(const Ints& dims);
 
 using Importer = std::function<void(Importing&)>;
 using Importers = std::map<std::string, Importer>;
+void add_conditions(Importers& table);
 void add_convolutions(Importers& table);
 void add_normalization(Importers& table);
 void add_pointwise(Importers& table);

@@ -102,20 +102,33 @@ Call Network::call_of(const LayerItem& item, const std::vector<Value>& from) {
   return call;
 }
 
+// What two layers learn of one tensor is one parameter; statistics are each layer's own.
+void Network::tie_weights(const std::string& path, Weights& given) {
+  std::erase_if(given, [&](const Weight& w) {
+    if (w.source.empty() || w.name.starts_with("running_")) return false;
+    const std::string key = path + "." + w.name;
+    auto [found, fresh] = learned_.try_emplace(w.source, key, w.array.dims);
+    if (fresh || found->second.second != w.array.dims) return false;
+    builder_.tie(key, found->second.first);
+    model.ties.push_back({key, found->second.first});
+    return true;
+  });
+}
+
 void Network::take_weights(const std::string& path, Weights& given) {
   size_t taken = 0;
   for (auto& state : graph_.states) {
     if (!state.key.starts_with(path + ".")) continue;
     const std::string name = state.key.substr(path.size() + 1);
-    auto found = std::ranges::find(given, name, [](auto& w) { return w.first; });
+    auto found = std::ranges::find(given, name, [](auto& w) { return w.name; });
     const auto dims = state.type.dims(0);
     if (found == given.end()) {
       if (name != "num_batches_tracked") cannot("it has no " + name);
       weights.emplace(state.key, Array::zeros(state.type.dtype, dims));
-    } else if (found->second.dtype != state.type.dtype || found->second.dims != dims) {
-      cannot("its " + name + " is " + to_string(found->second) + ", not " + to_string(state.type));
+    } else if (found->array.dtype != state.type.dtype || found->array.dims != dims) {
+      cannot("its " + name + " is " + to_string(found->array) + ", not " + to_string(state.type));
     } else {
-      weights.emplace(state.key, std::move(found->second));
+      weights.emplace(state.key, std::move(found->array));
       ++taken;
     }
   }
@@ -131,6 +144,7 @@ std::vector<Value> Network::layer(const std::string& name, const std::string& ty
   try {
     item.path = take(name);
     call = call_of(item, from);
+    tie_weights(item.path, given);
     graph_.calls.push_back(call);
     builder_.enter(int(graph_.calls.size()) - 1);
     call.handed = call.out = call.def->forward(builder_, call);

@@ -19,10 +19,9 @@ void batch_norm(Importing& i) {
   if (i.opset() < 7 && i.integer("is_test", 0) == 0) cannot("it is in training mode");
   const size_t rank = i.rank();
   if (rank < 2 || rank > 5) cannot("an input of " + std::to_string(rank) + " dimensions");
-  Weights weights{{"weight", as_array(i.known(1, "its scale"))},
-                  {"bias", as_array(i.known(2, "its bias"))},
-                  {"running_mean", as_array(i.known(3, "its mean"))},
-                  {"running_var", as_array(i.known(4, "its variance"))}};
+  Weights weights{i.weight("weight", 1, "its scale"), i.weight("bias", 2, "its bias"),
+                  i.weight("running_mean", 3, "its mean"),
+                  i.weight("running_var", 4, "its variance")};
   Dict params{{"eps", decimal(i.number("epsilon", 1e-5))},
               {"momentum", decimal(1 - decimal(i.number("momentum", 0.9)))}};
   const std::string type = rank == 4 ? "BatchNorm2d" : rank == 5 ? "BatchNorm3d" : "BatchNorm1d";
@@ -30,9 +29,8 @@ void batch_norm(Importing& i) {
 }
 
 void instance_norm(Importing& i) {
-  Weights weights{{"weight", as_array(i.known(1, "its scale"))},
-                  {"bias", as_array(i.known(2, "its bias"))}};
-  const bool affine = !all(weights[0].second, 1) || !all(weights[1].second, 0);
+  Weights weights{i.weight("weight", 1, "its scale"), i.weight("bias", 2, "its bias")};
+  const bool affine = !all(weights[0].array, 1) || !all(weights[1].array, 0);
   const Shape shape = i.shape();
   if (shape.size() < 3) cannot("its input has no spatial dimensions");
   Dict params{{"eps", decimal(i.number("epsilon", 1e-5))}, {"affine", affine}};
@@ -42,18 +40,46 @@ void instance_norm(Importing& i) {
   i.emit("GroupNorm", params, {i.operand()}, std::move(weights));
 }
 
+/// LayerNormalization's further outputs, where somebody reads them.
+void statistics(Importing& i, size_t axis, size_t rank) {
+  Ints dims;
+  for (size_t d = axis; d < rank; ++d) dims.push_back(int64_t(d));
+  if (i.reads(1))
+    i.becomes(1, i.layer("Mean", {{"dim", list(dims)}, {"keepdim", true}}, {i.operand()}));
+  if (!i.reads(2)) return;
+  const Value variance =
+      i.layer("Var", {{"dim", list(dims)}, {"correction", 0}, {"keepdim", true}}, {i.operand()});
+  const std::string eps = in_expression(decimal(i.number("epsilon", 1e-5)));
+  i.becomes(2, i.layer("Math", {{"expr", "1 / sqrt(x + " + eps + ")"}}, {variance}));
+}
+
 void layer_norm(Importing& i) {
   const Shape shape = i.shape();
   const auto axis = size_t(i.axis(i.integer("axis", -1), shape.size()));
   Ints row;
   for (size_t d = axis; d < shape.size(); ++d) row.push_back(shape[d].value);
   if (axis == 0 && shape[0].batched) cannot("it normalizes over the batch");
-  Weights weights{{"weight", as_array(i.known(1, "its scale"))}};
-  if (i.has(2)) weights.emplace_back("bias", as_array(i.known(2, "its bias")));
+  Weights weights{i.weight("weight", 1, "its scale")};
+  if (i.has(2)) weights.push_back(i.weight("bias", 2, "its bias"));
   Dict params{{"eps", decimal(i.number("epsilon", 1e-5))}};
   if (row.size() > 1) set(params, "normalized_shape", list(row));
   if (weights.size() < 2) set(params, "bias", false);
+  statistics(i, axis, shape.size());
   i.emit("LayerNorm", params, {i.operand()}, std::move(weights));
+}
+
+/// (x - mean) / sqrt(variance) over all but the channels.
+void mean_variance(Importing& i) {
+  const size_t rank = i.rank();
+  Ints dims;
+  for (int64_t axis : i.integers("axes", {0, 2, 3})) dims.push_back(i.axis(axis, rank));
+  const Dict params{{"dim", list(dims)}, {"keepdim", true}};
+  const Value mean = i.layer("Mean", params, {i.operand()});
+  Dict biased = params;
+  set(biased, "correction", 0);
+  const Value variance = i.layer("Var", biased, {i.operand()});
+  i.emit("Math", {{"expr", "(x - m) / (sqrt(v) + 1e-9)"}, {"inputs", Attr::List{"x", "m", "v"}}},
+         {i.operand(), mean, variance});
 }
 
 }  // namespace
@@ -69,6 +95,7 @@ void add_normalization(Importers& table) {
   table["BatchNormalization"] = batch_norm;
   table["InstanceNormalization"] = instance_norm;
   table["LayerNormalization"] = layer_norm;
+  table["MeanVarianceNormalization"] = mean_variance;
 }
 
 }  // namespace braid::onnx_import

@@ -20,12 +20,14 @@ Importer expression(const char* text) {
 std::string n(double number) { return in_expression(decimal(number)); }
 
 void identity(Importing& i) {
+  if (i.value(0).truth) return i.alias(i.value(0));
   if (i.value(0).link || !i.value(0).known) return i.alias(i.operand());
   i.knows(*i.value(0).known);
 }
 
 void dropout(Importing& i) {
-  if (i.has(2) && i.scalar(2).value_or(1) != 0) cannot("it is in training mode");
+  const bool nothing = i.has(1) && i.scalar(1) == 0.0;
+  if (i.has(2) && i.scalar(2).value_or(1) != 0 && !nothing) cannot("it is in training mode");
   if (i.opset() < 7 && i.integer("is_test", 0) == 0) cannot("it is in training mode");
   i.alias(i.operand());
 }
@@ -95,10 +97,26 @@ void celu(Importing& i) {
   i.emit("Math", {{"expr", "max(x, 0) + min(0, " + a + " * (exp(x / " + a + ") - 1))"}});
 }
 
+// Before opset 7 a list of slopes was that of the channels.
+Value slopes(Importing& i) {
+  const Known* known = i.known(1);
+  if (!known || i.opset() >= 7 || known->dims.size() != 1 || i.rank() < 2) return i.operand(1);
+  Known column = *known;
+  column.dims.resize(i.rank() - 1, 1);
+  return i.constant(column, i.node().input(1));
+}
+
 void prelu(Importing& i) {
   if (auto slope = i.scalar(1)) return i.emit("LeakyReLU", {{"negative_slope", decimal(*slope)}});
   i.emit("Math", {{"expr", "x if x > 0 else slope * x"}, {"inputs", Attr::List{"x", "slope"}}},
-         {i.operand(0), i.operand(1)});
+         {i.operand(0), slopes(i)});
+}
+
+void shrink(Importing& i) {
+  const double bend = i.number("lambd", 0.5);
+  const std::string less = n(-bend), more = n(bend), bias = n(i.number("bias", 0));
+  i.emit("Math", {{"expr", "x + " + bias + " if x < " + less + " else (x - " + bias + " if x > " +
+                               more + " else 0)"}});
 }
 
 void thresholded(Importing& i) {
@@ -107,6 +125,13 @@ void thresholded(Importing& i) {
 
 void cast(Importing& i) {
   const int64_t to = i.integer("to", 0);
+  if (i.value(0).truth && (to == onnx::TensorProto::FLOAT || to == onnx::TensorProto::BOOL)) {
+    Value numbers = i.condition();
+    numbers.truth = to == onnx::TensorProto::BOOL;
+    return i.alias(numbers);
+  }
+  if (to == onnx::TensorProto::BOOL && i.type().dtype == DType::f32)
+    return i.emit_truth("1 if x != 0 else 0", {"x"}, {i.operand()});
   if (i.type().dtype != DType::f32 || to != onnx::TensorProto::FLOAT)
     cannot("it converts types while the network runs");
   i.alias(i.operand());
@@ -125,6 +150,7 @@ void add_pointwise(Importers& table) {
   table["Cast"] = cast;
   table["Celu"] = celu;
   table["Clip"] = clip;
+  table["Cosh"] = expression("(exp(x) + exp(-x)) / 2");
   table["Cos"] = expression("cos(x)");
   table["Dropout"] = dropout;
   table["Elu"] = elu;
@@ -140,12 +166,16 @@ void add_pointwise(Importers& table) {
   table["Reciprocal"] = expression("1 / x");
   table["Relu"] = plain("ReLU");
   table["Selu"] = selu;
+  table["Shrink"] = shrink;
+  table["Sign"] = expression("1 if x > 0 else (-1 if x < 0 else 0)");
+  table["Sinh"] = expression("tanh(x) * (exp(x) + exp(-x)) / 2");
   table["Sigmoid"] = plain("Sigmoid");
   table["Sin"] = expression("sin(x)");
   table["Softmax"] = softmax("Softmax");
   table["Softplus"] = plain("Softplus");
   table["Softsign"] = expression("x / (1 + abs(x))");
   table["Sqrt"] = plain("Sqrt");
+  table["Tan"] = expression("sin(x) / cos(x)");
   table["Tanh"] = plain("Tanh");
   table["ThresholdedRelu"] = thresholded;
 }

@@ -22,6 +22,11 @@ Array linear_weight(const Known& matrix, bool transposed, double factor) {
   return weight;
 }
 
+/// What a weight is made of: two layers of equal sources share it.
+std::string source(const std::string& tensor, bool kept, double factor) {
+  return tensor + (kept ? "" : " transposed") + (factor == 1 ? "" : " * " + shortest(factor));
+}
+
 /// A bias of `features`, of what may be one number or have dimensions of 1 in front.
 std::optional<Array> linear_bias(const Known& known, int64_t features, double factor) {
   if (!known.floating || (known.size() != 1 && known.size() != size_t(features))) return {};
@@ -55,13 +60,15 @@ void gemm(Importing& i) {
   const Known* matrix = i.known(1);
   const Known* added = i.known(2);
   if (!matrix || (i.has(2) && !added)) return general_gemm(i);
-  Weights weights{{"weight", linear_weight(*matrix, i.integer("transB", 0) != 0,
-                                           decimal(i.number("alpha", 1)))}};
-  const int64_t features = weights[0].second.dims[0];
+  const bool kept = i.integer("transB", 0) != 0;
+  const double alpha = decimal(i.number("alpha", 1)), beta = decimal(i.number("beta", 1));
+  Weights weights{
+      {"weight", linear_weight(*matrix, kept, alpha), source(i.node().input(1), kept, alpha)}};
+  const int64_t features = weights[0].array.dims[0];
   if (added) {
-    auto bias = linear_bias(*added, features, decimal(i.number("beta", 1)));
+    auto bias = linear_bias(*added, features, beta);
     if (!bias) return general_gemm(i);
-    weights.emplace_back("bias", std::move(*bias));
+    weights.push_back({"bias", std::move(*bias), source(i.node().input(2), true, beta)});
   }
   Value from = i.operand();
   if (i.integer("transA", 0)) from = transposed(i, from);
@@ -70,7 +77,7 @@ void gemm(Importing& i) {
 }
 
 /// The bias that an Add right behind brings, with the Add.
-std::optional<Array> following_bias(Importing& i, int64_t features) {
+std::optional<Weight> following_bias(Importing& i, int64_t features) {
   const auto* add = i.next("Add");
   if (!add || add->input_size() != 2) return {};
   for (auto& name : add->input()) {
@@ -80,8 +87,9 @@ std::optional<Array> following_bias(Importing& i, int64_t features) {
     auto& known = *found->second.known;
     if (known.dims.size() > i.rank()) return {};
     auto bias = linear_bias(known, features, 1);
-    if (bias) i.take_in(*add);
-    return bias;
+    if (!bias) return {};
+    i.take_in(*add);
+    return Weight{"bias", std::move(*bias), source(name, true, 1)};
   }
   return {};
 }
@@ -93,8 +101,9 @@ void matmul(Importing& i) {
     return i.emit("MatMul", {}, {i.operand(0), i.operand(1)});
   }
   const int64_t features = matrix->dims[1];
-  Weights weights{{"weight", linear_weight(*matrix, false, 1)}};
-  if (auto bias = following_bias(i, features)) weights.emplace_back("bias", std::move(*bias));
+  Weights weights{
+      {"weight", linear_weight(*matrix, false, 1), source(i.node().input(1), false, 1)}};
+  if (auto bias = following_bias(i, features)) weights.push_back(std::move(*bias));
   const Dict params{{"out_features", features}, {"bias", weights.size() > 1}};
   i.emit("Linear", params, {i.operand()}, std::move(weights));
 }

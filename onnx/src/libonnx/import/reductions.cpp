@@ -43,12 +43,26 @@ void log_sum(Importing& i) {
   i.emit("Log", {}, {sum});
 }
 
+/// With the largest taken off, so that no exponential overflows.
+void log_sum_exp(Importing& i) {
+  const Dict params = over(i).value_or(Dict{{"dim", Attr::List{}}});
+  Dict kept = params;
+  set(kept, "keepdim", true);
+  const Value most = i.layer("Max", kept, {i.operand()});
+  const Value each = i.layer("Math", {{"expr", "exp(x - m)"}, {"inputs", Attr::List{"x", "m"}}},
+                             {i.operand(), most});
+  const Value sum = i.layer("Sum", params, {each});
+  i.emit("Math", {{"expr", "m + log(s)"}, {"inputs", Attr::List{"m", "s"}}},
+         {i.layer("Max", params, {i.operand()}), sum});
+}
+
 }  // namespace
 
 void add_reductions(Importers& table) {
   table["ReduceL1"] = l1;
   table["ReduceL2"] = l2;
   table["ReduceLogSum"] = log_sum;
+  table["ReduceLogSumExp"] = log_sum_exp;
   table["ReduceMax"] = reduction("Max");
   table["ReduceMean"] = reduction("Mean");
   table["ReduceMin"] = reduction("Min");

@@ -204,9 +204,37 @@ void expand(Importing& i) {
   i.emit("Expand", {{"size", sizes_of(to)}});
 }
 
+/// Cells of the image's own as its border: parts of it, side by side.
+void mirrored(Importing& i, const Ints& pads, bool edge) {
+  const Shape shape = i.shape();
+  const size_t rank = shape.size();
+  Value at = i.operand();
+  size_t last = rank;
+  for (size_t d = 0; d < rank; ++d)
+    if (pads[d] || pads[d + rank]) last = d;
+  for (size_t d = 0; d <= last; ++d) {
+    const int64_t before = pads[d], after = pads[d + rank], cells = shape[d].value;
+    if (!before && !after) continue;
+    const int64_t most = edge ? 64 : cells - 1;
+    if (shape[d].batched || std::min(before, after) < 0 || std::max(before, after) > most ||
+        before + after > 64)
+      cannot("its border is larger than 64 cells, or than the input");
+    const auto cell = [&](int64_t k) {
+      Dict params{{"dim", int64_t(d)}, {"start", k}};
+      if (k + 1 < cells) set(params, "end", k + 1);
+      return i.layer("Slice", params, {at});
+    };
+    std::vector<Value> parts;
+    for (int64_t k = before; k > 0; --k) parts.push_back(cell(edge ? 0 : k));
+    parts.push_back(at);
+    for (int64_t k = 1; k <= after; ++k) parts.push_back(cell(cells - 1 - (edge ? 0 : k)));
+    if (d == last) return i.emit("Concat", {{"dim", int64_t(d)}}, parts);
+    at = i.layer("Concat", {{"dim", int64_t(d)}}, parts);
+  }
+}
+
 void pad(Importing& i) {
   const std::string mode = i.text("mode", "constant");
-  if (mode != "constant") cannot("its mode is " + mode);
   const auto pads =
       i.opset() < 11 ? i.integers("pads", i.integers("paddings")) : i.ints(1, "its padding");
   const double value = i.opset() < 11 ? i.number("value", 0)
@@ -217,6 +245,8 @@ void pad(Importing& i) {
   const size_t rank = i.rank();
   if (pads.size() != 2 * rank) cannot("its padding does not fit its input");
   if (std::ranges::all_of(pads, [](int64_t p) { return p == 0; })) return i.alias(i.operand());
+  if (mode == "reflect" || mode == "edge") return mirrored(i, pads, mode == "edge");
+  if (mode != "constant") cannot("its mode is " + mode);
   size_t first = 0;
   while (pads[first] == 0 && pads[first + rank] == 0) ++first;
   Ints cells;
@@ -277,7 +307,7 @@ void embedding(Importing& i) {
   const Known& table = i.known(0, "its table");
   if (table.dims.size() != 2 || !table.floating) cannot("its table is no matrix of floats");
   i.emit("Embedding", {{"num_embeddings", table.dims[0]}, {"embedding_dim", table.dims[1]}},
-         {i.operand(1)}, {{"weight", as_array(table)}});
+         {i.operand(1)}, {i.weight("weight", 0, "its table")});
 }
 
 void gather(Importing& i) {
@@ -288,7 +318,7 @@ void gather(Importing& i) {
   const int64_t axis = i.axis(given, shape.size()), cells = shape[size_t(axis)].value;
   if (shape[size_t(axis)].batched) cannot("it picks samples of the batch");
   const size_t rank = i.known(1)->dims.size();
-  if (rank > 1 || indices.empty() || indices.size() > 64) cannot("its indices are no short list");
+  if (indices.empty() || indices.size() > 64) cannot("its indices are no short list");
   std::vector<Value> parts;
   for (int64_t index : indices) {
     if (index < -cells || index >= cells) cannot("its index is outside of its input");
@@ -299,7 +329,12 @@ void gather(Importing& i) {
     parts.push_back(i.layer("Slice", params, {i.operand()}));
   }
   if (rank == 0) return i.emit("Squeeze", {{"dim", axis}}, {parts[0]});
-  i.emit("Concat", {{"dim", axis}}, parts);
+  if (rank == 1) return i.emit("Concat", {{"dim", axis}}, parts);
+  const Value row = parts.size() == 1 ? parts[0] : i.layer("Concat", {{"dim", axis}}, parts);
+  Shape to(shape.begin(), shape.begin() + axis);
+  for (int64_t d : i.known(1)->dims) to.push_back(d);
+  to.insert(to.end(), shape.begin() + axis + 1, shape.end());
+  i.emit("Reshape", {{"shape", sizes_of(to)}}, {row});
 }
 
 }  // namespace

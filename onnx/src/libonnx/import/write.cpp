@@ -45,6 +45,8 @@ class Text {
     text += "outputs:\n";
     for (auto& output : model.outputs)
       text += "  " + output.name + ": " + name_of(output.from) + "\n";
+    if (!model.ties.empty()) text += "tie:\n";
+    for (auto& tie : model.ties) text += "  " + tie.key + ": " + tie.to + "\n";
     if (!weights.empty()) text += "weights: {path: " + quoted(weights) + "}\n";
     return text;
   }

@@ -53,8 +53,45 @@ struct Array {
   bool operator==(const Array&) const = default;
 };
 
+/// An array that lies elsewhere, row-major; its owner keeps it for as long as it is used.
+///
+///   std::array<float, 64> image;
+///   View view = View::of<float>({1, 64}, image);
+struct ConstView {
+  DType dtype = DType::f32;
+  std::vector<int64_t> dims = {};
+  std::span<const std::byte> bytes = {};
+
+  ConstView() = default;
+  /// Throws Error(Fault::usage) when there are not as many bytes as `dims` say.
+  ConstView(DType dtype, std::vector<int64_t> dims, std::span<const std::byte> bytes);
+  ConstView(const Array& array);
+  ConstView(const Array&&) = delete;  // it would end before it is used
+  template <class T>
+  static ConstView of(std::vector<int64_t> dims, std::span<const T> values) {
+    return {dtype_of<T>(), std::move(dims), std::as_bytes(values)};
+  }
+};
+
+/// The same, to be written.
+struct View {
+  DType dtype = DType::f32;
+  std::vector<int64_t> dims = {};
+  std::span<std::byte> bytes = {};
+
+  View() = default;
+  View(DType dtype, std::vector<int64_t> dims, std::span<std::byte> bytes);
+  View(Array& array);
+  template <class T>
+  static View of(std::vector<int64_t> dims, std::span<T> values) {
+    return {dtype_of<T>(), std::move(dims), std::as_writable_bytes(values)};
+  }
+};
+
 /// `f32 [2, 3]`
 std::string to_string(const Array& array);
+std::string to_string(const ConstView& view);
+std::string to_string(const View& view);
 
 /// A .npy file, format 1, 2 or 3: f16, f32, f64, i32, i64, u8 or bool, little endian, C order.
 /// Throws Error(Fault::data); the size of the file is checked before memory is taken.

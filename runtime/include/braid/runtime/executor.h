@@ -19,6 +19,7 @@
 #include <braid/core/plan.h>
 #include <braid/core/registry.h>
 #include <braid/runtime/state.h>
+#include <braid/runtime/task_arena.h>
 
 namespace braid {
 
@@ -57,6 +58,7 @@ class Memory {
 struct ExecutorOptions {
   std::string engine = "tbb";
   int threads = 0;                              ///< 0 = all cores
+  std::shared_ptr<TaskArena> arena = {};        ///< of "tbb"; none = one of its own
   bool digest = false;                          ///< keep a digest of every merged value
   Mode mode = Mode::train;                      ///< what hooks are told
   std::shared_ptr<const HookTable> hooks = {};  ///< of a plan that has some

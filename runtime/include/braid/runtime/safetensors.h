@@ -8,6 +8,7 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -41,9 +42,13 @@ struct TensorListing {
 /// sizes were checked against the file's.
 TensorFile read_safetensors(const std::string& path);
 TensorListing list_safetensors(const std::string& path);
+/// The bytes of such a file; `name` stands in messages.
+TensorFile parse_safetensors(std::span<const std::byte> bytes, const std::string& name);
 
 /// Replaces the file at `path` in one step and returns the SHA-256 of its bytes in hexadecimal.
 /// Equal contents give equal bytes. Throws Error(Fault::output) when the disk refuses.
 std::string write_safetensors(const std::string& path, const TensorFile& file);
+/// The bytes that write_safetensors would write.
+std::vector<std::byte> format_safetensors(const TensorFile& file);
 
 }  // namespace braid

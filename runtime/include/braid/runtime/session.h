@@ -5,13 +5,25 @@
 //   auto out = session.run({{"image", image}}, {"logits"});     // any batch size
 //   out.at("logits").as<float>()[0];
 //
-// A Session is used by one thread at a time. Programs (a plan and its executor) are made on demand
-// for each batch size and kept in a bounded cache.
+// Programs (a plan and its executor) are made on demand for each batch size and kept in a bounded
+// cache.
+//
+// Threads: all member functions may be called by any thread. Forward passes (run, run_async, Bound,
+// evaluate) run beside each other, up to SessionOptions::concurrency at a time; what writes weights
+// or statistics (step, load_weights, ...) waits until they are done and runs alone, so that a pass
+// sees the weights of one step. A session with hooks, a trace or a GPU runs everything alone. While
+// it waits, no thread picks up other tasks of the host's; a callback may not call the session that
+// calls it. References that are handed out (state(), plan(), executor()) are for whoever has the
+// session to himself.
 #pragma once
+#include <exception>
+#include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,12 +40,15 @@ namespace braid {
 
 struct SessionOptions {
   std::vector<std::string> devices = {};  ///< empty = the file's, else {"cpu"}
-  int threads = 0;                        ///< 0 = all cores
-  std::string engine = "tbb";             ///< tbb | serial | threads | reference (f64)
-  std::string isa = {};                   ///< "avx2", "avx512": same bits on every host that has it
-  std::set<std::string> disabled = {};    ///< passes
-  bool digest = false;                    ///< keep digests of all merged values
-  bool check_finite = false;              ///< NaN and infinities fail a step: see ExecutorOptions
+  int threads = 0;                        ///< 0 = all cores; of an arena: its own number
+  /// Shared with other sessions, or the host's; none = one of the session's own.
+  std::shared_ptr<TaskArena> arena = {};
+  int concurrency = 0;         ///< forward passes at a time, each with a memory; 0 = threads
+  std::string engine = "tbb";  ///< tbb | serial | threads | reference (f64)
+  std::string isa = {};        ///< "avx2", "avx512": same bits on every host that has it
+  std::set<std::string> disabled = {};  ///< passes
+  bool digest = false;                  ///< keep digests of all merged values
+  bool check_finite = false;            ///< NaN and infinities fail a step: see ExecutorOptions
   Mutant mutant = {};
   Hooks hooks = {};       ///< see hooks.h
   double deadline = 600;  ///< seconds after which a device or a hook that hangs is given up
@@ -70,6 +85,35 @@ struct RunOptions {
   std::optional<int64_t> step = {};
 };
 
+/// A forward pass whose inputs and outputs are named once, for calls that take no memory and look
+/// nothing up: inputs are read where they lie, and outputs are written where they shall be.
+///
+///   std::array<float, 784> image; std::array<float, 10> logits;
+///   Bound call = session.bind({{"image", ConstView::of<float>({1, 1, 28, 28}, image)}},
+///                             {{"logits", View::of<float>({1, 10}, logits)}});
+///   image = ...; session.run(call); logits[0];
+///
+/// It must not outlive its session. One thread at a time uses it; different ones run side by side.
+class Bound {
+ public:
+  Bound(Bound&&) noexcept;
+  Bound& operator=(Bound&&) noexcept;
+  ~Bound();
+
+  /// The same as Session::run(*this).
+  void run();
+  /// Reads an input elsewhere from now on. Throws Error(data) for another name, type or size.
+  void input(const std::string& name, const ConstView& view);
+  /// Writes an output elsewhere from now on.
+  void output(const std::string& name, const View& view);
+
+ private:
+  friend class Session;
+  struct Impl;
+  explicit Bound(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
 struct BackwardOptions {
   std::vector<std::string> outputs = {};  ///< of outputs or layers; none = the declared ones
   Mode mode = Mode::train;
@@ -85,12 +129,19 @@ struct Backward {
   std::map<std::string, Array> outputs = {}, inputs = {}, parameters = {};
 };
 
+class Batcher;
+class Turn;
+
 class Session {
  public:
   /// Loads the plug-ins that the file names, unless `read.plugins` is off. Throws Error(model) with
   /// all errors of the file.
   static Session open(const std::string& path, SessionOptions options = {},
                       const ReadOptions& read = {});
+  /// A text at hand, of a file that was encrypted or never was one. `name` stands in messages;
+  /// what the text names is sought in its folder.
+  static Session parse(std::string text, const std::string& name = "network.yaml",
+                       SessionOptions options = {}, const ReadOptions& read = {});
   explicit Session(Model model, SessionOptions options = {});
   Session(Model model, SessionOptions options, Registry registry);
   Session(Session&&) noexcept;
@@ -106,6 +157,9 @@ class Session {
   Executor& executor(Mode mode, int64_t batch, const std::vector<std::string>& wanted = {});
   const Plan& plan(const ProgramKey& key);
   Executor& executor(const ProgramKey& key);
+
+  /// Of an output or a layer, in a forward pass.
+  Type output_type(const std::string& name);
 
   /// The programs of a training step on `batch` samples: one, or one for each phase.
   std::vector<ProgramKey> training_programs(int64_t batch) const;
@@ -131,6 +185,19 @@ class Session {
   std::map<std::string, Array> run(const std::map<std::string, Array>& inputs,
                                    const std::vector<std::string>& outputs = {},
                                    const RunOptions& options = {});
+  /// Names the inputs and outputs of a pass: all outputs that are wanted, of the types that they
+  /// have. Throws as run(), and Error(data, "E0353") for an output of another type.
+  Bound bind(const std::map<std::string, ConstView>& inputs,
+             const std::map<std::string, View>& outputs, const RunOptions& options = {});
+  void run(Bound& call);
+  /// The same by a thread of the session's own, so that the caller need not wait. Waiting for the
+  /// future inside a host's arena that the session shares may wait for the place one holds oneself.
+  std::future<std::map<std::string, Array>> run_async(std::map<std::string, Array> inputs,
+                                                      std::vector<std::string> outputs = {},
+                                                      const RunOptions& options = {});
+  /// `done` is called by that thread: with nothing, or with what was thrown. `call` stays where it
+  /// is until then.
+  void run_async(Bound& call, std::function<void(std::exception_ptr)> done);
   /// Forward and backward with gradients from outside, one array for each output, of its type: for
   /// losses and optimizers that are not ours. Losses, optimizer and `accumulate` of the network
   /// play no part, and it is no step: steps_done() stays. The engine "reference" takes f32 or f64
@@ -153,11 +220,15 @@ class Session {
   /// From a file, with what the network's `weights` says of renaming and of what may differ.
   /// Throws Error(data, "E0315") where renaming makes two keys one.
   void load_weights(const std::string& path);
+  /// The same from the bytes of a safetensors file; `name` stands in messages.
+  void load_weights(std::span<const std::byte> file, const std::string& name = "the weights");
   /// Weights and their moving averages (`train: {ema: ...}`) change places; a second call changes
   /// them back. To evaluate or save the averages.
   void exchange_averages();
   /// Returns the SHA-256 of the file.
   std::string save_weights(const std::string& path);
+  /// The bytes of that file.
+  std::vector<std::byte> save_weights();
   /// Everything that a run needs to go on, with the program hash of the global batch.
   Checkpoint checkpoint();
   /// Takes up a checkpoint, whatever devices it was written on. Returns "" or what differs from
@@ -165,7 +236,9 @@ class Session {
   std::string restore(const Checkpoint& checkpoint, bool exact = false);
 
  private:
-  class Busy;
+  friend class Turn;
+  friend class Bound;
+  friend class Batcher;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

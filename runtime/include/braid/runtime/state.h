@@ -1,6 +1,7 @@
 // State: parameters, running statistics, counters, optimizer state. It is owned outside every Plan,
 // in plain row-major memory, one copy for each device, and it is written only behind the commit
-// gate of a step.
+// gate of a step. Variables may be added and found by several threads at once; what they hold is
+// written by one thread while none reads it.
 //
 //   State state(2, seed);                    // two devices
 //   int w = state.add(var);                  // finds it, or makes and initialises it
@@ -8,8 +9,10 @@
 //   TensorFile weights = state.weights();    // parameters and buffers by PyTorch's names
 #pragma once
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -31,13 +34,12 @@ class State {
   /// Throws Error(bug) when the key is known with another type.
   int add(const StateVar& var);
   int find(const std::string& key) const;  ///< -1 = unknown
-  size_t size() const { return vars_.size(); }
-  const StateVar& var(int i) const { return vars_[size_t(i)]; }
+  size_t size() const;
+  const StateVar& var(int i) const;
   int devices() const { return int(placements_.size()); }
 
   /// In the memory of the device.
-  void* data(int device, int var) { return copies_[size_t(device)][size_t(var)]; }
-  const void* data(int device, int var) const { return copies_[size_t(device)][size_t(var)]; }
+  void* data(int device, int var) const;
   template <class T>
   T* at(int device, int var) {
     return static_cast<T*>(data(device, var));
@@ -63,13 +65,15 @@ class State {
   uint64_t digest(int device) const;
 
  private:
+  int known(const std::string& key) const;
   Array array_of(int var) const;
   void assign(int var, const Array& array);
   void write(int var, const void* from);
 
   Placements placements_;
   uint64_t seed_;
-  std::vector<StateVar> vars_;
+  mutable std::mutex adding_;
+  std::deque<StateVar> vars_;  // references to them stay
   std::map<std::string, int> by_key_;
   std::vector<std::vector<void*>> copies_;  // device, variable
 };

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include <braid/runtime/session.h>
@@ -38,6 +39,13 @@ struct TrainOptions {
   std::function<void(const TrainEvent&)> on_event = {};
   /// Asked after each step; true ends the run with everything saved.
   std::function<bool()> stop = {};
+  /// The same by request of another thread: std::stop_source::request_stop().
+  std::stop_token stop_token = {};
+  std::optional<double> seconds = {};  ///< the run ends after so many, if not before
+  /// In place of the file's `keep_best`: what says which evaluation is the best.
+  std::optional<Goodness> keep_best = {};
+  /// At the end the session has the weights of the best evaluation, where there is one.
+  bool take_best = false;
 };
 
 struct TrainReport {

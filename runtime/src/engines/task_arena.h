@@ -1,0 +1,13 @@
+// What stands behind a TaskArena.
+#pragma once
+#include <oneapi/tbb/task_arena.h>
+
+#include <braid/runtime/task_arena.h>
+
+namespace braid {
+
+struct TaskArena::Impl {
+  oneapi::tbb::task_arena arena;
+};
+
+}  // namespace braid
