@@ -87,7 +87,8 @@ def separable(text):
 
 
 NOT_APART = re.compile(r"^ *#(?!include)|^#include .*\.(?:inc|cpp)\"|^extern|^int main|^(?:struct|class) \w+;"
-                       r"|^namespace (?!braid)\w+(?<!_cuda) {$|^\w[^={(]*\b\w+(?:<.*>)?::~?\w+(?:\(|\s*=)", re.M)
+                       r"|^namespace (?!braid)\w+(?<!_cuda) {$"
+                       r"|^(?:\w[^={(\n]*[\s&*])?\w+(?:<.*>)?::~?(?:operator\b[^(]*|\w+)(?:\(|\s*=)", re.M)
 
 
 def joined(unit):
