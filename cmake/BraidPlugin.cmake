@@ -1,6 +1,6 @@
 # braid_add_plugin(NAME SOURCES...): libNAME.so, a plug-in that a network file names.
 #
-# It carries what it uses of Braid's libraries, and shows nothing but its entry points.
+# It carries what it uses of Braid's libraries, and shows nothing of them but its entry points.
 function(braid_add_plugin name)
   add_library(${name} MODULE ${ARGN})
   target_link_libraries(${name} PRIVATE braid::runtime)
