@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 
 #include "cli/command.h"
@@ -136,6 +137,7 @@ TEST(Draw, ANetworkWithoutABatchIsDrawnWithoutReplicas) {
 }
 
 TEST(Draw, JsonOfEveryExampleIsLossless) {
+  setenv("BRAID_PLUGIN_PATH", BRAID_BINARY_DIR "/plugins", 1);  // of embed/swish.yaml
   size_t seen = 0;
   for (auto& entry : std::filesystem::recursive_directory_iterator(source("examples"))) {
     auto& path = entry.path();
