@@ -92,7 +92,7 @@ Bound bind(braid_session* session, const braid_tensor* inputs, int input_count,
   require(session, "session");
   if (output_count < 1) refuse("no output is wanted");
   return session->session.bind(views<ConstView>(inputs, input_count),
-                               views<View>(outputs, output_count));
+                               views<ArrayView>(outputs, output_count));
 }
 
 braid_progress progress(const TrainEvent& e) {

@@ -10,14 +10,14 @@
 #include <chrono>
 #include <cstdio>
 
-using braid::ConstView, braid::View;
+using braid::ConstView, braid::ArrayView;
 
 int main(int argc, char** argv) try {
   auto session = braid::Session::open(argc > 1 ? argv[1] : "examples/digits/digits.yaml");
   std::array<float, 64> pixels{};
   std::array<float, 10> scores{};
   braid::Bound call = session.bind({{"image", ConstView::of<float>({1, 64}, pixels)}},
-                                   {{"logits", View::of<float>({1, 10}, scores)}});
+                                   {{"logits", ArrayView::of<float>({1, 10}, scores)}});
   std::array<int, 10> seen{};
   const auto start = std::chrono::steady_clock::now();
   for (int i = 0; i < 1000; ++i) {

@@ -3,9 +3,5 @@
 // SSSE3 and the extensions of AVX-512 gain nothing and cost compile time.
 #pragma once
 
-#ifdef BRAID_FEW_TARGETS  // for sanitizers, which make them minutes to compile
-#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_AVX3 | HWY_AVX3_DL)
-#else
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_AVX3_DL)
-#endif
 #define HWY_BASELINE_TARGETS HWY_SSE4

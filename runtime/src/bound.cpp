@@ -18,7 +18,7 @@ struct Bound::Impl {
 
   void feed_inputs();
   size_t result(const std::string& name) const;
-  void set(size_t result, const View& view);
+  void set(size_t result, const ArrayView& view);
   void run();
 };
 
@@ -35,7 +35,7 @@ size_t Bound::Impl::result(const std::string& name) const {
   return size_t(found - results.begin());
 }
 
-void Bound::Impl::set(size_t result, const View& view) {
+void Bound::Impl::set(size_t result, const ArrayView& view) {
   auto& plan = program->plan;
   auto& type = plan.results[result].type;
   if (view.dtype != type.dtype || view.dims != type.dims(plan.batch))
@@ -72,12 +72,12 @@ void Bound::input(const std::string& name, const ConstView& view) {
   impl_->feed_inputs();
 }
 
-void Bound::output(const std::string& name, const View& view) {
+void Bound::output(const std::string& name, const ArrayView& view) {
   impl_->set(impl_->result(name), view);
 }
 
 Bound Session::bind(const std::map<std::string, ConstView>& inputs,
-                    const std::map<std::string, View>& outputs, const RunOptions& options) {
+                    const std::map<std::string, ArrayView>& outputs, const RunOptions& options) {
   ProgramKey key{.mode = options.mode, .goal = Goal::forward, .write_state = options.write_state};
   for (auto& [name, view] : outputs) key.wanted.push_back(name);
   impl_->check_names(key.wanted);

@@ -66,7 +66,7 @@ TEST(Allocations, ABoundCallTakesNone) {
       const auto bytes = static_cast<const std::byte*>(batch.pointers[0]);
       const size_t size = size_t(session.model().inputs[0].type.bytes(samples));
       Bound call = session.bind({{"image", ConstView(DType::f32, image, {bytes, size})}},
-                                {{"logits", View::of<float>({samples, 10}, logits)}});
+                                {{"logits", ArrayView::of<float>({samples, 10}, logits)}});
       session.run(call);
       session.run(call);
       allocations = 0;

@@ -34,7 +34,7 @@ TEST(Bound, ReadsAndWritesWhereItIsTold) {
     std::array<float, 128> image{};
     std::array<float, 20> logits{};
     Bound call = session.bind({{"image", ConstView::of<float>({2, 64}, image)}},
-                              {{"logits", View::of<float>({2, 10}, logits)}});
+                              {{"logits", ArrayView::of<float>({2, 10}, logits)}});
     for (int round = 0; round < 3; ++round) {
       for (size_t i = 0; i < image.size(); ++i) image[i] = float(normal(uint64_t(round), i));
       session.run(call);
@@ -45,7 +45,7 @@ TEST(Bound, ReadsAndWritesWhereItIsTold) {
     std::array<float, 128> other{};
     std::array<float, 20> elsewhere{};
     call.input("image", ConstView::of<float>({2, 64}, other));
-    call.output("logits", View::of<float>({2, 10}, elsewhere));
+    call.output("logits", ArrayView::of<float>({2, 10}, elsewhere));
     const auto before = logits;
     call.run();
     EXPECT_EQ(logits, before);

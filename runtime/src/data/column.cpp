@@ -74,7 +74,7 @@ void store(std::vector<std::byte>& bytes, T value) {
   std::memcpy(bytes.data() + at, &value, sizeof(T));
 }
 
-Picture declared_picture(const InputDecl& input) {
+PictureSize declared_picture(const InputDecl& input) {
   const Shape& shape = input.type.shape;
   return {.planes = shape.size() == 4 ? shape[1].value : 1,
           .height = shape[shape.size() - 2].value,
@@ -83,7 +83,7 @@ Picture declared_picture(const InputDecl& input) {
 
 /// One part of a plane; where it is mirrored, columns run backwards.
 template <class T, class Stored, class Value>
-void copy_part(const Stored* plane, const Picture& from, const Placement& place, int64_t height,
+void copy_part(const Stored* plane, const PictureSize& from, const Placement& place, int64_t height,
                int64_t width, T pad, Value value, T* out) {
   for (int64_t y = 0; y < height; ++y) {
     int64_t row = place.top + (place.upset ? height - 1 - y : y);
@@ -166,7 +166,7 @@ class Converter {
 
   /// Whether the pictures of the file have sizes of their own; then they hold the crop.
   bool take_stored_picture() {
-    Picture& picture = column_.picture;
+    PictureSize& picture = column_.picture;
     const std::vector<int64_t>& dims = raw_.dims;
     if (dims.size() < 3) return false;
     int64_t height = dims[dims.size() - 2], width = dims.back();

@@ -15,7 +15,7 @@
 namespace braid {
 
 /// The sizes of a stored picture; planes 0 = not a picture.
-struct Picture {
+struct PictureSize {
   int64_t planes = 0, height = 0, width = 0;
 };
 
@@ -34,7 +34,7 @@ struct Column {
   /// 256 values of `dtype`, or as many for each plane; empty = `stored` holds values.
   std::vector<std::byte> table = {};
   std::string file = {};
-  Picture picture = {};
+  PictureSize picture = {};
   std::vector<std::byte> pad = {};  ///< of `dtype`: what lies around each plane
   /// Of pictures of bytes that are not alike: their sizes, and where each begins; then `elements`
   /// is that of the input, and `picture` has its planes alone.

@@ -88,7 +88,7 @@ struct DataSource::Impl {
   /// Pictures as they are drawn in the epoch, else their middle.
   void fill(const Column& column, std::span<const int64_t> picked, std::optional<int64_t> epoch,
             std::byte* out) const {
-    const Picture& stored = column.picture;
+    const PictureSize& stored = column.picture;
     bool as_stored = !augment.any() || stored.planes == 0 || (!epoch && !augment.cuts());
     if (as_stored) return column.fill(picked, out);
     if (augment.needs_bytes() || !column.extents.empty()) {
@@ -138,7 +138,7 @@ struct DataSource::Impl {
   // One crop is for all pictures of a sample.
   void check_picture(const Column& column, const Mark& mark) {
     if (!column.extents.empty()) return;  // each was compared with its partner
-    const Picture& one = column.picture;
+    const PictureSize& one = column.picture;
     if (first_picture_.planes == 0) first_picture_ = one, picture_file_ = column.file;
     if (one.height == first_picture_.height && one.width == first_picture_.width) return;
     throw Error(Fault::data, "E0363",
@@ -150,7 +150,7 @@ struct DataSource::Impl {
   }
 
   std::string first_file_, picture_file_;
-  Picture first_picture_;
+  PictureSize first_picture_;
 };
 
 namespace {

@@ -49,16 +49,16 @@ ConstView::ConstView(DType d, std::vector<int64_t> sizes, std::span<const std::b
 ConstView::ConstView(const Array& array)
     : dtype(array.dtype), dims(array.dims), bytes(array.bytes) {}
 
-View::View(DType d, std::vector<int64_t> sizes, std::span<std::byte> b)
+ArrayView::ArrayView(DType d, std::vector<int64_t> sizes, std::span<std::byte> b)
     : dtype(d), dims(std::move(sizes)), bytes(b) {
   check_bytes(dtype, dims, bytes.size());
 }
 
-View::View(Array& array) : dtype(array.dtype), dims(array.dims), bytes(array.bytes) {}
+ArrayView::ArrayView(Array& array) : dtype(array.dtype), dims(array.dims), bytes(array.bytes) {}
 
 std::string to_string(const Array& array) { return described(array.dtype, array.dims); }
 std::string to_string(const ConstView& view) { return described(view.dtype, view.dims); }
-std::string to_string(const View& view) { return described(view.dtype, view.dims); }
+std::string to_string(const ArrayView& view) { return described(view.dtype, view.dims); }
 
 void detail::check_view(const Array& array, DType wanted) {
   if (array.dtype == wanted) return;

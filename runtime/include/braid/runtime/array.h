@@ -56,7 +56,7 @@ struct Array {
 /// An array that lies elsewhere, row-major; its owner keeps it for as long as it is used.
 ///
 ///   std::array<float, 64> image;
-///   View view = View::of<float>({1, 64}, image);
+///   ArrayView view = ArrayView::of<float>({1, 64}, image);
 struct ConstView {
   DType dtype = DType::f32;
   std::vector<int64_t> dims = {};
@@ -74,16 +74,16 @@ struct ConstView {
 };
 
 /// The same, to be written.
-struct View {
+struct ArrayView {
   DType dtype = DType::f32;
   std::vector<int64_t> dims = {};
   std::span<std::byte> bytes = {};
 
-  View() = default;
-  View(DType dtype, std::vector<int64_t> dims, std::span<std::byte> bytes);
-  View(Array& array);
+  ArrayView() = default;
+  ArrayView(DType dtype, std::vector<int64_t> dims, std::span<std::byte> bytes);
+  ArrayView(Array& array);
   template <class T>
-  static View of(std::vector<int64_t> dims, std::span<T> values) {
+  static ArrayView of(std::vector<int64_t> dims, std::span<T> values) {
     return {dtype_of<T>(), std::move(dims), std::as_writable_bytes(values)};
   }
 };
@@ -91,7 +91,7 @@ struct View {
 /// `f32 [2, 3]`
 std::string to_string(const Array& array);
 std::string to_string(const ConstView& view);
-std::string to_string(const View& view);
+std::string to_string(const ArrayView& view);
 
 /// A .npy file, format 1, 2 or 3: f16, f32, f64, i32, i64, u8 or bool, little endian, C order.
 /// Throws Error(Fault::data); the size of the file is checked before memory is taken.

@@ -90,7 +90,7 @@ struct RunOptions {
 ///
 ///   std::array<float, 784> image; std::array<float, 10> logits;
 ///   Bound call = session.bind({{"image", ConstView::of<float>({1, 1, 28, 28}, image)}},
-///                             {{"logits", View::of<float>({1, 10}, logits)}});
+///                             {{"logits", ArrayView::of<float>({1, 10}, logits)}});
 ///   image = ...; session.run(call); logits[0];
 ///
 /// It must not outlive its session. One thread at a time uses it; different ones run side by side.
@@ -105,7 +105,7 @@ class Bound {
   /// Reads an input elsewhere from now on. Throws Error(data) for another name, type or size.
   void input(const std::string& name, const ConstView& view);
   /// Writes an output elsewhere from now on.
-  void output(const std::string& name, const View& view);
+  void output(const std::string& name, const ArrayView& view);
 
  private:
   friend class Session;
@@ -188,7 +188,7 @@ class Session {
   /// Names the inputs and outputs of a pass: all outputs that are wanted, of the types that they
   /// have. Throws as run(), and Error(data, "E0353") for an output of another type.
   Bound bind(const std::map<std::string, ConstView>& inputs,
-             const std::map<std::string, View>& outputs, const RunOptions& options = {});
+             const std::map<std::string, ArrayView>& outputs, const RunOptions& options = {});
   void run(Bound& call);
   /// The same by a thread of the session's own, so that the caller need not wait. Waiting for the
   /// future inside a host's arena that the session shares may wait for the place one holds oneself.
