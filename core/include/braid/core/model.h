@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <braid/core/attr.h>
+#include <braid/core/pipeline.h>
 #include <braid/core/type.h>
 
 namespace braid {
@@ -236,7 +237,8 @@ struct Model {
   Reduce reduce = Reduce::exact;
   std::vector<std::string> devices = {};
   Mark devices_mark = {};
-  std::string eval_only = {};  ///< why it cannot be trained; "" = it can
+  std::optional<PipelineDecl> pipeline = {};  ///< instead of layers, or beside them
+  std::string eval_only = {};                 ///< why it cannot be trained; "" = it can
   Mark mark = {};
 };
 
