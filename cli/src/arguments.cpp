@@ -9,6 +9,8 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
+#include "forms.h"
+
 namespace braid::cli {
 namespace {
 
@@ -114,10 +116,10 @@ class Grammar {
     c.add_flag("--no-plugins", a_.no_plugins, "Refuse a file that loads plug-ins");
     c.add_option("--allow", a_.allow, "Say nothing of these warnings")
         ->delimiter(',')
-        ->option_text("CODE ...");
+        ->option_text("WARNING ...");
     c.add_option("--deny", a_.deny, "Take these warnings, or all, for errors")
         ->delimiter(',')
-        ->option_text("CODE ...|warnings");
+        ->option_text("WARNING ...|warnings");
   }
 
   void deployment(CLI::App& c) {
@@ -147,8 +149,7 @@ class Grammar {
     c.add_option("--engine", a_.engine, "How the plan is executed; same bits")
         ->check(CLI::IsMember({"tbb", "serial", "threads", "reference"}))
         ->option_text("tbb|serial");
-    c.add_option("--weights", a_.weights, "Weights to begin with (safetensors)")
-        ->option_text("FILE");
+    c.add_option("--weights", a_.weights, "Weights to begin with")->option_text("FILE.safetensors");
     c.add_flag("--check-finite", a_.check_finite,
                "End at the first NaN or infinity, and name its layer and replica");
   }
@@ -205,7 +206,7 @@ class Grammar {
         ->check(CLI::IsMember({"dot", "mermaid", "svg", "json", "html"}))
         ->option_text("dot|mermaid|svg|json|html");
     c.add_option("--trace", a_.trace, "Times of layers, shown as colour in HTML (Chrome trace)")
-        ->option_text("FILE");
+        ->option_text("FILE.json");
     c.add_flag("--backward", a_.backward, "Draw the backward pass and the optimizer, too");
     c.add_option("-o,--out", a_.out, "Default: stdout")->option_text("FILE");
   }
@@ -276,8 +277,8 @@ class Grammar {
   void export_net() {
     auto& c = command("export", "Write a network as ONNX: its eval mode, with weights", "NET");
     network(c);
-    c.add_option("--weights", a_.weights, "Its weights (safetensors); default: the file's")
-        ->option_text("FILE");
+    c.add_option("--weights", a_.weights, "Its weights; default: the file's")
+        ->option_text("FILE.safetensors");
     folding(c, "Fold batch norms into the layers before them, those of named outputs left out");
     c.add_option("-o,--out", a_.out, "The ONNX file")->required()->option_text("FILE.onnx");
     c.add_option("--opset", a_.opset, "The version of ONNX's operators, 13 to 17 (default)")
@@ -294,10 +295,11 @@ class Grammar {
   }
 
   void import() {
-    auto& c = command("import", "Make a network of an ONNX file, with its weights", "FILE");
+    auto& c = command("import", "Make a network of an ONNX file, with its weights", "FILE.onnx",
+                      true, "An ONNX file");
     c.add_option("-o,--out", a_.out, "The network file")->required()->option_text("NET.yaml");
     c.add_option("--weights", a_.weights, "Its weights; default: beside it, NET.safetensors")
-        ->option_text("FILE");
+        ->option_text("FILE.safetensors");
   }
 
   static std::pair<std::string, std::string> output(const std::string& text) {
@@ -314,7 +316,7 @@ class Grammar {
                          "TYPE", true, "A type; its samples are what it is tested with");
     plugins(test);
     command("devices", "What this build and machine offer", nullptr);
-    command("weights", "List the tensors of a safetensors file", "FILE", true,
+    command("weights", "List the tensors of a safetensors file", "FILE.safetensors", true,
             "A safetensors file");
     auto& compare = command("compare", "Where two runs or two safetensors files differ", "A", true,
                             "What `train --out` has written, or a safetensors file");
@@ -325,7 +327,7 @@ class Grammar {
         ->check(CLI::NonNegativeNumber)
         ->option_text("T");
     command("trace", "Where the time of traced steps went: layers, sync points, critical path",
-            "FILE", true, "What `train --trace` or `run --trace` has written");
+            "FILE.json", true, "What `train --trace` or `run --trace` has written");
     command("report", "A page of what a run left: curves, plan, environment", "RUN", true,
             "What `train --out` has written")
         .add_option("-o,--out", a_.out, "Default: stdout")
@@ -335,6 +337,12 @@ class Grammar {
     schema.add_flag("--graph", a_.graph, "That of the pictures that draw --format json writes");
     schema.add_option("-o,--out", a_.out, "Default: stdout")->option_text("FILE");
     plugins(schema);
+    app_.add_subcommand("completion", "What a shell reads to complete commands and options")
+        ->add_option("bash|zsh|fish", a_.target, "Which shell")
+        ->required()
+        ->check(CLI::IsMember({"bash", "zsh", "fish"}))
+        ->option_text("(needed)");
+    app_.add_subcommand("manual", "The page that man shows");
   }
 
   void plugins(CLI::App& c) {
@@ -345,7 +353,7 @@ class Grammar {
 
   void fmt() {
     auto& c = *app_.add_subcommand("fmt", "Network files in their canonical form");
-    c.add_option("FILE", a_.files, "Network files; none: what stdin brings")->option_text("...");
+    c.add_option("NET", a_.files, "Network files; none: what stdin brings")->option_text("...");
     auto* in_place = c.add_flag("-i,--in-place", a_.in_place, "Write the files, not stdout");
     c.add_flag("--check", a_.only_check, "Only name the files that differ; exit code 1 if any does")
         ->excludes(in_place);
@@ -367,6 +375,11 @@ class Grammar {
 };
 
 }  // namespace
+
+CommandForms command_forms() {
+  Arguments unused;
+  return forms_of(Grammar(unused).app());
+}
 
 Arguments parse(int argc, char** argv) {
   Arguments arguments;

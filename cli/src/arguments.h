@@ -1,4 +1,5 @@
-// What was typed on the command line, as plain data. Only arguments.cpp knows the parser.
+// What was typed on the command line, as plain data. Only arguments.cpp and forms.cpp know the
+// parser.
 #pragma once
 #include <cstdint>
 #include <optional>

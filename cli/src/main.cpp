@@ -37,6 +37,8 @@ int dispatch(const Arguments& a) {
       {"trace", trace_command},
       {"report", report_command},
       {"test-layer", test_layer_command},
+      {"completion", completion_command},
+      {"manual", manual_command},
   };
   for (auto& entry : table)
     if (a.command == entry.name) return entry.run(a);

@@ -108,7 +108,7 @@ TEST(Plugins, WhatCannotBeLoadedHasItsReason) {
   expect_refused(folder.path(), "E0122", "it cannot be loaded");
   expect_refused("libplugin_no_entry.so", "E0123", "it has no 'braid_plugin_abi'");
   expect_refused("libplugin_other_abi.so", "E0124", "it is      braid 0.0.9, g++ abi 1");
-  expect_refused("libplugin_other_abi.so", "E0124", "this is    braid 0.1.0, g++ abi");
+  expect_refused("libplugin_other_abi.so", "E0124", "this is    braid 1.0.0, g++ abi");
   expect_refused("libplugin_clash.so", "E0125", "it defines the type 'ReLU', which exists already");
   expect_refused("libplugin_throws.so", "E0126", "it failed: no licence for this machine");
   expect_refused("libplugin_incomplete.so", "E0126", "its type 'Hollow' has no forward");

@@ -109,7 +109,7 @@ typedef struct braid_train_report {
   int64_t best_step;
 } braid_train_report;
 
-/* The version of the library: "0.1.0", and as BRAID_VERSION. */
+/* The version of the library: "1.0.0", and as BRAID_VERSION. */
 BRAID_API const char* braid_version(void);
 BRAID_API int braid_version_number(void);
 

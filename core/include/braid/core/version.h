@@ -2,8 +2,8 @@
  * may change the interface; a patch never does. */
 #pragma once
 
-#define BRAID_VERSION_MAJOR 0
-#define BRAID_VERSION_MINOR 1
+#define BRAID_VERSION_MAJOR 1
+#define BRAID_VERSION_MINOR 0
 #define BRAID_VERSION_PATCH 0
 /* 1.2.3 is 1002003. */
 #define BRAID_VERSION \
