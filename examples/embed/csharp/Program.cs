@@ -1,4 +1,5 @@
-// A network in C#, through libbraid.so: `dotnet run -- digits.yaml` with LD_LIBRARY_PATH at the library.
+// A network in C#, through libbraid.so: with LD_LIBRARY_PATH at the library
+// `dotnet run -- digits.yaml`, or `mcs Program.cs && mono Program.exe digits.yaml`.
 //
 //   digits.yaml --braid_open--> session
 //                                  |
