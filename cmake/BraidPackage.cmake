@@ -2,10 +2,12 @@
 # component of BraidInstall.cmake but `documents`.
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME braid)
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "")  # each package has its own
 set(CPACK_PACKAGE_VENDOR "The Braid authors")
 set(CPACK_PACKAGE_DIRECTORY ${PROJECT_BINARY_DIR}/packages)
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
+set(CPACK_THREADS 0)
 set(CPACK_COMPONENTS_ALL library dev tool)
 if(TARGET braid_cuda)
   list(APPEND CPACK_COMPONENTS_ALL cuda)
@@ -22,6 +24,7 @@ set(CPACK_DEBIAN_ENABLE_COMPONENT_DEPENDS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_CONTROL_EXTRA ${CMAKE_CURRENT_LIST_DIR}/deb/triggers)
 
 # braid_deb(COMPONENT PACKAGE SECTION SUMMARY TEXT)
 macro(braid_deb component package section summary text)
@@ -30,20 +33,31 @@ macro(braid_deb component package section summary text)
   set(CPACK_DEBIAN_${upper}_PACKAGE_SECTION ${section})
   set(CPACK_DEBIAN_${upper}_DESCRIPTION "${summary}\n${text}")
 endmacro()
-set(braid_about "Braid trains and runs neural networks that are written in YAML, on CPUs and NVIDIA GPUs. \
-The same file gives the same weights, bit for bit, on any number of devices.")
+set(braid_about "Braid trains and runs neural networks that are written in YAML, on CPUs
+and NVIDIA GPUs. The same file gives the same weights, bit for bit, on any
+number of devices.")
 braid_deb(library libbraid${PROJECT_VERSION_MAJOR} libs "neural networks from YAML, C library"
-  "${braid_about}\n.\nThis package has the shared library with the C interface.")
+"${braid_about}
+.
+This package has the shared library with the C interface.")
 braid_deb(dev libbraid-dev libdevel "neural networks from YAML, development files"
-  "${braid_about}\n.\nThis package has what compilers need: headers for C and C++, the static libraries of the \
-C++ interface, which want the compiler of this release, and packages for CMake and pkg-config.")
+"${braid_about}
+.
+This package has what compilers need: headers for C and C++, the static
+libraries of the C++ interface, which want the compiler of this release, and
+packages for CMake and pkg-config.")
 braid_deb(tool braid science "neural networks from YAML, command"
-  "${braid_about}\n.\nThis package has the command, its completion for bash, zsh and fish, its manual page, \
-and examples.")
+"${braid_about}
+.
+This package has the command, its completion for bash, zsh and fish, its
+manual page, and examples.")
 braid_deb(cuda braid-cuda science "neural networks from YAML, backend for NVIDIA GPUs"
-  "${braid_about}\n.\nThis package has the backend that the command and programs load when a network is to \
-run on a GPU. It depends on no package of NVIDIA's: the driver, cuBLASLt, cuDNN 9 and NCCL have to be there, \
-wherever they came from; `braid devices` says what is missing.")
+"${braid_about}
+.
+This package has the backend that the command and programs load when a
+network is to run on a GPU. It depends on no package of NVIDIA's: the driver,
+cuBLASLt, cuDNN 9 and NCCL have to be there, wherever they came from;
+`braid devices` says what is missing.")
 
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_TOOL_PACKAGE_SHLIBDEPS ON)
