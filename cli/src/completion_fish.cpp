@@ -20,12 +20,14 @@ std::string text_of(std::string_view text) { return quoted(text, "\\'"); }
 
 std::string offers(const Values& values) {
   std::vector<std::string> all = values.words;
+  bool any_file = false;
+  for (auto& pattern : values.files)
+    if (pattern == "*")
+      any_file = true;
+    else
+      all.push_back("(__fish_complete_suffix " + pattern.substr(1) + ")");
   if (values.folders) all.emplace_back("(__fish_complete_directories)");
-  for (auto& pattern : values.files)
-    if (pattern != "*") all.push_back("(__fish_complete_suffix " + pattern.substr(1) + ")");
-  std::string text;
-  for (auto& pattern : values.files)
-    if (pattern == "*") text += " -F";
+  const std::string text = any_file ? " -F" : " -f";
   return all.empty() ? text : text + " -k -a " + text_of(joined(all, " "));
 }
 
