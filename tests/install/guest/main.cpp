@@ -3,6 +3,7 @@
 // in the process, and results that are not the same each time, go to REPORT; Braid's results to
 // FILE. The exit code is 0 if nothing was wrong.
 #include <sched.h>
+#include <unistd.h>
 #include <xmmintrin.h>
 
 #include <cfenv>
@@ -44,6 +45,28 @@ class Host {
     if (!std::setlocale(LC_ALL, "de_DE.UTF-8")) report_ << "note: no locale de_DE.UTF-8 here\n";
     std::locale::global(std::locale(std::locale(), new Comma));
     pin(0);
+  }
+
+  /// What is compared does differ when something is done to it.
+  void prove_that_changes_show() {
+    const HostState before = host_state();
+    const std::string language = std::setlocale(LC_ALL, nullptr);
+    std::signal(SIGUSR1, SIG_IGN);
+    std::fesetround(FE_DOWNWARD);
+    setenv("BRAID_GUEST", "1", 1);
+    const std::locale commas = std::locale::global(std::locale::classic());
+    const int file = dup(0);
+    const std::string seen = differences(before, host_state());
+    for (const char* part :
+         {"signal 10", "rounding", "mxcsr", "environment BRAID_GUEST", "locale of C++", "file "})
+      if (seen.find(part) == std::string::npos) wrong(std::string("not seen: ") + part);
+    close(file);
+    std::locale::global(commas);
+    std::setlocale(LC_ALL, language.c_str());
+    unsetenv("BRAID_GUEST");
+    std::fesetround(FE_TONEAREST);
+    std::signal(SIGUSR1, hosts_handler);
+    if (auto left = differences(before, host_state()); !left.empty()) wrong("left: " + left);
   }
 
   void torch(const char* when) {
@@ -127,6 +150,7 @@ int main(int, char** argv) {
   const int threads = threads_now();
   if (std::string(argv[1]) == "torch") host.torch("at first");
   host.settle();
+  host.prove_that_changes_show();
   host.braid("on one CPU");
   host.torch("on one CPU");
   host.unpin();
