@@ -86,6 +86,7 @@ include(CPack)
 add_custom_target(debs
   COMMAND ${CMAKE_COMMAND} -E rm -rf ${CPACK_PACKAGE_DIRECTORY}
   COMMAND ${CMAKE_CPACK_COMMAND} --config ${PROJECT_BINARY_DIR}/CPackConfig.cmake
+  COMMAND ${CMAKE_COMMAND} -E rm -rf ${CPACK_PACKAGE_DIRECTORY}/_CPack_Packages
   WORKING_DIRECTORY ${PROJECT_BINARY_DIR} VERBATIM)
 list(TRANSFORM braid_rooms PREPEND braid_ OUTPUT_VARIABLE braid_parts)
 if(TARGET braid_cuda)
