@@ -6,6 +6,7 @@
 
 #include <braid/core/error.h>
 
+#include "libonnx/import/fusion.h"
 #include "libonnx/import/importing.h"
 #include "libonnx/import/read.h"
 #include "libonnx/import/write.h"
@@ -15,6 +16,7 @@ namespace onnx_import {
 namespace {
 
 constexpr int oldest_opset = 1, newest_opset = 17;
+constexpr int most_rounds = 4;  // of building a network with less and less fusions
 
 DType dtype_of(int type, const std::string& who) {
   switch (type) {
@@ -57,8 +59,9 @@ class GraphImport {
       for (auto& value : *values) inferred_[value.name()] = &value;
     for (auto& tensor : graph_.initializer())
       if (tensor.data_type() != onnx::TensorProto::STRING && !unusual(tensor.data_type()))
-        constants_[tensor.name()] = std::make_shared<const Known>(to_known(to_array(tensor)));
+        constants_[tensor.name()] = known_of(tensor);
     find_needed();
+    fusions_ = find_fusions(Nodes(graph_, needed_, constants_));
   }
 
   Imported run() {
@@ -86,6 +89,12 @@ class GraphImport {
   }
 
  private:
+  static std::shared_ptr<const Known> known_of(const onnx::TensorProto& tensor) {
+    Known known = to_known(to_array(tensor));
+    known.origin = tensor.name();
+    return std::make_shared<const Known>(std::move(known));
+  }
+
   static bool unusual(int type) {
     return type == onnx::TensorProto::COMPLEX64 || type == onnx::TensorProto::COMPLEX128;
   }
@@ -186,14 +195,16 @@ class GraphImport {
   Imported attempt(const Plan& plan) {
     std::vector<Missing> large;
     for (int64_t least : {64, 8}) {
-      frees_.clear();
-      faults_.clear();
-      auto a = network(plan, false, least);
-      if (faults_.empty() && frees_.empty()) return finish(*a, nullptr);
-      if (faults_.empty()) {
-        auto b = network(plan, true, least);
-        if (faults_.empty()) return finish(*a, b.get());
+      std::unique_ptr<Network> a, b;
+      size_t apart = 0;
+      for (int round = 0; round == 0 || fusions_apart_ > apart; ++round) {
+        apart = round < most_rounds ? fusions_apart_ : take_all_apart();
+        frees_.clear();
+        faults_.clear();
+        a = network(plan, false, least);
+        if (faults_.empty() && !frees_.empty()) b = network(plan, true, least);
       }
+      if (faults_.empty()) return finish(*a, b.get());
       if (large.empty()) large = faults_;
       if (frees_.empty()) break;
     }
@@ -213,11 +224,23 @@ class GraphImport {
     for (auto& [name, known] : constants_) network.values[name].known = known;
     for (auto& tensor : graph_.initializer())
       if (!constants_.contains(tensor.name())) network.values[tensor.name()].failed = true;
-    for (int k = 0; k < graph_.node_size(); ++k)
-      if (needed_[size_t(k)] && !network.done.contains(&graph_.node(k)))
-        node(network, graph_.node(k), size_t(k));
-    if (faults_.empty()) outputs(network);
-    if (faults_.empty()) name_inputs(network);
+    std::map<const Node*, const Fusion*> inside;
+    for (auto& [root, fusion] : fusions_)
+      for (auto* node : fusion.inner) inside[node] = &fusion;
+    for (int k = 0; k < graph_.node_size(); ++k) {
+      auto& node = graph_.node(k);
+      if (!needed_[size_t(k)] || network.done.contains(&node)) continue;
+      if (auto part = inside.find(&node); part != inside.end())
+        step(network, *part->second, node, size_t(k));
+      else if (auto whole = fusions_.find(&node); whole != fusions_.end())
+        fused(network, whole->second, size_t(k));
+      else
+        this->node(network, node, size_t(k));
+    }
+    if (faults_.empty() && apart_.empty()) outputs(network);
+    if (faults_.empty() && apart_.empty()) name_inputs(network);
+    for (auto* root : apart_) fusions_.erase(root);
+    apart_.clear();
     return made;
   }
 
@@ -257,6 +280,50 @@ class GraphImport {
       faults_.push_back({who(node, index), "its attributes do not fit its inputs"});
       failed();
     }
+  }
+
+  static void fail(Network& network, const Node& node) {
+    for (auto& name : node.output())
+      if (!name.empty()) network.values[name] = {.failed = true};
+  }
+
+  /// Several nodes that are one layer. Where they turn out to be another thing, the network is
+  /// built anew with them as they are.
+  void fused(Network& network, const Fusion& fusion, size_t index) {
+    for (auto& name : fusion.reads)
+      if (network.values.at(name).failed) return fail(network, *fusion.root);
+    try {
+      Importing importing(network, *fusion.root, index);
+      fusion.emit(importing);
+      check_types(network, *fusion.root);
+    } catch (const Uncovered&) {
+      take_apart(network, fusion);
+    } catch (const std::out_of_range&) {
+      take_apart(network, fusion);
+    }
+  }
+
+  void step(Network& network, const Fusion& fusion, const Node& node, size_t index) {
+    if (!fusion.step) return;
+    try {
+      Importing importing(network, node, index);
+      fusion.step(importing);
+    } catch (const Uncovered&) {
+      fail(network, node);
+    } catch (const std::out_of_range&) {
+      fail(network, node);
+    }
+  }
+
+  void take_apart(Network& network, const Fusion& fusion) {
+    fail(network, *fusion.root);
+    apart_.insert(fusion.root);
+    ++fusions_apart_;
+  }
+
+  size_t take_all_apart() {
+    fusions_.clear();
+    return fusions_apart_;
   }
 
   /// What libonnx infers and what Braid does have to be the same.
@@ -357,6 +424,9 @@ class GraphImport {
   std::map<std::string, const onnx::NodeProto*> only_reader_;
   std::map<std::string, std::string> free_names_;
   std::vector<bool> needed_;
+  std::map<const Node*, Fusion> fusions_;
+  std::set<const Node*> apart_;  ///< of them, those that are something else
+  size_t fusions_apart_ = 0;
   std::vector<Missing> faults_;
   Frees frees_;
 };

@@ -1,6 +1,7 @@
 #include "libonnx/import/importing.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <braid/core/error.h>
 
@@ -27,6 +28,21 @@ std::string unscoped(const std::string& name) {
   return path;
 }
 
+/// [sizes, how many sizes]: where each cell stands from -1 to 1, x first.
+bool is_grid(const Known& known) {
+  if (known.dims.size() < 3 || known.dims.back() != int64_t(known.dims.size()) - 1) return false;
+  const Ints sizes(known.dims.begin(), known.dims.end() - 1);
+  for (size_t k = 0; k < known.floats.size(); ++k) {
+    auto rest = int64_t(k / sizes.size());
+    const size_t axis = sizes.size() - 1 - k % sizes.size();
+    for (size_t d = sizes.size(); d-- > axis + 1;) rest /= sizes[d];
+    const int64_t at = rest % sizes[axis], cells = sizes[axis];
+    const double place = cells > 1 ? -1 + 2 * double(at) / double(cells - 1) : 0;
+    if (!(std::abs(double(known.floats[k]) - place) < 1e-6)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Attr list(const Ints& values) {
@@ -49,6 +65,12 @@ int64_t product(const Ints& dims) {
   int64_t all = 1;
   for (int64_t d : dims) all *= d;
   return all;
+}
+
+std::string turned_origin(const std::string& origin) {
+  static const std::string turned = " transposed";
+  if (origin.ends_with(turned)) return origin.substr(0, origin.size() - turned.size());
+  return origin + turned;
 }
 
 Array as_array(const Known& known) {
@@ -137,7 +159,11 @@ Weight Importing::weight(const std::string& name, size_t i, const char* what) co
 }
 
 std::optional<double> Importing::scalar(size_t i) const {
-  const Known* found = known(i);
+  return has(i) ? scalar(node_.input(int(i))) : std::nullopt;
+}
+
+std::optional<double> Importing::scalar(const std::string& name) const {
+  const Known* found = network_.values.at(name).known.get();
   if (!found || found->size() != 1) return {};
   if (found->floating) return double(found->floats[0]);
   if (found->integers[0].batched) return {};
@@ -151,20 +177,25 @@ std::optional<Ints> Importing::ints_or_attribute(size_t i, const std::string& na
 }
 
 Value Importing::operand(size_t i) {
-  if (value(i).truth) cannot("it computes with conditions");
-  return network_value(i);
+  value(i);
+  return operand(node_.input(int(i)));
+}
+
+Value Importing::operand(const std::string& name) {
+  if (network_.values.at(name).truth) cannot("it computes with conditions");
+  return network_value(name);
 }
 
 Value Importing::condition(size_t i) {
   if (!value(i).truth) cannot("its condition is none that Braid computes");
-  return network_value(i);
+  return network_value(node_.input(int(i)));
 }
 
-Value Importing::network_value(size_t i) {
-  const Value& found = value(i);
+Value Importing::network_value(const std::string& name) {
+  const Value& found = network_.values.at(name);
   if (found.failed) cannot("");
   if (found.link) return found;
-  const std::string& name = node_.input(int(i));
+  if (!found.known) cannot("it reads a part of another layer");
   const Value made = constant(*found.known, name);
   Value& kept = network_.values[name];
   kept.link = made.link, kept.id = made.id;
@@ -177,6 +208,9 @@ Value Importing::constant(const Known& known, const std::string& name) {
   Ints dims = known.dims;
   Array array = as_array(known);
   if (dims.empty()) array.dims = dims = {1};
+  if (is_grid(known))
+    if (auto image = network_.image_of({dims.begin(), dims.end() - 1}))
+      return network_.layer(name, "CoordinateGrid", {}, {*image}, {})[0];
   auto path = name.ends_with(".weight") ? name.substr(0, name.size() - 7) : name;
   return network_.layer(path, "Parameter", {{"shape", list(dims)}}, {},
                         {{"weight", array, name}})[0];
@@ -247,8 +281,9 @@ void Importing::becomes(size_t output, const Value& value) {
   network_.values[node_.output(int(output))] = value;
 }
 
-void Importing::knows(Known known) {
-  network_.values[node_.output(0)] = {.known = std::make_shared<const Known>(std::move(known))};
+void Importing::knows(Known known, size_t output) {
+  network_.values[node_.output(int(output))] = {
+      .known = std::make_shared<const Known>(std::move(known))};
 }
 
 const onnx::NodeProto* Importing::next(const std::string& op) const {

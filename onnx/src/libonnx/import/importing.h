@@ -32,16 +32,21 @@ struct Known {
   bool floating = false;
   std::vector<Dim> integers = {};
   std::vector<float> floats = {};
+  std::string origin = {};  ///< the initializer that it is, or is the transpose of
+  bool counted = false;     ///< 0, 1, 2, ... as Range makes them
   size_t size() const { return floating ? floats.size() : integers.size(); }
 };
+
+struct View;
 
 /// What a name of the graph stands for.
 struct Value {
   std::optional<Link> link = {};
   int id = -1;  ///< in the builder's graph
   std::shared_ptr<const Known> known = {};
-  bool failed = false;  ///< a node before it is not covered
-  bool truth = false;   ///< bool in the file, 1 and 0 in Braid
+  bool failed = false;                    ///< a node before it is not covered
+  bool truth = false;                     ///< bool in the file, 1 and 0 in Braid
+  std::shared_ptr<const View> view = {};  ///< a part of a layer that several nodes are
 };
 
 struct Weight {
@@ -64,6 +69,8 @@ class Network {
   Value input(const std::string& name, const Type& type);
   Type type(const Value& value) const { return builder_.type(value.id); }
   std::string take(std::string name);
+  /// A value of the network that has these sizes behind samples and channels.
+  std::optional<Value> image_of(const Ints& sizes) const;
   const Registry& registry() const { return registry_; }
 
   Model model;
@@ -117,10 +124,12 @@ class Importing {
   /// A tensor that is known, as the weight `name` of a layer.
   Weight weight(const std::string& name, size_t i, const char* what) const;
   std::optional<double> scalar(size_t i) const;
+  std::optional<double> scalar(const std::string& name) const;
   /// An attribute of older opsets, an input of newer ones.
   std::optional<Ints> ints_or_attribute(size_t i, const std::string& name) const;
   /// A value of the network; what is known becomes a Parameter.
   Value operand(size_t i = 0);
+  Value operand(const std::string& name);
   /// The same where the file has a bool: 1 and 0.
   Value condition(size_t i = 0);
   Type type(size_t i = 0) { return network_.type(operand(i)); }
@@ -146,7 +155,7 @@ class Importing {
   /// Whether anything needs an output, and what it is where it comes of a layer of its own.
   bool reads(size_t output) const;
   void becomes(size_t output, const Value& value);
-  void knows(Known known);
+  void knows(Known known, size_t output = 0);
   /// The only node that reads the output, where it is of this operator: to be taken in.
   const onnx::NodeProto* next(const std::string& op) const;
   /// That node's result is the layer's; its own importer does not run.
@@ -155,7 +164,7 @@ class Importing {
 
  private:
   std::string base_name() const;
-  Value network_value(size_t i);
+  Value network_value(const std::string& name);
 
   Network& network_;
   const onnx::NodeProto& node_;
@@ -163,10 +172,20 @@ class Importing {
   size_t index_;
 };
 
+/// What a Slice takes, from 0, within the sizes; dimensions that it keeps are left out.
+struct Cut {
+  int64_t dim, start, end;
+};
+std::vector<Cut> cuts_of(Importing& i, const Shape& shape);
+/// The sizes of the parts that a Split makes of `cells`.
+Ints parts_of(Importing& i, int64_t cells);
+
 Attr list(const Ints& values);
 /// One number where all are equal.
 Attr short_list(const Ints& values);
 Attr size_text(Dim dim);
+/// Two times turned is the tensor itself.
+std::string turned_origin(const std::string& origin);
 Array as_array(const Known& known);
 Known to_known(const Array& array);
 bool fixed(const Shape& shape, size_t from = 0);
@@ -185,6 +204,9 @@ void add_reductions(Importers& table);
 void add_products(Importers& table);
 void add_resizing(Importers& table);
 const Importers& importers();
+
+/// A BatchNormalization, with a variance that need not be its input, and `params` for its epsilon.
+void emit_batch_norm(Importing& i, const std::string& variance, Dict params);
 
 /// Computes a node whose inputs are all known, or a Shape; false = it is none of those.
 bool fold(Importing& i);

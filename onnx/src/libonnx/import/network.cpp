@@ -90,6 +90,18 @@ Value Network::input(const std::string& name, const Type& type) {
   return {.link = Link::input(index), .id = input_ids.back()};
 }
 
+std::optional<Value> Network::image_of(const Ints& sizes) const {
+  for (auto& [name, value] : values) {
+    if (!value.link || value.truth) continue;
+    const Type type = this->type(value);
+    if (type.dtype != DType::f32 || type.rank() != sizes.size() + 2) continue;
+    if (std::equal(sizes.begin(), sizes.end(), type.shape.begin() + 2,
+                   [](int64_t size, Dim dim) { return dim == Dim(size); }))
+      return value;
+  }
+  return {};
+}
+
 Call Network::call_of(const LayerItem& item, const std::vector<Value>& from) {
   const LayerDef* def = registry_.layer(item.type);
   ensure(def, "an importer names a layer that is not there");

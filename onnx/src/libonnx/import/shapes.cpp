@@ -128,50 +128,8 @@ void split(Importing& i) {
   const Shape shape = i.shape();
   const auto axis = i.axis(i.integer("axis", 0), shape.size());
   if (i.outputs() == 1) return i.alias(i.operand());
-  auto sections = i.ints_or_attribute(1, "split");
-  const auto parts = int64_t(i.outputs());
-  if (!sections) {
-    const int64_t cells = shape[size_t(axis)].value;
-    if (cells % parts) cannot("its parts are not equal");
-    sections = Ints(size_t(parts), cells / parts);
-  }
-  if (int64_t(sections->size()) != parts) cannot("its parts are not as many as its outputs");
-  i.emit("Split", {{"split_size_or_sections", list(*sections)}, {"dim", axis}});
-}
-
-struct Cut {
-  int64_t dim, start, end;
-};
-
-std::vector<Cut> cuts_of(Importing& i, const Shape& shape) {
-  Ints starts, ends, axes, steps;
-  if (i.opset() < 10) {
-    starts = i.integers("starts"), ends = i.integers("ends");
-    axes = i.integers("axes");
-  } else {
-    starts = i.ints(1, "its start"), ends = i.ints(2, "its end");
-    if (i.has(3)) axes = i.ints(3, "its axes");
-    if (i.has(4)) steps = i.ints(4, "its steps");
-  }
-  if (axes.empty())
-    for (size_t d = 0; d < starts.size(); ++d) axes.push_back(int64_t(d));
-  if (starts.size() != ends.size() || axes.size() != starts.size()) cannot("its ends do not match");
-  for (int64_t step : steps)
-    if (step != 1) cannot("its step is " + std::to_string(step));
-  std::vector<Cut> cuts;
-  for (size_t k = 0; k < axes.size(); ++k) {
-    const int64_t dim = i.axis(axes[k], shape.size()), cells = shape[size_t(dim)].value;
-    const auto place = [&](int64_t at) {
-      return std::clamp<int64_t>(at < 0 ? std::max(at, -cells) + cells : at, 0, cells);
-    };
-    const bool whole = shape[size_t(dim)].batched && starts[k] == 0 && ends[k] >= INT32_MAX;
-    if (whole || (place(starts[k]) == 0 && place(ends[k]) == cells && !shape[size_t(dim)].batched))
-      continue;
-    if (shape[size_t(dim)].batched) cannot("it cuts the batch");
-    if (place(ends[k]) <= place(starts[k])) cannot("its result is empty");
-    cuts.push_back({dim, place(starts[k]), place(ends[k])});
-  }
-  return cuts;
+  const Ints sections = parts_of(i, shape[size_t(axis)].value);
+  i.emit("Split", {{"split_size_or_sections", list(sections)}, {"dim", axis}});
 }
 
 void slice(Importing& i) {
@@ -310,9 +268,24 @@ void embedding(Importing& i) {
          {i.operand(1)}, {i.weight("weight", 0, "its table")});
 }
 
+/// The first rows of a table, as many as a size says.
+void rows(Importing& i) {
+  const Known &table = i.known(0, "its table"), &count = i.known(1, "its indices");
+  const auto end = int64_t(count.size());
+  if (table.dims.empty() || end < 1 || end > table.dims[0]) cannot("its index is outside");
+  const bool plain = count.dims.size() == 1;
+  if (plain && end == table.dims[0]) return i.alias(i.operand());
+  const Dict first{{"dim", 0}, {"end", end}};
+  if (plain) return i.emit("Slice", first);
+  Ints to = count.dims;
+  to.insert(to.end(), table.dims.begin() + 1, table.dims.end());
+  i.emit("Reshape", {{"shape", list(to)}}, {i.layer("Slice", first, {i.operand()})});
+}
+
 void gather(Importing& i) {
   const int64_t given = i.integer("axis", 0);
   if (i.known(0) && !i.known(1) && given == 0) return embedding(i);
+  if (i.known(0) && i.known(1)->counted && given == 0) return rows(i);
   const Ints indices = i.ints(1, "its indices");
   const Shape shape = i.shape();
   const int64_t axis = i.axis(given, shape.size()), cells = shape[size_t(axis)].value;
@@ -338,6 +311,48 @@ void gather(Importing& i) {
 }
 
 }  // namespace
+
+Ints parts_of(Importing& i, int64_t cells) {
+  auto sections = i.ints_or_attribute(1, "split");
+  const auto parts = int64_t(i.outputs());
+  if (!sections) {
+    if (cells % parts) cannot("its parts are not equal");
+    sections = Ints(size_t(parts), cells / parts);
+  }
+  if (int64_t(sections->size()) != parts) cannot("its parts are not as many as its outputs");
+  return *sections;
+}
+
+std::vector<Cut> cuts_of(Importing& i, const Shape& shape) {
+  Ints starts, ends, axes, steps;
+  if (i.opset() < 10) {
+    starts = i.integers("starts"), ends = i.integers("ends");
+    axes = i.integers("axes");
+  } else {
+    starts = i.ints(1, "its start"), ends = i.ints(2, "its end");
+    if (i.has(3)) axes = i.ints(3, "its axes");
+    if (i.has(4)) steps = i.ints(4, "its steps");
+  }
+  if (axes.empty())
+    for (size_t d = 0; d < starts.size(); ++d) axes.push_back(int64_t(d));
+  if (starts.size() != ends.size() || axes.size() != starts.size()) cannot("its ends do not match");
+  for (int64_t step : steps)
+    if (step != 1) cannot("its step is " + std::to_string(step));
+  std::vector<Cut> cuts;
+  for (size_t k = 0; k < axes.size(); ++k) {
+    const int64_t dim = i.axis(axes[k], shape.size()), cells = shape[size_t(dim)].value;
+    const auto place = [&](int64_t at) {
+      return std::clamp<int64_t>(at < 0 ? std::max(at, -cells) + cells : at, 0, cells);
+    };
+    const bool whole = shape[size_t(dim)].batched && starts[k] == 0 && ends[k] >= INT32_MAX;
+    if (whole || (place(starts[k]) == 0 && place(ends[k]) == cells && !shape[size_t(dim)].batched))
+      continue;
+    if (shape[size_t(dim)].batched) cannot("it cuts the batch");
+    if (place(ends[k]) <= place(starts[k])) cannot("its result is empty");
+    cuts.push_back({dim, place(starts[k]), place(ends[k])});
+  }
+  return cuts;
+}
 
 void add_shapes(Importers& table) {
   table["Concat"] = concat;
