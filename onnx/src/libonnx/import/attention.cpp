@@ -82,8 +82,10 @@ View cut(View view, size_t axis, int64_t start, int64_t size) {
 }
 
 void slice(Importing& i, View view) {
-  for (const Cut& each : cuts_of(i, shape_of(view)))
+  for (const Cut& each : cuts_of(i, shape_of(view))) {
+    demand(each.step == 1);
     view = cut(std::move(view), size_t(each.dim), each.start, each.end - each.start);
+  }
   keep(i, std::move(view));
 }
 

@@ -61,6 +61,12 @@ Attr size_text(Dim dim) {
   return dim.value == 1 ? "N" : std::to_string(dim.value) + "*N";
 }
 
+Attr sizes_of(const Shape& shape) {
+  Attr::List sizes;
+  for (auto& dim : shape) sizes.push_back(size_text(dim));
+  return sizes;
+}
+
 int64_t product(const Ints& dims) {
   int64_t all = 1;
   for (int64_t d : dims) all *= d;
@@ -303,8 +309,9 @@ void Importing::take_in(const onnx::NodeProto& node) {
 const Importers& importers() {
   static const Importers table = [] {
     Importers all;
-    for (auto* add : {add_pointwise, add_arithmetic, add_conditions, add_convolutions, add_pooling,
-                      add_normalization, add_shapes, add_reductions, add_products, add_resizing})
+    for (auto* add :
+         {add_pointwise, add_arithmetic, add_conditions, add_convolutions, add_pooling,
+          add_normalization, add_shapes, add_slicing, add_reductions, add_products, add_resizing})
       add(all);
     return all;
   }();

@@ -174,7 +174,7 @@ class Importing {
 
 /// What a Slice takes, from 0, within the sizes; dimensions that it keeps are left out.
 struct Cut {
-  int64_t dim, start, end;
+  int64_t dim, start, end, step;
 };
 std::vector<Cut> cuts_of(Importing& i, const Shape& shape);
 /// The sizes of the parts that a Split makes of `cells`.
@@ -184,6 +184,7 @@ Attr list(const Ints& values);
 /// One number where all are equal.
 Attr short_list(const Ints& values);
 Attr size_text(Dim dim);
+Attr sizes_of(const Shape& shape);
 /// Two times turned is the tensor itself.
 std::string turned_origin(const std::string& origin);
 Array as_array(const Known& known);
@@ -200,6 +201,7 @@ void add_pointwise(Importers& table);
 void add_arithmetic(Importers& table);
 void add_pooling(Importers& table);
 void add_shapes(Importers& table);
+void add_slicing(Importers& table);
 void add_reductions(Importers& table);
 void add_products(Importers& table);
 void add_resizing(Importers& table);

@@ -102,6 +102,30 @@ void mean_variance(Importing& i) {
          {i.operand(), mean, variance});
 }
 
+/// Squares are averaged over windows of channels, which stand in rows for that.
+void local_response(Importing& i) {
+  const Shape shape = i.shape();
+  const int64_t size = i.integer("size", 1);
+  if (shape.size() < 3 || size < 1 || size > 1024) cannot("its windows do not fit its input");
+  int64_t cells = 1;
+  for (size_t d = 2; d < shape.size(); ++d) cells *= shape[d].value;
+  const Value squares = i.layer("Mul", {}, {i.operand(), i.operand()});
+  const Shape rows{shape[0], Dim(1), shape[1], Dim(cells)};
+  Value at = i.layer("Reshape", {{"shape", sizes_of(rows)}}, {squares});
+  const int64_t before = (size - 1) / 2, after = size - 1 - before;
+  if (size > 1) at = i.layer("Pad", {{"pad", list({0, 0, before, after})}}, {at});
+  at = i.layer("AvgPool2d", {{"kernel_size", list({size, 1})}, {"stride", 1}}, {at});
+  at = i.layer("Reshape", {{"shape", sizes_of(shape)}}, {at});
+  auto number = [&](const char* name, double otherwise) {
+    return in_expression(decimal(i.number(name, otherwise)));
+  };
+  i.emit("Math",
+         {{"expr", "x / (" + number("bias", 1) + " + " + number("alpha", 1e-4) + " * s) ** " +
+                       number("beta", 0.75)},
+          {"inputs", Attr::List{"x", "s"}}},
+         {i.operand(), at});
+}
+
 }  // namespace
 
 double decimal(double number) {
@@ -114,6 +138,7 @@ double decimal(double number) {
 void add_normalization(Importers& table) {
   table["BatchNormalization"] = batch_norm;
   table["InstanceNormalization"] = instance_norm;
+  table["LRN"] = local_response;
   table["LayerNormalization"] = layer_norm;
   table["MeanVarianceNormalization"] = mean_variance;
 }

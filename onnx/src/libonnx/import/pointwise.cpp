@@ -155,6 +155,7 @@ void add_pointwise(Importers& table) {
   table["Cos"] = expression("cos(x)");
   table["Dropout"] = dropout;
   table["Elu"] = elu;
+  table["Erf"] = expression("erf(x)");
   table["Exp"] = plain("Exp");
   table["HardSigmoid"] = hard_sigmoid;
   table["HardSwish"] = plain("Hardswish");
