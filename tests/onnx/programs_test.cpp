@@ -20,7 +20,7 @@ const std::map<std::string, std::string> others{};
 const std::set<std::string> unsaid{"densemotion.yaml", "spade.yaml"};
 
 std::string programs_apart(const std::string& path) {
-  const Session session = Session::open(path);
+  Session session = Session::open(path);
   const auto net = from_onnx_bytes(
       to_onnx(session.model(), session.weights(), session.registry()), session.registry());
   Diagnostics found;

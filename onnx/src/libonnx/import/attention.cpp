@@ -35,6 +35,8 @@ const Known& matrix_of(Importing& i, size_t k) {
 }
 
 void keep(Importing& i, View view, size_t output = 0) {
+  if (!view.dims.empty())
+    view.moved = view.moved || view.dims[0].empty() || view.dims[0][0].kind != Kind::sample;
   i.network().values[i.node().output(int(output))] = {
       .view = std::make_shared<const View>(std::move(view))};
 }
@@ -182,6 +184,7 @@ void score(Importing& i, const View& query, const View& key) {
   made.dims.back() = key.dims.back();
   for (auto& axis : made.dims.back()) axis.kind = Kind::key;
   made.parts = {query.parts[0], key.parts[0]};
+  made.moved = query.moved || key.moved;
   keep(i, std::move(made));
 }
 
@@ -195,6 +198,7 @@ void mix(Importing& i, const View& shares, const View& value) {
   made.stage = Stage::mixed;
   made.dims.back() = value.dims.back();
   made.parts.push_back(value.parts[0]);
+  made.moved = shares.moved || value.moved;
   keep(i, std::move(made));
 }
 
@@ -214,8 +218,9 @@ void scale(Importing& i) {
   demand(factor && *factor != 0 && i.known(1 - at)->dims.size() < 2 &&
          (i.op() == "Mul" || at == 0));
   View view = view_of(i, at);
-  demand(view.stage == Stage::projected);
-  view.parts[0].scale *= i.op() == "Mul" ? *factor : 1 / *factor;
+  demand(view.stage == Stage::projected || (view.stage == Stage::scores && view.mask.empty()));
+  double& scale = view.stage == Stage::scores ? view.scale : view.parts[0].scale;
+  scale *= i.op() == "Mul" ? *factor : 1 / *factor;
   keep(i, std::move(view));
 }
 

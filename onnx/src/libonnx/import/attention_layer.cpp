@@ -34,7 +34,10 @@ class Layer {
     }
     if (!view_.mask.empty()) from.push_back(i_.operand(view_.mask));
     const int64_t heads = features_ / head_;
-    const double scale = view_.parts[0].scale * view_.parts[1].scale * std::sqrt(double(head_));
+    const double scale =
+        view_.scale * view_.parts[0].scale * view_.parts[1].scale * std::sqrt(double(head_));
+    // What scales its scores is somebody's own: it stays so where its nodes are layers, too.
+    demand(view_.scale == 1 || view_.moved);
     demand(std::abs(scale - 1) < 1e-6 && view_.parts[2].scale == 1);
     Dict params{{"num_heads", heads}};
     if (!bias) set(params, "bias", false);

@@ -313,7 +313,9 @@ Dim combine(const std::string& op, Dim a, Dim b) {
   const bool over = op == "Add" ? __builtin_add_overflow(a.value, b.value, &result)
                                 : __builtin_sub_overflow(a.value, b.value, &result);
   if (over) cannot("its sizes overflow");
-  return Dim(result);
+  Dim made(result);
+  made.name = a.is_free() ? a.name : b.name;
+  return made;
 }
 
 float combine(const std::string& op, float a, float b) {
@@ -396,36 +398,46 @@ Known unary(Importing& i) {
   return from;
 }
 
+/// How many of its numbers are taken follows from a free size.
+bool follows(Importing& i) {
+  for (size_t k = 1; k < i.inputs(); ++k)
+    if (i.has(k) && (i.known(k)->counted ||
+                     std::ranges::any_of(i.known(k)->integers, [](Dim d) { return d.is_free(); })))
+      return true;
+  return false;
+}
+
 using Fold = std::function<Known(Importing&)>;
 
 const std::map<std::string, Fold>& folds() {
-  static const std::map<std::string, Fold> table{
-      {"Gather", gather},
-      {"Slice", slice},
-      {"Concat", concat},
-      {"Reshape", reshape},
-      {"Unsqueeze", unsqueeze},
-      {"Squeeze", squeeze},
-      {"Transpose", transpose},
-      {"Range", range},
-      {"Cast", cast},
-      {"Add", binary},
-      {"Sub", binary},
-      {"Mul", binary},
-      {"Div", binary},
-      {"Pow", binary},
-      {"Equal", binary},
-      {"Where", where},
-      {"ConstantOfShape", filled},
-      {"Sqrt", unary},
-      {"Neg", unary},
-      {"Exp", unary},
-      {"Reciprocal", unary},
-      {"Identity", [](Importing& i) {
-         Known same = *i.known(0);
-         same.origin.clear();  // equal numbers, which need not be one weight
-         return same;
-       }}};
+  static const std::map<std::string, Fold> table{{"Gather", gather},
+                                                 {"Slice", slice},
+                                                 {"Concat", concat},
+                                                 {"Reshape", reshape},
+                                                 {"Unsqueeze", unsqueeze},
+                                                 {"Squeeze", squeeze},
+                                                 {"Transpose", transpose},
+                                                 {"Range", range},
+                                                 {"Cast", cast},
+                                                 {"Add", binary},
+                                                 {"Sub", binary},
+                                                 {"Mul", binary},
+                                                 {"Div", binary},
+                                                 {"Pow", binary},
+                                                 {"Equal", binary},
+                                                 {"Where", where},
+                                                 {"ConstantOfShape", filled},
+                                                 {"Sqrt", unary},
+                                                 {"Neg", unary},
+                                                 {"Exp", unary},
+                                                 {"Reciprocal", unary},
+                                                 {"Identity", [](Importing& i) {
+                                                    Known same = *i.known(0);
+                                                    // Equal numbers, which need not be one weight.
+                                                    if (!same.origin.empty())
+                                                      same.origin = i.node().output(0);
+                                                    return same;
+                                                  }}};
   return table;
 }
 
@@ -441,7 +453,8 @@ bool fold(Importing& i) {
     if (i.has(k) && !i.known(k)) return false;
   if (!i.has(0)) return false;
   if (parts) return split(i), true;
-  if (i.op() == "Gather" && i.known(0)->floating && i.known(1)->counted) return false;
+  if (i.known(0)->floating && (i.op() == "Gather" || i.op() == "Slice") && follows(i)) return false;
+  if (i.op() != "Identity" && i.is_grid(0)) return false;
   i.knows(found->second(i));
   return true;
 }

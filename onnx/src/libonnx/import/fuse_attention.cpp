@@ -55,6 +55,11 @@ class Search {
 
   const Node* scores_of(const std::string& value) {
     const Node* node = nodes_.maker(value);
+    if (node && (node->op_type() == "Mul" || node->op_type() == "Div"))
+      if (const auto scaled = with_number(nodes_, node)) {
+        fusion_.inner.insert(node);
+        node = nodes_.maker(scaled->x);
+      }
     if (node && node->op_type() == "Where" && node->input_size() == 3) {
       fusion_.inner.insert(node);
       const Node* mask = nodes_.maker(node->input(0), "Unsqueeze");

@@ -29,7 +29,7 @@ std::string unscoped(const std::string& name) {
 }
 
 /// [sizes, how many sizes]: where each cell stands from -1 to 1, x first.
-bool is_grid(const Known& known) {
+bool says_places(const Known& known) {
   if (known.dims.size() < 3 || known.dims.back() != int64_t(known.dims.size()) - 1) return false;
   const Ints sizes(known.dims.begin(), known.dims.end() - 1);
   for (size_t k = 0; k < known.floats.size(); ++k) {
@@ -208,15 +208,21 @@ Value Importing::network_value(const std::string& name) {
   return kept;
 }
 
+std::optional<Value> Importing::image_of_grid(const Known& known) const {
+  if (!known.floating || !says_places(known)) return {};
+  return network_.image_of({known.dims.begin(), known.dims.end() - 1});
+}
+
+bool Importing::is_grid(size_t i) const { return known(i) && image_of_grid(*known(i)); }
+
 Value Importing::constant(const Known& known, const std::string& name) {
   if (!known.floating) cannot("it computes with constant integers");
   if (known.floats.empty()) cannot("a tensor of it has no elements");
   Ints dims = known.dims;
   Array array = as_array(known);
   if (dims.empty()) array.dims = dims = {1};
-  if (is_grid(known))
-    if (auto image = network_.image_of({dims.begin(), dims.end() - 1}))
-      return network_.layer(name, "CoordinateGrid", {}, {*image}, {})[0];
+  if (auto image = image_of_grid(known))
+    return network_.layer(name, "CoordinateGrid", {}, {*image}, {})[0];
   auto path = name.ends_with(".weight") ? name.substr(0, name.size() - 7) : name;
   return network_.layer(path, "Parameter", {{"shape", list(dims)}}, {},
                         {{"weight", array, name}})[0];

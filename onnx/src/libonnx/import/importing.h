@@ -71,6 +71,8 @@ class Network {
   std::string take(std::string name);
   /// A value of the network that has these sizes behind samples and channels.
   std::optional<Value> image_of(const Ints& sizes) const;
+  /// Any value of floats that has the batch and more.
+  std::optional<Value> batched_value() const;
   const Registry& registry() const { return registry_; }
 
   Model model;
@@ -85,6 +87,7 @@ class Network {
 
  private:
   Call call_of(const LayerItem& item, const std::vector<Value>& from);
+  static std::string made_of(const Call& call, const Weights& given);
   void tie_weights(const std::string& path, Weights& given);
   void take_weights(const std::string& path, Weights& given);
 
@@ -93,6 +96,7 @@ class Network {
   Builder builder_;
   std::set<std::string> names_;
   std::map<std::string, std::pair<std::string, Ints>> learned_;  ///< tensor -> parameter, sizes
+  std::map<std::string, int> settled_;  ///< layers with statistics, by all that they are made of
 };
 
 class Importing {
@@ -161,9 +165,12 @@ class Importing {
   /// That node's result is the layer's; its own importer does not run.
   void take_in(const onnx::NodeProto& node);
   Value constant(const Known& known, const std::string& name);
+  /// Known, and what CoordinateGrid says of a value that is there.
+  bool is_grid(size_t i) const;
 
  private:
   std::string base_name() const;
+  std::optional<Value> image_of_grid(const Known& known) const;
   Value network_value(const std::string& name);
 
   Network& network_;

@@ -118,6 +118,27 @@ void concat(Importing& i) {
   i.emit("Concat", {{"dim", axis}}, from);
 }
 
+/// A value for each sample of what is the same for all: nothing but the batch's size is taken of
+/// another value.
+void spread(Importing& i, const Shape& to) {
+  const auto other = i.network().batched_value();
+  if (!other) cannot("no value before it has the batch");
+  Value one = *other;
+  const Shape shape = i.network().type(one).shape;
+  if (shape.size() != 2) one = i.layer("Flatten", {}, {one});
+  if (i.network().type(one).shape[1].value != 1)
+    one = i.layer("Slice", {{"dim", 1}, {"end", 1}}, {one});
+  Shape cells(to.size(), Dim(1));
+  cells[0] = to[0];
+  if (cells.size() != 2) one = i.layer("Reshape", {{"shape", sizes_of(cells)}}, {one});
+  const Dict both{{"expr", "a if s == s else a"}, {"inputs", Attr::List{"a", "s"}}};
+  const Shape from = i.shape();
+  const bool rest =
+      from.size() == to.size() && std::equal(from.begin() + 1, from.end(), to.begin() + 1);
+  if (rest) return i.emit("Math", both, {i.operand(), one});
+  i.emit("Expand", {{"size", sizes_of(to)}}, {i.layer("Math", both, {i.operand(), one})});
+}
+
 void expand(Importing& i) {
   const Shape from = i.shape();
   Shape to = i.known(1, "its shape").integers;
@@ -132,6 +153,7 @@ void expand(Importing& i) {
     if (!one) dim = from[d];
   }
   if (to == from) return i.alias(i.operand());
+  if (to[0] == N && (more || !from[0].batched)) return spread(i, to);
   i.emit("Expand", {{"size", sizes_of(to)}});
 }
 

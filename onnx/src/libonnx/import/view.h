@@ -34,6 +34,8 @@ struct View {
   int64_t features = 0;          ///< of the last product
   std::vector<Part> parts = {};  ///< query, key, value
   std::string mask = {};
+  double scale = 1;                    ///< of the scores
+  bool moved = false;                  ///< samples have not always been in front
   int64_t head = 0;                    ///< features that attend together
   std::string weight = {}, bias = {};  ///< of the product behind
   bool kept = false;                   ///< its weight has a row for each result
