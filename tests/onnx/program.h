@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <braid/compiler/compile.h>
+#include <braid/compiler/sizes.h>
 
 #include "onnx/samples.h"
 
@@ -16,7 +17,9 @@ class Program {
  public:
   /// `outputs` by name, in their order.
   Program(const Model& model, const std::vector<std::string>& outputs) {
-    Model plain = model;
+    std::vector<int64_t> sizes;
+    for (size_t i = 0; i < model.free.size(); ++i) sizes.push_back(16 + 8 * int64_t(i));
+    Model plain = with_sizes(model, sizes);
     plain.precision = {};
     plain.losses.clear();
     plain.metrics.clear();
@@ -34,9 +37,15 @@ class Program {
  private:
   static std::string type_of(const Type& type) {
     std::string text(to_string(type.dtype));
-    for (auto& dim : type.shape)
-      text += " " + std::to_string(dim.value) + (dim.batched ? "N" : "");
+    for (auto& dim : type.shape) text += " " + std::to_string(dim.value) + (dim.batched ? "N" : "");
     return text;
+  }
+
+  /// ONNX keeps numbers in f32.
+  static void round(Attr& attr) {
+    if (attr.is<double>()) attr = double(float(attr.as_double()));
+    if (attr.is<Attr::List>())
+      for (auto& each : std::get<Attr::List>(attr.value)) round(each);
   }
 
   std::string value(int index) {
@@ -59,6 +68,7 @@ class Program {
     for (int in : node.in) operands += " " + value(in);
     Dict attrs = node.attrs;
     std::erase_if(attrs, [](auto& entry) { return entry.key == "name"; });
+    for (auto& entry : attrs) round(entry.value);
     std::string results;
     for (int out : node.out) {
       values_[out] = "v" + std::to_string(nodes_++);
@@ -79,7 +89,9 @@ inline std::string difference(const std::string& a, const std::string& b) {
   size_t at = 0;
   while (at < a.size() && at < b.size() && a[at] == b[at]) ++at;
   const size_t from = at ? a.rfind('\n', at - 1) + 1 : 0;
-  auto line = [&](const std::string& text) { return text.substr(from, text.find('\n', at) - from); };
+  auto line = [&](const std::string& text) {
+    return text.substr(from, text.find('\n', at) - from);
+  };
   return "before: " + line(a) + "\nafter:  " + line(b);
 }
 

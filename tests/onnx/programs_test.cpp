@@ -1,5 +1,6 @@
 // Out as ONNX and in again is the same program, up to names: for the networks of examples here, for
-// those of PyTorch models where BRAID_NETWORKS names a folder of them (ctest -R long_onnx_programs).
+// those of PyTorch models where BRAID_NETWORKS names a folder of them (ctest -R
+// long_onnx_programs).
 #include <braid/onnx/export.h>
 #include <gtest/gtest.h>
 
@@ -21,8 +22,8 @@ const std::set<std::string> unsaid{"densemotion.yaml", "spade.yaml"};
 
 std::string programs_apart(const std::string& path) {
   Session session = Session::open(path);
-  const auto net = from_onnx_bytes(
-      to_onnx(session.model(), session.weights(), session.registry()), session.registry());
+  const auto net = from_onnx_bytes(to_onnx(session.model(), session.weights(), session.registry()),
+                                   session.registry());
   Diagnostics found;
   const Model again = read_text(net.text, "net.yaml", {}, found);
   found.raise();

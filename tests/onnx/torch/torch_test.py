@@ -27,6 +27,7 @@ ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", ".."
 sys.path[:0] = [os.path.join(ROOT, "tests", "onnx", "runtime"), os.path.join(ROOT, "tools")]
 
 import pytorch  # noqa: E402
+import models  # noqa: E402
 from braid_torch import files  # noqa: E402
 
 BRAID = None
@@ -81,8 +82,8 @@ class Imported:
             arguments += ["--input", f"{name}={name}.npy"]
         self.braid("run", "net.yaml", *arguments, "--output", "y=y.npy")
         made = files.read_npy(self.at("y.npy")).double()
-        with torch.no_grad():
-            expected = copy.deepcopy(self.model).eval()(*values).double()
+        # With gradients: without, PyTorch 1.13 has a fast path for attention, which fails where there is no bias.
+        expected = copy.deepcopy(self.model).eval()(*values).detach().double()
         self.test.assertEqual(made.shape, expected.shape)
         return ((made - expected).norm() / expected.norm().clamp_min(1e-30)).item()
 
@@ -104,7 +105,7 @@ def model_test(name, opset):
         self.assertEqual(imported.types().count("LayerNorm"), norms, imported.text)
         gelus = sum(isinstance(m, nn.GELU) for m in model.modules())
         self.assertEqual(imported.types().count("GELU"), gelus, imported.text)
-        attentions = sum(isinstance(m, nn.MultiheadAttention) for m in model.modules())
+        attentions = sum(isinstance(m, (nn.MultiheadAttention, models.Attention)) for m in model.modules())
         self.assertEqual(imported.types().count("MultiheadAttention"), attentions, imported.text)
     return run
 
@@ -118,7 +119,7 @@ class Training(unittest.TestCase):
     def test_batch_norms_come_in_trainable(self):
         model, inputs = pytorch.ALL["resnet18"]
         model = pytorch.settle(copy.deepcopy(model), inputs)
-        imported = Imported(self, copy.deepcopy(model), inputs, training=torch.onnx.TrainingMode.TRAINING,
+        imported = Imported(self, model, inputs, training=torch.onnx.TrainingMode.TRAINING,
                             do_constant_folding=False)
         imported.judge()
         norms = [name for name, m in model.named_modules() if isinstance(m, nn.BatchNorm2d)]
@@ -230,9 +231,11 @@ def layer_test(name, opset):
     return run
 
 
+UNSAID = {("layer_norm_plain", 17)}  # PyTorch 1.13 writes a file that ONNX's checker refuses
 for each in LAYERS:
     for version in (13, 17):
-        setattr(Layers, f"test_{each}_opset_{version}", layer_test(each, version))
+        if (each, version) not in UNSAID:
+            setattr(Layers, f"test_{each}_opset_{version}", layer_test(each, version))
 
 if __name__ == "__main__":
     BRAID = os.path.abspath(sys.argv.pop(1))

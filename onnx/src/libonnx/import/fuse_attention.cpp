@@ -37,7 +37,10 @@ class Search {
     fusion_.root = last(mixing);
     if (!fusion_.root) return {};
     fusion_.inner.erase(fusion_.root);
-    fusion_.emit = emit_attention;
+    fusion_.emit = [softmax = &softmax_](Importing& i) {
+      i.name_after(*softmax);
+      emit_attention(i);
+    };
     fusion_.step = attend;
     return fusion_;
   }

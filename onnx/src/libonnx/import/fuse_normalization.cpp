@@ -19,6 +19,11 @@ Affine affine_of(const Nodes& nodes, const Node& root) {
   const Node* node = &root;
   auto peel = [&](const char* op, std::string& to) {
     if (!node || node->op_type() != op || node->input_size() != 2) return;
+    if (const auto c = with_number(nodes, node); c && c->c == (node->op_type() == "Mul" ? 1 : 0)) {
+      found.outer.insert(node);
+      node = nodes.maker(c->x);
+      return;
+    }
     for (int k : {0, 1})
       if (nodes.constant(node->input(k)) && !nodes.number(node->input(k))) {
         to = node->input(k);
@@ -81,6 +86,17 @@ Weight weight_of(Importing& i, const std::string& name, const std::string& tenso
   Weight weight{name, as_array(*known), known->origin.empty() ? tensor : known->origin};
   weight.array.dims = std::move(dims);
   return weight;
+}
+
+/// Without what is one number and does nothing.
+Affine settled(Importing& i, Affine a) {
+  auto does_nothing = [&](const std::string& tensor, float value) {
+    const auto known = tensor.empty() ? nullptr : i.network().values.at(tensor).known;
+    return known && known->floating && known->size() == 1 && known->floats[0] == value;
+  };
+  if (does_nothing(a.weight, 1)) a.weight.clear();
+  if (does_nothing(a.bias, 0)) a.bias.clear();
+  return a;
 }
 
 /// A weight and a bias that have a number for each channel of [N, C, ...].
@@ -176,9 +192,10 @@ class Groups {
     if (shape.size() < 2 || !target || !is_shape(i, *target, shape) || !all(i, one_, 1) ||
         !all(i, zero_, 0))
       cannot("it is no GroupNorm");
+    const Affine affine = settled(i, affine_);
     Dict params{{"num_groups", groups_}, {"eps", eps_}};
-    if (affine_.weight.empty()) set(params, "affine", false);
-    i.emit("GroupNorm", params, {i.operand(rows_->input(0))}, by_channel(i, affine_, shape));
+    if (affine.weight.empty()) set(params, "affine", false);
+    i.emit("GroupNorm", params, {i.operand(rows_->input(0))}, by_channel(i, affine, shape));
   }
 
   std::set<const Node*> inner = {};  ///< none = it is another thing

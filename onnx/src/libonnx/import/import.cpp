@@ -2,6 +2,7 @@
 #include <braid/onnx/import.h>
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 
 #include <braid/core/error.h>
@@ -169,13 +170,23 @@ class GraphImport {
     return free_names_[key] = name;
   }
 
+  /// As Braid says that every sample has several rows: "3*N".
+  static Dim rows(const onnx::TensorShapeProto::Dimension& dim) {
+    int64_t each = 0;
+    const std::string& text = dim.dim_param();
+    const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), each);
+    const bool said =
+        wrong == std::errc() && std::string_view(end, text.data() + text.size()) == "*N";
+    return said && each > 0 && each < (1 << 20) ? Dim(each, true) : N;
+  }
+
   Type type_of(const onnx::ValueInfoProto& input, bool batched, bool second, int64_t least) {
     auto& shape = *shape_of(input);
     Type type{dtype_of(input.type().tensor_type().elem_type(), "the input '" + input.name() + "'"),
               {}};
     for (int d = 0; d < shape.dim_size(); ++d) {
       if (d == 0 && batched) {
-        type.shape.push_back(N);
+        type.shape.push_back(rows(shape.dim(0)));
       } else if (!open(shape.dim(d))) {
         type.shape.push_back(shape.dim(d).dim_value());
       } else {

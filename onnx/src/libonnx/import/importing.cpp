@@ -112,6 +112,10 @@ bool fixed(const Shape& shape, size_t from) {
 Importing::Importing(Network& network, const onnx::NodeProto& node, size_t index)
     : network_(network), node_(node), last_(&node), index_(index) {}
 
+void Importing::name_after(const onnx::NodeProto& node) {
+  if (node.name().starts_with("/")) named_ = unscoped(node.name());
+}
+
 const onnx::AttributeProto* Importing::attribute(const std::string& name) const {
   for (auto& attribute : node_.attribute())
     if (attribute.name() == name) return &attribute;
@@ -236,6 +240,7 @@ int64_t Importing::axis(int64_t axis, size_t rank) const {
 
 // After its weights, as PyTorch calls them; else after itself.
 std::string Importing::base_name() const {
+  if (!named_.empty()) return named_;
   std::string prefix;
   for (auto& name : node_.input())
     if (auto found = network_.values.find(name);

@@ -102,6 +102,8 @@ class Network {
 class Importing {
  public:
   Importing(Network& network, const onnx::NodeProto& node, size_t index);
+  /// The layer is called after the scope of another node, where that has one.
+  void name_after(const onnx::NodeProto& node);
 
   Network& network() { return network_; }
   const onnx::NodeProto& node() const { return node_; }
@@ -176,6 +178,7 @@ class Importing {
   Network& network_;
   const onnx::NodeProto& node_;
   const onnx::NodeProto* last_;  ///< whose outputs the layer makes
+  std::string named_;            ///< if not after the node
   size_t index_;
 };
 
