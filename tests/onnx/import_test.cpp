@@ -38,8 +38,6 @@ class RoundTrip : public testing::TestWithParam<std::string> {};
 /// Layers whose program is another one after the way out and in, and why. docs/onnx.md says so,
 /// too.
 const std::map<std::string, std::string> others{
-    {"AdaptiveAvgPool1d", "windows of different sizes are products with constants"},
-    {"AdaptiveAvgPool2d", "windows of different sizes are products with constants"},
     {"AvgPool1d", "ceil_mode is padding"},
     {"AvgPool2d", "ceil_mode is padding"},
     {"AvgPool3d", "ceil_mode is padding"},

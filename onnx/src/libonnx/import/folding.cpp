@@ -11,7 +11,7 @@
 namespace braid::onnx_import {
 namespace {
 
-constexpr int64_t most_elements = 1 << 26;
+constexpr int64_t most_elements = 1 << 26, most_integers = 1 << 20;
 
 Ints strides_of(const Ints& dims) {
   Ints strides(dims.size(), 1);
@@ -22,7 +22,8 @@ Ints strides_of(const Ints& dims) {
 Known empty_like(const Known& known, Ints dims) {
   std::optional<int64_t> size = 1;
   for (int64_t d : dims) size = size ? checked_product(*size, d) : size;
-  if (!size || *size > most_elements) cannot("a constant of it is too large");
+  if (!size || *size > (known.floating ? most_elements : most_integers))
+    cannot("a constant of it is too large");
   return {.dims = std::move(dims), .floating = known.floating};
 }
 
@@ -246,7 +247,7 @@ Known range(Importing& i) {
   if (end.integers[0].batched) cannot("it counts the batch");
   const int64_t count = end.integers[0].value;
   if (start.integers[0].value != 0 || step.integers[0].value != 1 || count < 1 ||
-      count > most_elements)
+      count > most_integers)
     cannot("it does not count from 0");
   Known made{.dims = {count}, .counted = true};
   for (int64_t k = 0; k < count; ++k) made.integers.push_back(k);

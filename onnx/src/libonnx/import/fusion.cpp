@@ -101,6 +101,7 @@ std::map<const Node*, Fusion> find_fusions(const Nodes& nodes) {
       {"BatchNormalization", {find_clamped_batch_norm}},
       {"Div", {find_softplus, find_distance, find_normalization, find_variance}},
       {"Identity", {find_normalization, find_group_norm}},
+      {"MatMul", {find_uneven_pool}},
       {"Mul", {find_gelu, find_gate, find_normalization}},
       {"Pow", {find_distance}},
       {"ReduceL1", {find_distance}},

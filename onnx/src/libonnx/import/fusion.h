@@ -62,6 +62,7 @@ Found find_clamped_batch_norm(const Nodes& nodes, const Node& root);
 Found find_group_norm(const Nodes& nodes, const Node& root);
 Found find_distance(const Nodes& nodes, const Node& root);
 Found find_variance(const Nodes& nodes, const Node& root);
+Found find_uneven_pool(const Nodes& nodes, const Node& root);
 Found find_attention(const Nodes& nodes, const Node& softmax);
 
 /// By root. No node is in two of them.

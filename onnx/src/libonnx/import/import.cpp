@@ -2,13 +2,13 @@
 #include <braid/onnx/import.h>
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 
 #include <braid/core/error.h>
 
 #include "libonnx/import/fusion.h"
 #include "libonnx/import/importing.h"
+#include "libonnx/import/inputs.h"
 #include "libonnx/import/read.h"
 #include "libonnx/import/write.h"
 
@@ -19,31 +19,6 @@ namespace {
 constexpr int oldest_opset = 1, newest_opset = 17;
 constexpr int most_rounds = 4;  // of building a network with less and less fusions
 
-DType dtype_of(int type, const std::string& who) {
-  switch (type) {
-    case onnx::TensorProto::FLOAT:
-      return DType::f32;
-    case onnx::TensorProto::INT64:
-      return DType::i64;
-    case onnx::TensorProto::INT32:
-      return DType::i32;
-    case onnx::TensorProto::UINT8:
-      return DType::u8;
-    case onnx::TensorProto::BOOL:
-      return DType::boolean;
-    default:
-      throw Error(Fault::data, "E0372",
-                  who + " has a type of elements that Braid does not compute with")
-          .help("f32, i64, i32, u8 and bool");
-  }
-}
-
-/// Which inputs' first dimension is the batch, and how large it is in the file (0 = open).
-struct Plan {
-  std::vector<bool> batched;
-  int64_t batch = 0;
-};
-
 struct Missing {
   std::string node, reason;
 };
@@ -51,11 +26,11 @@ struct Missing {
 class GraphImport {
  public:
   GraphImport(const onnx::ModelProto& model, const Registry& registry, const ImportOptions& options)
-      : model_(model), graph_(model.graph()), registry_(registry), options_(options) {
-    std::set<std::string> weights;
-    for (auto& tensor : graph_.initializer()) weights.insert(tensor.name());
-    for (auto& input : graph_.input())
-      if (!weights.contains(input.name())) inputs_.push_back(&input);
+      : model_(model),
+        graph_(model.graph()),
+        registry_(registry),
+        options_(options),
+        inputs_(model.graph()) {
     for (auto* values : {&graph_.value_info(), &graph_.output()})
       for (auto& value : *values) inferred_[value.name()] = &value;
     for (auto& tensor : graph_.initializer())
@@ -66,9 +41,9 @@ class GraphImport {
   }
 
   Imported run() {
-    if (inputs_.empty()) throw Error(Fault::data, "E0372", "the file has no inputs");
+    if (!inputs_.size()) throw Error(Fault::data, "E0372", "the file has no inputs");
     std::vector<Missing> first;
-    for (auto& plan : plans()) {
+    for (auto& plan : inputs_.plans(options_.batched)) {
       faults_.clear();
       try {
         auto imported = attempt(plan);
@@ -117,92 +92,6 @@ class GraphImport {
     }
   }
 
-  const onnx::TensorShapeProto* shape_of(const onnx::ValueInfoProto& value) const {
-    if (!value.type().has_tensor_type()) return nullptr;
-    auto& tensor = value.type().tensor_type();
-    return tensor.has_shape() ? &tensor.shape() : nullptr;
-  }
-
-  static bool open(const onnx::TensorShapeProto::Dimension& dim) { return dim.dim_value() <= 0; }
-
-  std::vector<Plan> plans() {
-    const size_t count = inputs_.size();
-    if (!options_.batched) return {{std::vector<bool>(count, false), 0}};
-    std::vector<bool> opened(count, false);
-    int64_t batch = 0;
-    for (size_t k = 0; k < count; ++k) {
-      auto* shape = shape_of(*inputs_[k]);
-      if (!shape)
-        throw Error(Fault::data, "E0372",
-                    "the input '" + inputs_[k]->name() + "' has no shape in the file");
-      if (!shape->dim_size()) continue;
-      opened[k] = open(shape->dim(0));
-      if (!opened[k] && !batch) batch = shape->dim(0).dim_value();
-    }
-    if (std::ranges::find(opened, true) != opened.end()) return {{opened, 0}};
-    std::vector<bool> all(count, false), one(count, false);
-    for (size_t k = 0; k < count; ++k) {
-      auto* shape = shape_of(*inputs_[k]);
-      all[k] = shape->dim_size() && shape->dim(0).dim_value() == batch;
-      one[k] = all[k] && std::ranges::find(one, true) == one.end();
-    }
-    return {{all, batch}, {one, batch}};
-  }
-
-  std::string free_name(const onnx::TensorShapeProto& shape, int d) {
-    std::string given = shape.dim(d).dim_param();
-    const bool legal =
-        !given.empty() && given.size() <= 7 && given != "N" && given[0] >= 'A' && given[0] <= 'Z' &&
-        std::ranges::all_of(given, [](unsigned char c) { return std::isalnum(c) || c == '_'; });
-    if (legal) return given;
-    const std::string key =
-        given.empty() ? std::to_string(shape.dim_size()) + ":" + std::to_string(d) : given;
-    auto known = free_names_.find(key);
-    if (known != free_names_.end()) return known->second;
-    static const char* const usual[] = {"L", "D", "H", "W"};
-    std::string name = shape.dim_size() == 4 && d >= 2   ? usual[d]
-                       : shape.dim_size() == 3 && d == 1 ? "L"
-                                                         : "";
-    auto used = [&](const std::string& n) {
-      return std::ranges::any_of(free_names_, [&](auto& entry) { return entry.second == n; });
-    };
-    for (int k = 1; name.empty() || used(name); ++k) name = "L" + std::to_string(k);
-    return free_names_[key] = name;
-  }
-
-  /// As Braid says that every sample has several rows: "3*N".
-  static Dim rows(const onnx::TensorShapeProto::Dimension& dim) {
-    int64_t each = 0;
-    const std::string& text = dim.dim_param();
-    const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), each);
-    const bool said =
-        wrong == std::errc() && std::string_view(end, text.data() + text.size()) == "*N";
-    return said && each > 0 && each < (1 << 20) ? Dim(each, true) : N;
-  }
-
-  Type type_of(const onnx::ValueInfoProto& input, bool batched, bool second, int64_t least) {
-    auto& shape = *shape_of(input);
-    Type type{dtype_of(input.type().tensor_type().elem_type(), "the input '" + input.name() + "'"),
-              {}};
-    for (int d = 0; d < shape.dim_size(); ++d) {
-      if (d == 0 && batched) {
-        type.shape.push_back(rows(shape.dim(0)));
-      } else if (!open(shape.dim(d))) {
-        type.shape.push_back(shape.dim(d).dim_value());
-      } else {
-        const std::string name = free_name(shape, d);
-        auto found = std::ranges::find(frees_, name, &Free::name);
-        if (found == frees_.end()) {
-          const auto k = int64_t(frees_.size());
-          frees_.push_back({name, least * (1 + k), least * 2 + least / 2 * (3 + k * (k + 2))});
-          found = frees_.end() - 1;
-        }
-        type.shape.push_back(Dim::free(name, second ? found->two : found->one));
-      }
-    }
-    return type;
-  }
-
   Imported attempt(const Plan& plan) {
     std::vector<Missing> large;
     for (int64_t least : {64, 8}) {
@@ -210,14 +99,15 @@ class GraphImport {
       size_t apart = 0;
       for (int round = 0; round == 0 || fusions_apart_ > apart; ++round) {
         apart = round < most_rounds ? fusions_apart_ : take_all_apart();
-        frees_.clear();
+        inputs_.forget();
         faults_.clear();
+        b.reset();
         a = network(plan, false, least);
-        if (faults_.empty() && !frees_.empty()) b = network(plan, true, least);
+        if (faults_.empty() && !inputs_.frees().empty()) b = network(plan, true, least);
       }
       if (faults_.empty()) return finish(*a, b.get());
       if (large.empty()) large = faults_;
-      if (frees_.empty()) break;
+      if (inputs_.frees().empty()) break;
     }
     faults_ = large;
     return {};
@@ -230,8 +120,8 @@ class GraphImport {
     network.readers = readers_;
     network.only_reader = only_reader_;
     for (size_t k = 0; k < inputs_.size(); ++k)
-      network.values[inputs_[k]->name()] =
-          network.input(inputs_[k]->name(), type_of(*inputs_[k], plan.batched[k], second, least));
+      network.values[inputs_.name(k)] =
+          network.input(inputs_.name(k), inputs_.type(k, plan.batched[k], second, least));
     for (auto& [name, known] : constants_) network.values[name].known = known;
     for (auto& tensor : graph_.initializer())
       if (!constants_.contains(tensor.name())) network.values[tensor.name()].failed = true;
@@ -405,10 +295,10 @@ class GraphImport {
   Imported finish(Network& network, const Network* other) {
     network.model.name = name();
     Imported imported;
-    imported.text =
-        write_text(network, other, frees_, network.weights.empty() ? "" : options_.weights);
+    imported.text = write_text(network, other, inputs_.frees(),
+                               network.weights.empty() ? "" : options_.weights);
     for (size_t k = 0; k < inputs_.size(); ++k)
-      imported.inputs.emplace_back(inputs_[k]->name(), network.model.inputs[k].name);
+      imported.inputs.emplace_back(inputs_.name(k), network.model.inputs[k].name);
     for (int k = 0; k < graph_.output_size(); ++k)
       imported.outputs.emplace_back(graph_.output(k).name(), network.model.outputs[size_t(k)].name);
     imported.weights = std::move(network.weights);
@@ -428,18 +318,16 @@ class GraphImport {
   const onnx::GraphProto& graph_;
   const Registry& registry_;
   const ImportOptions& options_;
-  std::vector<const onnx::ValueInfoProto*> inputs_;
+  Inputs inputs_;
   std::map<std::string, const onnx::ValueInfoProto*> inferred_;
   std::map<std::string, std::shared_ptr<const Known>> constants_;
   std::map<std::string, int> readers_;
   std::map<std::string, const onnx::NodeProto*> only_reader_;
-  std::map<std::string, std::string> free_names_;
   std::vector<bool> needed_;
   std::map<const Node*, Fusion> fusions_;
   std::set<const Node*> apart_;  ///< of them, those that are something else
   size_t fusions_apart_ = 0;
   std::vector<Missing> faults_;
-  Frees frees_;
 };
 
 Imported import(std::unique_ptr<onnx::ModelProto> model, const Registry& registry,

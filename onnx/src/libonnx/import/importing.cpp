@@ -10,6 +10,8 @@
 namespace braid::onnx_import {
 namespace {
 
+constexpr int64_t most_folded = int64_t{1} << 30;  // bytes
+
 /// The scopes of PyTorch's names: "/layer1/layer1.0/conv1/Conv" is layer1.0.conv1.
 std::string unscoped(const std::string& name) {
   std::string path, previous;
@@ -299,6 +301,8 @@ void Importing::becomes(size_t output, const Value& value) {
 }
 
 void Importing::knows(Known known, size_t output) {
+  network_.folded += int64_t(known.size()) * (known.floating ? 4 : int64_t(sizeof(Dim)));
+  if (network_.folded > most_folded) cannot("what follows from constants is too large");
   network_.values[node_.output(int(output))] = {
       .known = std::make_shared<const Known>(std::move(known))};
 }

@@ -83,7 +83,8 @@ class Network {
   std::map<std::string, const onnx::NodeProto*> only_reader;
   std::set<const onnx::NodeProto*> done;  ///< nodes that a layer before them has taken in
   int opset;
-  int64_t batch = 0;  ///< of the file, where it is fixed
+  int64_t batch = 0;   ///< of the file, where it is fixed
+  int64_t folded = 0;  ///< bytes of what has been computed from constants
 
  private:
   Call call_of(const LayerItem& item, const std::vector<Value>& from);
@@ -95,6 +96,7 @@ class Network {
   Graph graph_;
   Builder builder_;
   std::set<std::string> names_;
+  size_t bytes_ = 0;                                             ///< of all weights
   std::map<std::string, std::pair<std::string, Ints>> learned_;  ///< tensor -> parameter, sizes
   std::map<std::string, int> settled_;  ///< layers with statistics, by all that they are made of
 };

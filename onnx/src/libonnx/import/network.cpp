@@ -7,6 +7,8 @@
 namespace braid::onnx_import {
 namespace {
 
+constexpr size_t most_bytes = size_t{1} << 32;
+
 std::string reason_of(const Diagnostics& found) {
   std::string text;
   for (auto& d : found.all())
@@ -162,6 +164,8 @@ void Network::take_weights(const std::string& path, Weights& given) {
     } else if (found->array.dtype != state.type.dtype || found->array.dims != dims) {
       cannot("its " + name + " is " + to_string(found->array) + ", not " + to_string(state.type));
     } else {
+      bytes_ += found->array.bytes.size();
+      if (bytes_ > most_bytes) cannot("the weights of all layers are more than 4 GiB");
       weights.emplace(state.key, std::move(found->array));
       ++taken;
     }
