@@ -16,7 +16,7 @@ bool are_means(const Known& shares, bool turned) {
       if (share != (within ? float(1.0 / double(end - begin)) : 0)) return false;
     }
   }
-  return to > 0 && to < from;
+  return to > 0;
 }
 
 }  // namespace
