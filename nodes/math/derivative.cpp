@@ -99,6 +99,9 @@ class Derivative {
         return give(s.a, negative(times(g, s_.unary(Op::sin, a))));
       case Op::tanh:
         return give(s.a, times(g, minus(number(1), times(y, y))));
+      case Op::erf:  // 2 / sqrt(pi) exp(-a^2)
+        return give(s.a, times(g, times(number(1.1283791670955126),
+                                        s_.unary(Op::exp, negative(times(a, a))))));
       case Op::sigmoid:
         return give(s.a, times(g, times(y, minus(number(1), y))));
       case Op::input:

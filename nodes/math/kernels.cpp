@@ -1,5 +1,5 @@
 // Blocks of elements that stay in the cache: each step is one vector loop over a block. Logarithms,
-// sines and powers are those of f64, rounded once.
+// sines, erf and powers are those of f64, rounded once.
 #include "ops/targets.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "math/kernels.cpp"
@@ -52,6 +52,8 @@ void math_unary(math::Op op, const float* a, float* y, int64_t n) {
       return rounded(std::log);
     case Op::sin:
       return rounded(std::sin);
+    case Op::erf:
+      return rounded(std::erf);
     default:
       return rounded(std::cos);
   }

@@ -147,7 +147,7 @@ LayerDef layer() {
       .name = "Math",
       .doc =
           "An expression, elementwise: + - * / **, comparisons, `and or not`, `a if c else b`, "
-          "exp log sqrt abs sin cos tanh sigmoid min max where. Inputs are broadcast as in "
+          "exp log sqrt abs sin cos tanh erf sigmoid min max where. Inputs are broadcast as in "
           "NumPy.",
       .formula = "y = expr",
       .source = "Harris et al., Array programming with NumPy, 2020 (broadcasting)",
@@ -184,6 +184,7 @@ LayerDef layer() {
                           names({"a", "b"})),
            .note = "conditions",
            .smooth = false},
+          {.inputs = {vector}, .params = one("0.5 * x * (1 + erf(x / 1.4142135623730951))")},
           {.inputs = {{DType::f32, {N}}}, .params = one("-x"), .note = "the batch alone"}}};
 }
 

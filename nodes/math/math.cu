@@ -81,6 +81,8 @@ __device__ float apply(Op op, float a, float b, float c) {
       return cosf(a);
     case Op::tanh:
       return tanhf(a);
+    case Op::erf:
+      return erff(a);
     default: {  // sigmoid, from e^-|x|, so that both tails keep their precision
       const float e = expf(-fabsf(a));
       return (a < 0 ? e : 1.0f) / (1.0f + e);

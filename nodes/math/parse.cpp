@@ -15,10 +15,10 @@ struct Function {
   const char* name;
   Op op;
 };
-constexpr Function functions[] = {{"exp", Op::exp},   {"log", Op::log},         {"sqrt", Op::sqrt},
-                                  {"abs", Op::abs},   {"sin", Op::sin},         {"cos", Op::cos},
-                                  {"tanh", Op::tanh}, {"sigmoid", Op::sigmoid}, {"min", Op::min},
-                                  {"max", Op::max},   {"where", Op::choose}};
+constexpr Function functions[] = {{"exp", Op::exp},   {"log", Op::log}, {"sqrt", Op::sqrt},
+                                  {"abs", Op::abs},   {"sin", Op::sin}, {"cos", Op::cos},
+                                  {"tanh", Op::tanh}, {"erf", Op::erf}, {"sigmoid", Op::sigmoid},
+                                  {"min", Op::min},   {"max", Op::max}, {"where", Op::choose}};
 
 std::string all_functions() {
   std::string list;

@@ -15,12 +15,12 @@ struct Row {
   const char* name;
   int operands;
 };
-constexpr std::array<Row, 23> rows = {
+constexpr std::array<Row, 24> rows = {
     {{"input", 0},      {"constant", 0}, {"add", 2},       {"subtract", 2}, {"multiply", 2},
      {"divide", 2},     {"power", 2},    {"min", 2},       {"max", 2},      {"less", 2},
      {"less_equal", 2}, {"equal", 2},    {"not_equal", 2}, {"choose", 3},   {"negate", 1},
      {"abs", 1},        {"exp", 1},      {"log", 1},       {"sqrt", 1},     {"sin", 1},
-     {"cos", 1},        {"tanh", 1},     {"sigmoid", 1}}};
+     {"cos", 1},        {"tanh", 1},     {"erf", 1},       {"sigmoid", 1}}};
 static_assert(size_t(Op::sigmoid) + 1 == rows.size());
 
 const Row& row(Op op) { return rows[size_t(op)]; }
@@ -115,6 +115,8 @@ double apply(Op op, double a, double b, double c) {
       return std::cos(a);
     case Op::tanh:
       return std::tanh(a);
+    case Op::erf:
+      return std::erf(a);
     case Op::sigmoid:
       return 1 / (1 + std::exp(-a));
     case Op::input:

@@ -37,6 +37,7 @@ enum class Op : uint8_t {
   sin,
   cos,
   tanh,
+  erf,
   sigmoid
 };
 

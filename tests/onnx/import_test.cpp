@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "onnx/import_support.h"
+#include "onnx/program.h"
 #include "support/models.h"
 
 namespace braid::test {
@@ -34,13 +35,30 @@ std::string refused(const onnx::ModelProto& model) {
 
 class RoundTrip : public testing::TestWithParam<std::string> {};
 
-/// What ONNX's operators for it are not covered of.
-const std::set<std::string> unsaid{"Callback", "CoordinateGrid", "GELU", "MultiheadAttention"};
+/// Layers whose program is another one after the way out and in, and why. docs/onnx.md says so,
+/// too.
+const std::map<std::string, std::string> others{
+    {"AvgPool1d", "ceil_mode is padding"},
+    {"AvgPool2d", "ceil_mode is padding"},
+    {"AvgPool3d", "ceil_mode is padding"},
+    {"CoordinateGrid", "alone it reads no input of the file"},
+    {"Math", "each of its steps is a layer"},
+    {"MaxPool1d", "ceil_mode is padding"},
+    {"MaxPool2d", "ceil_mode is padding"},
+    {"MaxPool3d", "ceil_mode is padding"},
+    {"Parameter", "alone it reads no input of the file"}};
 
-TEST_P(RoundTrip, LayersComeBackWithEqualOutputs) {
+std::vector<std::string> names_of(const Imported& net, bool ours) {
+  std::vector<std::string> names;
+  for (auto& [old, renamed] : net.outputs) names.push_back(ours ? renamed : old);
+  return names;
+}
+
+TEST_P(RoundTrip, LayersComeBackAsTheyWere) {
   const LayerDef& def = *builtin().layer(GetParam());
+  std::string apart;
+  if (def.name == "Callback") GTEST_SKIP() << "a function of the program";
   for (auto& sample : def.samples) {
-    if (unsaid.contains(def.name)) continue;
     Session session(network_of(def, sample));
     Arrays weights = session.weights();
     randomize(weights, 0.5, 7);
@@ -57,10 +75,12 @@ TEST_P(RoundTrip, LayersComeBackWithEqualOutputs) {
       net = from_onnx_bytes(bytes, builtin(), {.batched = batched});
     } catch (const Error& e) {
       ASSERT_EQ(e.diagnostics()[0].code, "E0372") << e.what();
-      if (std::getenv("BRAID_VERBOSE")) std::cout << def.name << ": " << e.what() << "\n";
+      apart += e.what();
       continue;
     }
     Session again = open_imported(net);
+    apart += difference(Program(session.model(), names_of(net, false)).text(),
+                        Program(again.model(), names_of(net, true)).text());
     Arrays mine, theirs;
     for (size_t k = 0; k < session.model().inputs.size(); ++k) {
       auto& input = session.model().inputs[k];
@@ -73,6 +93,7 @@ TEST_P(RoundTrip, LayersComeBackWithEqualOutputs) {
     for (auto& [old, renamed] : net.outputs)
       EXPECT_LE(distance(made.at(renamed), expected.at(old)), 1e-5) << net.text;
   }
+  EXPECT_EQ(apart.empty(), !others.contains(def.name)) << apart;
 }
 
 INSTANTIATE_TEST_SUITE_P(Onnx, RoundTrip, testing::ValuesIn(builtin().layers(Role::layer)),
@@ -131,10 +152,10 @@ onnx::ModelProto good() {
 
 TEST(Import, NodesThatAreNotCoveredAreAllListed) {
   auto model = good();
-  model.mutable_graph()->mutable_node(2)->set_op_type("Erf");
+  model.mutable_graph()->mutable_node(2)->set_op_type("Round");
   model.mutable_graph()->mutable_node(6)->set_op_type("Floor");
   const auto text = refused(model);
-  EXPECT_HAS(text, "error[E0372]: node 'relu1' (Erf) is not covered: Braid has no layer for it");
+  EXPECT_HAS(text, "error[E0372]: node 'relu1' (Round) is not covered: Braid has no layer for it");
   EXPECT_HAS(text, "node 'relu2' (Floor)");
 }
 
@@ -260,19 +281,74 @@ TEST_F(External, NothingElseIsOpened) {
 
 // ---- damage -------------------------------------------------------------------------------------
 
+/// Layers that are recognised in several nodes.
+onnx::ModelProto composed() {
+  Diagnostics found;
+  Session session(read_text(R"(braid: 1
+inputs: {x: {shape: [N, 6, 8]}, pad: {shape: [N, 6], dtype: bool}, image: {shape: [N, 4, 3, 4]}}
+layers:
+  - {name: attn, type: MultiheadAttention, from: [x, x, x, pad], num_heads: 2, batch_first: true}
+  - {name: norm, type: LayerNorm}
+  - {name: gelu, type: GELU}
+  - {name: bent, type: GELU, approximate: tanh}
+  - {name: unit, type: Normalize, dim: -1}
+  - {name: soft, type: Softplus, beta: 2.0, threshold: 3.0}
+  - {name: flat, type: Flatten}
+  - {name: group, type: GroupNorm, from: image, num_groups: 2}
+  - {name: batch, type: BatchNorm2d, track_running_stats: false}
+  - {name: swish, type: SiLU}
+  - {name: large, type: Upsample, scale_factor: 2}
+  - {name: row, type: Flatten}
+  - {name: spread, type: Var, dim: 1, keepdim: true}
+outputs: {y: flat, z: spread}
+)",
+                            "net.yaml", {}, found));
+  onnx::ModelProto model;
+  model.ParseFromString(
+      to_onnx(session.model(), session.weights(), session.registry(), {.opset = 13}));
+  return model;
+}
+
+TEST(Import, LayersOfSeveralNodesComeBackTogether) {
+  const auto net = from_onnx_bytes(composed().SerializeAsString(), builtin());
+  for (const char* type : {"MultiheadAttention", "LayerNorm", "GELU", "Normalize", "Softplus",
+                           "GroupNorm", "BatchNorm2d", "SiLU", "Upsample", "Var"})
+    EXPECT_HAS(net.text, std::string("type: ") + type);
+  EXPECT_EQ(net.layers, 13u) << net.text;
+}
+
+TEST(Import, WhatIsNotQuiteTheLayerStaysWhatItIs) {
+  auto changed = [](const std::string& name, const std::function<void(onnx::NodeProto&)>& change) {
+    auto model = composed();
+    for (auto& node : *model.mutable_graph()->mutable_node())
+      if (node.name() == name) change(node);
+    return from_onnx_bytes(model.SerializeAsString(), builtin()).text;
+  };
+  const auto erf = changed("gelu/Erf", [](auto& node) { node.set_op_type("Tanh"); });
+  EXPECT_EQ(erf.find("{name: gelu, type: GELU}"), erf.npos) << erf;
+  const auto read = changed("soft", [](auto& node) { node.set_input(1, "attn"); });
+  EXPECT_EQ(read.find("type: Softplus, beta"), read.npos) << read;
+  auto model = composed();
+  for (auto& node : *model.mutable_graph()->mutable_node())
+    if (node.name() == "attn/Softmax") node.set_op_type("Sigmoid"), node.clear_attribute();
+  EXPECT_HAS(refused(model), "node 'attn/Where' (Where) is not covered");
+}
+
 TEST(Mutations, EveryDamagedFileIsReadOrRefused) {
   const char* wanted = std::getenv("BRAID_MUTATIONS");
   const int rounds = wanted ? std::atoi(wanted) : 500;
-  const std::string whole = good().SerializeAsString();
-  // Weights are most of the bytes: the graph is what is worth damaging.
-  onnx::ModelProto bare = good();
-  for (auto& tensor : *bare.mutable_graph()->mutable_initializer())
-    tensor.set_raw_data(std::string(tensor.raw_data().size(), '\0'));
-  const std::string graph = bare.SerializeAsString();
+  std::vector<std::string> files;
+  for (auto model : {good(), composed()}) {
+    files.push_back(model.SerializeAsString());
+    // Weights are most of the bytes: the graph is what is worth damaging.
+    for (auto& tensor : *model.mutable_graph()->mutable_initializer())
+      tensor.set_raw_data(std::string(tensor.raw_data().size(), '\0'));
+    files.push_back(model.SerializeAsString());
+  }
   int refused = 0;
   for (int round = 0; round < rounds; ++round) {
     const uint64_t key = uint64_t(round) + 1;
-    std::string bytes = round % 2 ? whole : graph;
+    std::string bytes = files[size_t(round) % files.size()];
     if (round % 5 == 0) bytes.resize(uniform_below(key, 0, bytes.size()));
     const auto hits = 1 + uniform_below(key, 1, 8);
     for (uint64_t hit = 0; hit < hits && !bytes.empty(); ++hit) {

@@ -40,8 +40,9 @@ def settle(model, inputs):
     return model.eval()
 
 
-for name, (model, inputs) in ALL.items():
-    settle(model, inputs)
-    folder = os.path.join(sys.argv[1], name)
-    os.makedirs(folder)
-    braid_export.export(model, inputs, name="pytorch-" + name).write(folder)
+if __name__ == "__main__":
+    for name, (model, inputs) in ALL.items():
+        settle(model, inputs)
+        folder = os.path.join(sys.argv[1], name)
+        os.makedirs(folder)
+        braid_export.export(model, inputs, name="pytorch-" + name).write(folder)

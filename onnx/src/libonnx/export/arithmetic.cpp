@@ -70,10 +70,11 @@ struct Steps {
 
   static const char* plain(const std::string& op) {
     static const std::map<std::string, const char*> names = {
-        {"add", "Add"},   {"subtract", "Sub"}, {"multiply", "Mul"}, {"divide", "Div"},
-        {"power", "Pow"}, {"min", "Min"},      {"max", "Max"},      {"negate", "Neg"},
-        {"abs", "Abs"},   {"exp", "Exp"},      {"log", "Log"},      {"sqrt", "Sqrt"},
-        {"sin", "Sin"},   {"cos", "Cos"},      {"tanh", "Tanh"},    {"sigmoid", "Sigmoid"}};
+        {"add", "Add"},        {"subtract", "Sub"}, {"multiply", "Mul"}, {"divide", "Div"},
+        {"power", "Pow"},      {"min", "Min"},      {"max", "Max"},      {"negate", "Neg"},
+        {"abs", "Abs"},        {"exp", "Exp"},      {"log", "Log"},      {"sqrt", "Sqrt"},
+        {"sin", "Sin"},        {"cos", "Cos"},      {"tanh", "Tanh"},    {"erf", "Erf"},
+        {"sigmoid", "Sigmoid"}};
     auto found = names.find(op);
     return found == names.end() ? nullptr : found->second;
   }
@@ -138,9 +139,10 @@ void add_arithmetic(Exporters& table) {
   table["Normalize"] = {normalize, "ReduceL2, ReduceL1 or Pow and ReduceSum; Max, Div"};
   table["PairwiseDistance"] = {pairwise_distance,
                                "Sub, Add, then ReduceL2, ReduceL1 or Pow and ReduceSum"};
-  table["Math"] = {math,
-                   "Abs, Add, Cast, Cos, Div, Equal, Exp, Less, LessOrEqual, Log, Max, Min, Mul, "
-                   "Neg, Not, Pow, Sigmoid, Sin, Sqrt, Sub, Tanh, Where"};
+  table["Math"] = {
+      math,
+      "Abs, Add, Cast, Cos, Div, Equal, Erf, Exp, Less, LessOrEqual, Log, Max, Min, Mul, "
+      "Neg, Not, Pow, Sigmoid, Sin, Sqrt, Sub, Tanh, Where"};
 }
 
 }  // namespace braid::onnx_export

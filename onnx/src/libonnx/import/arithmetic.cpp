@@ -46,6 +46,13 @@ void power(Importing& i) {
   i.emit("Math", {{"expr", "a ** b"}, {"inputs", Attr::List{"a", "b"}}}, {a, b});
 }
 
+/// [1, ...] beside [N, ...], which Add repeats for all samples.
+bool beside(const Type& one, const Type& all) {
+  return one.dtype == all.dtype && all.batched() && one.rank() == all.rank() &&
+         one.shape[0] == Dim(1) &&
+         std::equal(one.shape.begin() + 1, one.shape.end(), all.shape.begin() + 1);
+}
+
 Importer binary(const char* type, const char* symbol, const char* param) {
   return [=](Importing& i) {
     check_broadcast(i);
@@ -59,7 +66,8 @@ Importer binary(const char* type, const char* symbol, const char* param) {
       return i.emit("Math", {{"expr", in_expression(*a) + op + "x"}}, {i.operand(1)});
     }
     const Type a = i.type(0), b = i.type(1);
-    if (a == b) return i.emit(type, {}, {i.operand(0), i.operand(1)});
+    const bool sum = std::string(type) == "Add" && (beside(a, b) || beside(b, a));
+    if (a == b || sum) return i.emit(type, {}, {i.operand(0), i.operand(1)});
     math(i, symbol);
   };
 }

@@ -18,6 +18,15 @@ Weights weights_of(Importing& i, size_t first) {
   return weights;
 }
 
+/// An even kernel that makes as much as it is given: the larger half stands at the end.
+bool is_same(const Window& w, const Ints& kernel) {
+  for (size_t d = 0; d < kernel.size(); ++d) {
+    const int64_t all = w.dilations[d] * (kernel[d] - 1);
+    if (w.strides[d] != 1 || w.before[d] != all / 2 || w.after[d] != all - all / 2) return false;
+  }
+  return kernel.size() < 3;
+}
+
 void conv(Importing& i) {
   Weights weights = weights_of(i, 1);
   const Ints dims = weights[0].array.dims;
@@ -31,6 +40,8 @@ void conv(Importing& i) {
   Value from = i.operand();
   if (window.even())
     set(params, "padding", short_list(window.before));
+  else if (is_same(window, kernel))
+    set(params, "padding", "same");
   else
     from = padded(i, from, window, 0);
   set(params, "dilation", list(window.dilations));

@@ -6,11 +6,12 @@
 
 #include "libonnx/import/importing.h"
 #include "libonnx/import/read.h"
+#include "libonnx/import/view.h"
 
 namespace braid::onnx_import {
 namespace {
 
-constexpr int64_t most_elements = 1 << 26;
+constexpr int64_t most_elements = 1 << 26, most_integers = 1 << 20;
 
 Ints strides_of(const Ints& dims) {
   Ints strides(dims.size(), 1);
@@ -21,7 +22,8 @@ Ints strides_of(const Ints& dims) {
 Known empty_like(const Known& known, Ints dims) {
   std::optional<int64_t> size = 1;
   for (int64_t d : dims) size = size ? checked_product(*size, d) : size;
-  if (!size || *size > most_elements) cannot("a constant of it is too large");
+  if (!size || *size > (known.floating ? most_elements : most_integers))
+    cannot("a constant of it is too large");
   return {.dims = std::move(dims), .floating = known.floating};
 }
 
@@ -52,7 +54,9 @@ void shape(Importing& i) {
   const Value& value = i.value(0);
   if (value.failed) cannot("");
   Shape all;
-  if (value.link)
+  if (value.view)
+    all = shape_of(*value.view);
+  else if (value.link)
     all = i.network().type(value).shape;
   else
     for (int64_t d : value.known->dims) all.push_back(d);
@@ -224,12 +228,51 @@ Known transpose(Importing& i) {
   if (perm.size() != from.dims.size()) cannot("its permutation does not fit");
   Ints dims;
   for (int64_t p : perm) dims.push_back(from.dims[size_t(i.axis(p, perm.size()))]);
-  return picked(from, dims, [&](const Ints& at) {
+  Known to = picked(from, dims, [&](const Ints& at) {
     int64_t place = 0;
     for (size_t d = 0; d < at.size(); ++d) place += at[d] * strides[size_t(perm[d])];
     if (place < 0 || size_t(place) >= from.size()) cannot("its permutation does not fit");
     return size_t(place);
   });
+  if (perm == Ints{1, 0} && !from.origin.empty()) to.origin = turned_origin(from.origin);
+  return to;
+}
+
+/// 0, 1, ... below a size.
+Known range(Importing& i) {
+  const Known &start = *i.known(0), &end = *i.known(1), &step = *i.known(2);
+  if (start.floating || end.floating || step.floating || start.size() != 1 || end.size() != 1 ||
+      step.size() != 1)
+    cannot("its bounds are no integers");
+  if (end.integers[0].batched) cannot("it counts the batch");
+  const int64_t count = end.integers[0].value;
+  if (start.integers[0].value != 0 || step.integers[0].value != 1 || count < 1 ||
+      count > most_integers)
+    cannot("it does not count from 0");
+  Known made{.dims = {count}, .counted = true};
+  for (int64_t k = 0; k < count; ++k) made.integers.push_back(k);
+  return made;
+}
+
+/// All outputs at once.
+void split(Importing& i) {
+  const Known& from = *i.known(0);
+  const auto axis = size_t(i.axis(i.integer("axis", 0), from.dims.size()));
+  const Ints sizes = parts_of(i, from.dims[axis]), strides = strides_of(from.dims);
+  int64_t start = 0;
+  for (size_t k = 0; k < sizes.size(); ++k) {
+    Ints dims = from.dims;
+    dims[axis] = sizes[k];
+    if (sizes[k] < 0 || sizes[k] > from.dims[axis] - start) cannot("its parts do not fit");
+    i.knows(picked(from, dims,
+                   [&](const Ints& at) {
+                     int64_t place = start * strides[axis];
+                     for (size_t d = 0; d < at.size(); ++d) place += at[d] * strides[d];
+                     return size_t(place);
+                   }),
+            k);
+    start += sizes[k];
+  }
 }
 
 Known cast(Importing& i) {
@@ -271,7 +314,9 @@ Dim combine(const std::string& op, Dim a, Dim b) {
   const bool over = op == "Add" ? __builtin_add_overflow(a.value, b.value, &result)
                                 : __builtin_sub_overflow(a.value, b.value, &result);
   if (over) cannot("its sizes overflow");
-  return Dim(result);
+  Dim made(result);
+  made.name = a.is_free() ? a.name : b.name;
+  return made;
 }
 
 float combine(const std::string& op, float a, float b) {
@@ -340,6 +385,8 @@ Known filled(Importing& i) {
 
 Known unary(Importing& i) {
   Known from = *i.known(0);
+  from.origin.clear();
+  from.counted = false;
   for (float& f : from.floats)
     f = i.op() == "Sqrt"  ? std::sqrt(f)
         : i.op() == "Neg" ? -f
@@ -352,31 +399,46 @@ Known unary(Importing& i) {
   return from;
 }
 
+/// How many of its numbers are taken follows from a free size.
+bool follows(Importing& i) {
+  for (size_t k = 1; k < i.inputs(); ++k)
+    if (i.has(k) && (i.known(k)->counted ||
+                     std::ranges::any_of(i.known(k)->integers, [](Dim d) { return d.is_free(); })))
+      return true;
+  return false;
+}
+
 using Fold = std::function<Known(Importing&)>;
 
 const std::map<std::string, Fold>& folds() {
-  static const std::map<std::string, Fold> table{
-      {"Gather", gather},
-      {"Slice", slice},
-      {"Concat", concat},
-      {"Reshape", reshape},
-      {"Unsqueeze", unsqueeze},
-      {"Squeeze", squeeze},
-      {"Transpose", transpose},
-      {"Cast", cast},
-      {"Add", binary},
-      {"Sub", binary},
-      {"Mul", binary},
-      {"Div", binary},
-      {"Pow", binary},
-      {"Equal", binary},
-      {"Where", where},
-      {"ConstantOfShape", filled},
-      {"Sqrt", unary},
-      {"Neg", unary},
-      {"Exp", unary},
-      {"Reciprocal", unary},
-      {"Identity", [](Importing& i) { return *i.known(0); }}};
+  static const std::map<std::string, Fold> table{{"Gather", gather},
+                                                 {"Slice", slice},
+                                                 {"Concat", concat},
+                                                 {"Reshape", reshape},
+                                                 {"Unsqueeze", unsqueeze},
+                                                 {"Squeeze", squeeze},
+                                                 {"Transpose", transpose},
+                                                 {"Range", range},
+                                                 {"Cast", cast},
+                                                 {"Add", binary},
+                                                 {"Sub", binary},
+                                                 {"Mul", binary},
+                                                 {"Div", binary},
+                                                 {"Pow", binary},
+                                                 {"Equal", binary},
+                                                 {"Where", where},
+                                                 {"ConstantOfShape", filled},
+                                                 {"Sqrt", unary},
+                                                 {"Neg", unary},
+                                                 {"Exp", unary},
+                                                 {"Reciprocal", unary},
+                                                 {"Identity", [](Importing& i) {
+                                                    Known same = *i.known(0);
+                                                    // Equal numbers, which need not be one weight.
+                                                    if (!same.origin.empty())
+                                                      same.origin = i.node().output(0);
+                                                    return same;
+                                                  }}};
   return table;
 }
 
@@ -386,10 +448,14 @@ bool fold(Importing& i) {
   if (i.op() == "Shape") return shape(i), true;
   if (i.op() == "Constant") return i.knows(constant_of(i)), true;
   auto found = folds().find(i.op());
-  if (found == folds().end() || !i.inputs()) return false;
+  const bool parts = i.op() == "Split";
+  if ((found == folds().end() && !parts) || !i.inputs()) return false;
   for (size_t k = 0; k < i.inputs(); ++k)
     if (i.has(k) && !i.known(k)) return false;
   if (!i.has(0)) return false;
+  if (parts) return split(i), true;
+  if (i.known(0)->floating && (i.op() == "Gather" || i.op() == "Slice") && follows(i)) return false;
+  if (i.op() != "Identity" && i.is_grid(0)) return false;
   i.knows(found->second(i));
   return true;
 }

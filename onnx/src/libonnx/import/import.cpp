@@ -6,7 +6,9 @@
 
 #include <braid/core/error.h>
 
+#include "libonnx/import/fusion.h"
 #include "libonnx/import/importing.h"
+#include "libonnx/import/inputs.h"
 #include "libonnx/import/read.h"
 #include "libonnx/import/write.h"
 
@@ -15,31 +17,7 @@ namespace onnx_import {
 namespace {
 
 constexpr int oldest_opset = 1, newest_opset = 17;
-
-DType dtype_of(int type, const std::string& who) {
-  switch (type) {
-    case onnx::TensorProto::FLOAT:
-      return DType::f32;
-    case onnx::TensorProto::INT64:
-      return DType::i64;
-    case onnx::TensorProto::INT32:
-      return DType::i32;
-    case onnx::TensorProto::UINT8:
-      return DType::u8;
-    case onnx::TensorProto::BOOL:
-      return DType::boolean;
-    default:
-      throw Error(Fault::data, "E0372",
-                  who + " has a type of elements that Braid does not compute with")
-          .help("f32, i64, i32, u8 and bool");
-  }
-}
-
-/// Which inputs' first dimension is the batch, and how large it is in the file (0 = open).
-struct Plan {
-  std::vector<bool> batched;
-  int64_t batch = 0;
-};
+constexpr int most_rounds = 4;  // of building a network with less and less fusions
 
 struct Missing {
   std::string node, reason;
@@ -48,23 +26,24 @@ struct Missing {
 class GraphImport {
  public:
   GraphImport(const onnx::ModelProto& model, const Registry& registry, const ImportOptions& options)
-      : model_(model), graph_(model.graph()), registry_(registry), options_(options) {
-    std::set<std::string> weights;
-    for (auto& tensor : graph_.initializer()) weights.insert(tensor.name());
-    for (auto& input : graph_.input())
-      if (!weights.contains(input.name())) inputs_.push_back(&input);
+      : model_(model),
+        graph_(model.graph()),
+        registry_(registry),
+        options_(options),
+        inputs_(model.graph()) {
     for (auto* values : {&graph_.value_info(), &graph_.output()})
       for (auto& value : *values) inferred_[value.name()] = &value;
     for (auto& tensor : graph_.initializer())
       if (tensor.data_type() != onnx::TensorProto::STRING && !unusual(tensor.data_type()))
-        constants_[tensor.name()] = std::make_shared<const Known>(to_known(to_array(tensor)));
+        constants_[tensor.name()] = known_of(tensor);
     find_needed();
+    fusions_ = find_fusions(Nodes(graph_, needed_, constants_));
   }
 
   Imported run() {
-    if (inputs_.empty()) throw Error(Fault::data, "E0372", "the file has no inputs");
+    if (!inputs_.size()) throw Error(Fault::data, "E0372", "the file has no inputs");
     std::vector<Missing> first;
-    for (auto& plan : plans()) {
+    for (auto& plan : inputs_.plans(options_.batched)) {
       faults_.clear();
       try {
         auto imported = attempt(plan);
@@ -86,6 +65,12 @@ class GraphImport {
   }
 
  private:
+  static std::shared_ptr<const Known> known_of(const onnx::TensorProto& tensor) {
+    Known known = to_known(to_array(tensor));
+    known.origin = tensor.name();
+    return std::make_shared<const Known>(std::move(known));
+  }
+
   static bool unusual(int type) {
     return type == onnx::TensorProto::COMPLEX64 || type == onnx::TensorProto::COMPLEX128;
   }
@@ -107,95 +92,22 @@ class GraphImport {
     }
   }
 
-  const onnx::TensorShapeProto* shape_of(const onnx::ValueInfoProto& value) const {
-    if (!value.type().has_tensor_type()) return nullptr;
-    auto& tensor = value.type().tensor_type();
-    return tensor.has_shape() ? &tensor.shape() : nullptr;
-  }
-
-  static bool open(const onnx::TensorShapeProto::Dimension& dim) { return dim.dim_value() <= 0; }
-
-  std::vector<Plan> plans() {
-    const size_t count = inputs_.size();
-    if (!options_.batched) return {{std::vector<bool>(count, false), 0}};
-    std::vector<bool> opened(count, false);
-    int64_t batch = 0;
-    for (size_t k = 0; k < count; ++k) {
-      auto* shape = shape_of(*inputs_[k]);
-      if (!shape)
-        throw Error(Fault::data, "E0372",
-                    "the input '" + inputs_[k]->name() + "' has no shape in the file");
-      if (!shape->dim_size()) continue;
-      opened[k] = open(shape->dim(0));
-      if (!opened[k] && !batch) batch = shape->dim(0).dim_value();
-    }
-    if (std::ranges::find(opened, true) != opened.end()) return {{opened, 0}};
-    std::vector<bool> all(count, false), one(count, false);
-    for (size_t k = 0; k < count; ++k) {
-      auto* shape = shape_of(*inputs_[k]);
-      all[k] = shape->dim_size() && shape->dim(0).dim_value() == batch;
-      one[k] = all[k] && std::ranges::find(one, true) == one.end();
-    }
-    return {{all, batch}, {one, batch}};
-  }
-
-  std::string free_name(const onnx::TensorShapeProto& shape, int d) {
-    std::string given = shape.dim(d).dim_param();
-    const bool legal =
-        !given.empty() && given.size() <= 7 && given != "N" && given[0] >= 'A' && given[0] <= 'Z' &&
-        std::ranges::all_of(given, [](unsigned char c) { return std::isalnum(c) || c == '_'; });
-    if (legal) return given;
-    const std::string key =
-        given.empty() ? std::to_string(shape.dim_size()) + ":" + std::to_string(d) : given;
-    auto known = free_names_.find(key);
-    if (known != free_names_.end()) return known->second;
-    static const char* const usual[] = {"L", "D", "H", "W"};
-    std::string name = shape.dim_size() == 4 && d >= 2   ? usual[d]
-                       : shape.dim_size() == 3 && d == 1 ? "L"
-                                                         : "";
-    auto used = [&](const std::string& n) {
-      return std::ranges::any_of(free_names_, [&](auto& entry) { return entry.second == n; });
-    };
-    for (int k = 1; name.empty() || used(name); ++k) name = "L" + std::to_string(k);
-    return free_names_[key] = name;
-  }
-
-  Type type_of(const onnx::ValueInfoProto& input, bool batched, bool second, int64_t least) {
-    auto& shape = *shape_of(input);
-    Type type{dtype_of(input.type().tensor_type().elem_type(), "the input '" + input.name() + "'"),
-              {}};
-    for (int d = 0; d < shape.dim_size(); ++d) {
-      if (d == 0 && batched) {
-        type.shape.push_back(N);
-      } else if (!open(shape.dim(d))) {
-        type.shape.push_back(shape.dim(d).dim_value());
-      } else {
-        const std::string name = free_name(shape, d);
-        auto found = std::ranges::find(frees_, name, &Free::name);
-        if (found == frees_.end()) {
-          const auto k = int64_t(frees_.size());
-          frees_.push_back({name, least * (1 + k), least * 2 + least / 2 * (3 + k * (k + 2))});
-          found = frees_.end() - 1;
-        }
-        type.shape.push_back(Dim::free(name, second ? found->two : found->one));
-      }
-    }
-    return type;
-  }
-
   Imported attempt(const Plan& plan) {
     std::vector<Missing> large;
     for (int64_t least : {64, 8}) {
-      frees_.clear();
-      faults_.clear();
-      auto a = network(plan, false, least);
-      if (faults_.empty() && frees_.empty()) return finish(*a, nullptr);
-      if (faults_.empty()) {
-        auto b = network(plan, true, least);
-        if (faults_.empty()) return finish(*a, b.get());
+      std::unique_ptr<Network> a, b;
+      size_t apart = 0;
+      for (int round = 0; round == 0 || fusions_apart_ > apart; ++round) {
+        apart = round < most_rounds ? fusions_apart_ : take_all_apart();
+        inputs_.forget();
+        faults_.clear();
+        b.reset();
+        a = network(plan, false, least);
+        if (faults_.empty() && !inputs_.frees().empty()) b = network(plan, true, least);
       }
+      if (faults_.empty()) return finish(*a, b.get());
       if (large.empty()) large = faults_;
-      if (frees_.empty()) break;
+      if (inputs_.frees().empty()) break;
     }
     faults_ = large;
     return {};
@@ -208,16 +120,28 @@ class GraphImport {
     network.readers = readers_;
     network.only_reader = only_reader_;
     for (size_t k = 0; k < inputs_.size(); ++k)
-      network.values[inputs_[k]->name()] =
-          network.input(inputs_[k]->name(), type_of(*inputs_[k], plan.batched[k], second, least));
+      network.values[inputs_.name(k)] =
+          network.input(inputs_.name(k), inputs_.type(k, plan.batched[k], second, least));
     for (auto& [name, known] : constants_) network.values[name].known = known;
     for (auto& tensor : graph_.initializer())
       if (!constants_.contains(tensor.name())) network.values[tensor.name()].failed = true;
-    for (int k = 0; k < graph_.node_size(); ++k)
-      if (needed_[size_t(k)] && !network.done.contains(&graph_.node(k)))
-        node(network, graph_.node(k), size_t(k));
-    if (faults_.empty()) outputs(network);
-    if (faults_.empty()) name_inputs(network);
+    std::map<const Node*, const Fusion*> inside;
+    for (auto& [root, fusion] : fusions_)
+      for (auto* node : fusion.inner) inside[node] = &fusion;
+    for (int k = 0; k < graph_.node_size(); ++k) {
+      auto& node = graph_.node(k);
+      if (!needed_[size_t(k)] || network.done.contains(&node)) continue;
+      if (auto part = inside.find(&node); part != inside.end())
+        step(network, *part->second, node, size_t(k));
+      else if (auto whole = fusions_.find(&node); whole != fusions_.end())
+        fused(network, whole->second, size_t(k));
+      else
+        this->node(network, node, size_t(k));
+    }
+    if (faults_.empty() && apart_.empty()) outputs(network);
+    if (faults_.empty() && apart_.empty()) name_inputs(network);
+    for (auto* root : apart_) fusions_.erase(root);
+    apart_.clear();
     return made;
   }
 
@@ -257,6 +181,50 @@ class GraphImport {
       faults_.push_back({who(node, index), "its attributes do not fit its inputs"});
       failed();
     }
+  }
+
+  static void fail(Network& network, const Node& node) {
+    for (auto& name : node.output())
+      if (!name.empty()) network.values[name] = {.failed = true};
+  }
+
+  /// Several nodes that are one layer. Where they turn out to be another thing, the network is
+  /// built anew with them as they are.
+  void fused(Network& network, const Fusion& fusion, size_t index) {
+    for (auto& name : fusion.reads)
+      if (network.values.at(name).failed) return fail(network, *fusion.root);
+    try {
+      Importing importing(network, *fusion.root, index);
+      fusion.emit(importing);
+      check_types(network, *fusion.root);
+    } catch (const Uncovered&) {
+      take_apart(network, fusion);
+    } catch (const std::out_of_range&) {
+      take_apart(network, fusion);
+    }
+  }
+
+  void step(Network& network, const Fusion& fusion, const Node& node, size_t index) {
+    if (!fusion.step) return;
+    try {
+      Importing importing(network, node, index);
+      fusion.step(importing);
+    } catch (const Uncovered&) {
+      fail(network, node);
+    } catch (const std::out_of_range&) {
+      fail(network, node);
+    }
+  }
+
+  void take_apart(Network& network, const Fusion& fusion) {
+    fail(network, *fusion.root);
+    apart_.insert(fusion.root);
+    ++fusions_apart_;
+  }
+
+  size_t take_all_apart() {
+    fusions_.clear();
+    return fusions_apart_;
   }
 
   /// What libonnx infers and what Braid does have to be the same.
@@ -327,10 +295,10 @@ class GraphImport {
   Imported finish(Network& network, const Network* other) {
     network.model.name = name();
     Imported imported;
-    imported.text =
-        write_text(network, other, frees_, network.weights.empty() ? "" : options_.weights);
+    imported.text = write_text(network, other, inputs_.frees(),
+                               network.weights.empty() ? "" : options_.weights);
     for (size_t k = 0; k < inputs_.size(); ++k)
-      imported.inputs.emplace_back(inputs_[k]->name(), network.model.inputs[k].name);
+      imported.inputs.emplace_back(inputs_.name(k), network.model.inputs[k].name);
     for (int k = 0; k < graph_.output_size(); ++k)
       imported.outputs.emplace_back(graph_.output(k).name(), network.model.outputs[size_t(k)].name);
     imported.weights = std::move(network.weights);
@@ -350,15 +318,16 @@ class GraphImport {
   const onnx::GraphProto& graph_;
   const Registry& registry_;
   const ImportOptions& options_;
-  std::vector<const onnx::ValueInfoProto*> inputs_;
+  Inputs inputs_;
   std::map<std::string, const onnx::ValueInfoProto*> inferred_;
   std::map<std::string, std::shared_ptr<const Known>> constants_;
   std::map<std::string, int> readers_;
   std::map<std::string, const onnx::NodeProto*> only_reader_;
-  std::map<std::string, std::string> free_names_;
   std::vector<bool> needed_;
+  std::map<const Node*, Fusion> fusions_;
+  std::set<const Node*> apart_;  ///< of them, those that are something else
+  size_t fusions_apart_ = 0;
   std::vector<Missing> faults_;
-  Frees frees_;
 };
 
 Imported import(std::unique_ptr<onnx::ModelProto> model, const Registry& registry,

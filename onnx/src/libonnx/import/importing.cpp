@@ -1,6 +1,7 @@
 #include "libonnx/import/importing.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <braid/core/error.h>
 
@@ -8,6 +9,8 @@
 
 namespace braid::onnx_import {
 namespace {
+
+constexpr int64_t most_folded = int64_t{1} << 30;  // bytes
 
 /// The scopes of PyTorch's names: "/layer1/layer1.0/conv1/Conv" is layer1.0.conv1.
 std::string unscoped(const std::string& name) {
@@ -25,6 +28,21 @@ std::string unscoped(const std::string& name) {
     at = end + 1;
   }
   return path;
+}
+
+/// [sizes, how many sizes]: where each cell stands from -1 to 1, x first.
+bool says_places(const Known& known) {
+  if (known.dims.size() < 3 || known.dims.back() != int64_t(known.dims.size()) - 1) return false;
+  const Ints sizes(known.dims.begin(), known.dims.end() - 1);
+  for (size_t k = 0; k < known.floats.size(); ++k) {
+    auto rest = int64_t(k / sizes.size());
+    const size_t axis = sizes.size() - 1 - k % sizes.size();
+    for (size_t d = sizes.size(); d-- > axis + 1;) rest /= sizes[d];
+    const int64_t at = rest % sizes[axis], cells = sizes[axis];
+    const double place = cells > 1 ? -1 + 2 * double(at) / double(cells - 1) : 0;
+    if (!(std::abs(double(known.floats[k]) - place) < 1e-6)) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -45,10 +63,22 @@ Attr size_text(Dim dim) {
   return dim.value == 1 ? "N" : std::to_string(dim.value) + "*N";
 }
 
+Attr sizes_of(const Shape& shape) {
+  Attr::List sizes;
+  for (auto& dim : shape) sizes.push_back(size_text(dim));
+  return sizes;
+}
+
 int64_t product(const Ints& dims) {
   int64_t all = 1;
   for (int64_t d : dims) all *= d;
   return all;
+}
+
+std::string turned_origin(const std::string& origin) {
+  static const std::string turned = " transposed";
+  if (origin.ends_with(turned)) return origin.substr(0, origin.size() - turned.size());
+  return origin + turned;
 }
 
 Array as_array(const Known& known) {
@@ -83,6 +113,10 @@ bool fixed(const Shape& shape, size_t from) {
 
 Importing::Importing(Network& network, const onnx::NodeProto& node, size_t index)
     : network_(network), node_(node), last_(&node), index_(index) {}
+
+void Importing::name_after(const onnx::NodeProto& node) {
+  if (node.name().starts_with("/")) named_ = unscoped(node.name());
+}
 
 const onnx::AttributeProto* Importing::attribute(const std::string& name) const {
   for (auto& attribute : node_.attribute())
@@ -137,7 +171,11 @@ Weight Importing::weight(const std::string& name, size_t i, const char* what) co
 }
 
 std::optional<double> Importing::scalar(size_t i) const {
-  const Known* found = known(i);
+  return has(i) ? scalar(node_.input(int(i))) : std::nullopt;
+}
+
+std::optional<double> Importing::scalar(const std::string& name) const {
+  const Known* found = network_.values.at(name).known.get();
   if (!found || found->size() != 1) return {};
   if (found->floating) return double(found->floats[0]);
   if (found->integers[0].batched) return {};
@@ -151,25 +189,37 @@ std::optional<Ints> Importing::ints_or_attribute(size_t i, const std::string& na
 }
 
 Value Importing::operand(size_t i) {
-  if (value(i).truth) cannot("it computes with conditions");
-  return network_value(i);
+  value(i);
+  return operand(node_.input(int(i)));
+}
+
+Value Importing::operand(const std::string& name) {
+  if (network_.values.at(name).truth) cannot("it computes with conditions");
+  return network_value(name);
 }
 
 Value Importing::condition(size_t i) {
   if (!value(i).truth) cannot("its condition is none that Braid computes");
-  return network_value(i);
+  return network_value(node_.input(int(i)));
 }
 
-Value Importing::network_value(size_t i) {
-  const Value& found = value(i);
+Value Importing::network_value(const std::string& name) {
+  const Value& found = network_.values.at(name);
   if (found.failed) cannot("");
   if (found.link) return found;
-  const std::string& name = node_.input(int(i));
+  if (!found.known) cannot("it reads a part of another layer");
   const Value made = constant(*found.known, name);
   Value& kept = network_.values[name];
   kept.link = made.link, kept.id = made.id;
   return kept;
 }
+
+std::optional<Value> Importing::image_of_grid(const Known& known) const {
+  if (!known.floating || !says_places(known)) return {};
+  return network_.image_of({known.dims.begin(), known.dims.end() - 1});
+}
+
+bool Importing::is_grid(size_t i) const { return known(i) && image_of_grid(*known(i)); }
 
 Value Importing::constant(const Known& known, const std::string& name) {
   if (!known.floating) cannot("it computes with constant integers");
@@ -177,6 +227,8 @@ Value Importing::constant(const Known& known, const std::string& name) {
   Ints dims = known.dims;
   Array array = as_array(known);
   if (dims.empty()) array.dims = dims = {1};
+  if (auto image = image_of_grid(known))
+    return network_.layer(name, "CoordinateGrid", {}, {*image}, {})[0];
   auto path = name.ends_with(".weight") ? name.substr(0, name.size() - 7) : name;
   return network_.layer(path, "Parameter", {{"shape", list(dims)}}, {},
                         {{"weight", array, name}})[0];
@@ -190,6 +242,7 @@ int64_t Importing::axis(int64_t axis, size_t rank) const {
 
 // After its weights, as PyTorch calls them; else after itself.
 std::string Importing::base_name() const {
+  if (!named_.empty()) return named_;
   std::string prefix;
   for (auto& name : node_.input())
     if (auto found = network_.values.find(name);
@@ -247,8 +300,11 @@ void Importing::becomes(size_t output, const Value& value) {
   network_.values[node_.output(int(output))] = value;
 }
 
-void Importing::knows(Known known) {
-  network_.values[node_.output(0)] = {.known = std::make_shared<const Known>(std::move(known))};
+void Importing::knows(Known known, size_t output) {
+  network_.folded += int64_t(known.size()) * (known.floating ? 4 : int64_t(sizeof(Dim)));
+  if (network_.folded > most_folded) cannot("what follows from constants is too large");
+  network_.values[node_.output(int(output))] = {
+      .known = std::make_shared<const Known>(std::move(known))};
 }
 
 const onnx::NodeProto* Importing::next(const std::string& op) const {
@@ -268,8 +324,9 @@ void Importing::take_in(const onnx::NodeProto& node) {
 const Importers& importers() {
   static const Importers table = [] {
     Importers all;
-    for (auto* add : {add_pointwise, add_arithmetic, add_conditions, add_convolutions, add_pooling,
-                      add_normalization, add_shapes, add_reductions, add_products, add_resizing})
+    for (auto* add :
+         {add_pointwise, add_arithmetic, add_conditions, add_convolutions, add_pooling,
+          add_normalization, add_shapes, add_slicing, add_reductions, add_products, add_resizing})
       add(all);
     return all;
   }();

@@ -7,6 +7,8 @@
 namespace braid::onnx_import {
 namespace {
 
+constexpr size_t most_bytes = size_t{1} << 32;
+
 std::string reason_of(const Diagnostics& found) {
   std::string text;
   for (auto& d : found.all())
@@ -90,6 +92,27 @@ Value Network::input(const std::string& name, const Type& type) {
   return {.link = Link::input(index), .id = input_ids.back()};
 }
 
+std::optional<Value> Network::image_of(const Ints& sizes) const {
+  for (auto& [name, value] : values) {
+    if (!value.link || value.truth) continue;
+    const Type type = this->type(value);
+    if (type.dtype != DType::f32 || type.rank() != sizes.size() + 2) continue;
+    if (std::equal(sizes.begin(), sizes.end(), type.shape.begin() + 2,
+                   [](int64_t size, Dim dim) { return dim == Dim(size); }))
+      return value;
+  }
+  return {};
+}
+
+std::optional<Value> Network::batched_value() const {
+  for (auto& [name, value] : values) {
+    if (!value.link || value.truth) continue;
+    const Type type = this->type(value);
+    if (type.dtype == DType::f32 && type.rank() > 1 && type.shape[0] == N) return value;
+  }
+  return {};
+}
+
 Call Network::call_of(const LayerItem& item, const std::vector<Value>& from) {
   const LayerDef* def = registry_.layer(item.type);
   ensure(def, "an importer names a layer that is not there");
@@ -100,6 +123,19 @@ Call Network::call_of(const LayerItem& item, const std::vector<Value>& from) {
   if (def->ports) call.ports = std::make_shared<const Ports>(def->ports(item.type, item.params));
   for (auto& value : from) call.in.push_back(value.id);
   return call;
+}
+
+/// All that a layer with statistics is made of: one that is equal is a second call of it. "" where
+/// it has none, or has weights of its own.
+std::string Network::made_of(const Call& call, const Weights& given) {
+  std::string all = call.def->name + to_string(Attr(call.params));
+  bool statistics = false;
+  for (auto& weight : given) {
+    if (weight.source.empty()) return "";
+    all += "\n" + weight.name + " " + weight.source;
+    statistics |= weight.name == "running_mean";
+  }
+  return statistics ? all : "";
 }
 
 // What two layers learn of one tensor is one parameter; statistics are each layer's own.
@@ -128,6 +164,8 @@ void Network::take_weights(const std::string& path, Weights& given) {
     } else if (found->array.dtype != state.type.dtype || found->array.dims != dims) {
       cannot("its " + name + " is " + to_string(found->array) + ", not " + to_string(state.type));
     } else {
+      bytes_ += found->array.bytes.size();
+      if (bytes_ > most_bytes) cannot("the weights of all layers are more than 4 GiB");
       weights.emplace(state.key, std::move(found->array));
       ++taken;
     }
@@ -139,11 +177,18 @@ std::vector<Value> Network::layer(const std::string& name, const std::string& ty
                                   const std::vector<Value>& from, Weights given) {
   LayerItem item{.path = "?", .type = type, .params = std::move(params)};
   const size_t nodes = graph_.nodes.size();
+  std::string known;
   for (auto& value : from) ensure(value.link && value.id >= 0, "an operand that is no value");
   Call call;
   try {
     item.path = take(name);
     call = call_of(item, from);
+    known = made_of(call, given);
+    if (auto first = settled_.find(known); first != settled_.end()) {
+      item.share = first->second;
+      call.owner = model.layers[size_t(item.share)].path;
+      given.clear();
+    }
     tie_weights(item.path, given);
     graph_.calls.push_back(call);
     builder_.enter(int(graph_.calls.size()) - 1);
@@ -162,6 +207,7 @@ std::vector<Value> Network::layer(const std::string& name, const std::string& ty
   }
   for (auto& value : from) item.from.push_back(*value.link);
   item.params = typed(*call.def, item.params);
+  if (!known.empty()) settled_.try_emplace(known, int(model.layers.size()));
   model.layers.push_back(item);
   std::vector<Value> made;
   auto& ports = outputs_of(call);

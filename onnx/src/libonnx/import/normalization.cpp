@@ -8,29 +8,44 @@
 namespace braid::onnx_import {
 namespace {
 
-bool all(const Array& array, float value) {
-  return std::ranges::all_of(array.as<float>(), [&](float v) { return v == value; });
-}
-
 // ONNX's momentum is what the old statistics keep; PyTorch's is the weight of the new batch.
 void batch_norm(Importing& i) {
-  if (i.integer("training_mode", 0)) cannot("it is in training mode");
+  emit_batch_norm(i, i.node().input(4), {{"eps", decimal(i.number("epsilon", 1e-5))}});
+}
+
+/// Made up where the network that was exported has none.
+bool made_up(Importing& i, size_t at, float value) {
+  const Known* known = i.known(at);
+  return known && known->floating && known->origin.empty() &&
+         std::ranges::all_of(known->floats, [&](float f) { return f == value; });
+}
+
+}  // namespace
+
+void emit_batch_norm(Importing& i, const std::string& variance, Dict params) {
   if (i.integer("spatial", 1) == 0) cannot("it normalizes each place by itself (spatial 0)");
   if (i.opset() < 7 && i.integer("is_test", 0) == 0) cannot("it is in training mode");
   const size_t rank = i.rank();
   if (rank < 2 || rank > 5) cannot("an input of " + std::to_string(rank) + " dimensions");
   Weights weights{i.weight("weight", 1, "its scale"), i.weight("bias", 2, "its bias"),
-                  i.weight("running_mean", 3, "its mean"),
-                  i.weight("running_var", 4, "its variance")};
-  Dict params{{"eps", decimal(i.number("epsilon", 1e-5))},
-              {"momentum", decimal(1 - decimal(i.number("momentum", 0.9)))}};
+                  i.weight("running_mean", 3, "its mean")};
+  const auto known = i.network().values.at(variance).known;
+  if (!known) cannot("its variance is not known before the network runs");
+  weights.push_back({"running_var", as_array(*known), variance});
+  set(params, "momentum", decimal(1 - decimal(i.number("momentum", 0.9))));
+  if (made_up(i, 1, 1) && made_up(i, 2, 0)) {
+    set(params, "affine", false);
+    weights.erase(weights.begin(), weights.begin() + 2);
+  }
   const std::string type = rank == 4 ? "BatchNorm2d" : rank == 5 ? "BatchNorm3d" : "BatchNorm1d";
   i.emit(type, params, {i.operand()}, std::move(weights));
 }
 
+namespace {
+
 void instance_norm(Importing& i) {
   Weights weights{i.weight("weight", 1, "its scale"), i.weight("bias", 2, "its bias")};
-  const bool affine = !all(weights[0].array, 1) || !all(weights[1].array, 0);
+  const bool affine = !made_up(i, 1, 1) || !made_up(i, 2, 0);
   const Shape shape = i.shape();
   if (shape.size() < 3) cannot("its input has no spatial dimensions");
   Dict params{{"eps", decimal(i.number("epsilon", 1e-5))}, {"affine", affine}};
@@ -63,7 +78,12 @@ void layer_norm(Importing& i) {
   if (i.has(2)) weights.push_back(i.weight("bias", 2, "its bias"));
   Dict params{{"eps", decimal(i.number("epsilon", 1e-5))}};
   if (row.size() > 1) set(params, "normalized_shape", list(row));
-  if (weights.size() < 2) set(params, "bias", false);
+  if (weights.size() < 2 && made_up(i, 1, 1)) {
+    set(params, "elementwise_affine", false);
+    weights.clear();
+  } else if (weights.size() < 2) {
+    set(params, "bias", false);
+  }
   statistics(i, axis, shape.size());
   i.emit("LayerNorm", params, {i.operand()}, std::move(weights));
 }
@@ -82,6 +102,30 @@ void mean_variance(Importing& i) {
          {i.operand(), mean, variance});
 }
 
+/// Squares are averaged over windows of channels, which stand in rows for that.
+void local_response(Importing& i) {
+  const Shape shape = i.shape();
+  const int64_t size = i.integer("size", 1);
+  if (shape.size() < 3 || size < 1 || size > 1024) cannot("its windows do not fit its input");
+  int64_t cells = 1;
+  for (size_t d = 2; d < shape.size(); ++d) cells *= shape[d].value;
+  const Value squares = i.layer("Mul", {}, {i.operand(), i.operand()});
+  const Shape rows{shape[0], Dim(1), shape[1], Dim(cells)};
+  Value at = i.layer("Reshape", {{"shape", sizes_of(rows)}}, {squares});
+  const int64_t before = (size - 1) / 2, after = size - 1 - before;
+  if (size > 1) at = i.layer("Pad", {{"pad", list({0, 0, before, after})}}, {at});
+  at = i.layer("AvgPool2d", {{"kernel_size", list({size, 1})}, {"stride", 1}}, {at});
+  at = i.layer("Reshape", {{"shape", sizes_of(shape)}}, {at});
+  auto number = [&](const char* name, double otherwise) {
+    return in_expression(decimal(i.number(name, otherwise)));
+  };
+  i.emit("Math",
+         {{"expr", "x / (" + number("bias", 1) + " + " + number("alpha", 1e-4) + " * s) ** " +
+                       number("beta", 0.75)},
+          {"inputs", Attr::List{"x", "s"}}},
+         {i.operand(), at});
+}
+
 }  // namespace
 
 double decimal(double number) {
@@ -94,6 +138,7 @@ double decimal(double number) {
 void add_normalization(Importers& table) {
   table["BatchNormalization"] = batch_norm;
   table["InstanceNormalization"] = instance_norm;
+  table["LRN"] = local_response;
   table["LayerNormalization"] = layer_norm;
   table["MeanVarianceNormalization"] = mean_variance;
 }

@@ -25,11 +25,12 @@ void identity(Importing& i) {
   i.knows(*i.value(0).known);
 }
 
+/// Which mode it is in, whoever runs the network says.
 void dropout(Importing& i) {
-  const bool nothing = i.has(1) && i.scalar(1) == 0.0;
-  if (i.has(2) && i.scalar(2).value_or(1) != 0 && !nothing) cannot("it is in training mode");
-  if (i.opset() < 7 && i.integer("is_test", 0) == 0) cannot("it is in training mode");
-  i.alias(i.operand());
+  const auto ratio = i.opset() < 12 ? i.number("ratio", 0.5) : i.has(1) ? i.scalar(1) : 0.5;
+  if (!ratio) cannot("its ratio is not known before the network runs");
+  if (*ratio <= 0 || *ratio > 1) return i.alias(i.operand());
+  i.emit("Dropout", {{"p", decimal(*ratio)}});
 }
 
 void elu(Importing& i) { i.emit("ELU", {{"alpha", decimal(i.number("alpha", 1))}}); }
@@ -154,6 +155,7 @@ void add_pointwise(Importers& table) {
   table["Cos"] = expression("cos(x)");
   table["Dropout"] = dropout;
   table["Elu"] = elu;
+  table["Erf"] = expression("erf(x)");
   table["Exp"] = plain("Exp");
   table["HardSigmoid"] = hard_sigmoid;
   table["HardSwish"] = plain("Hardswish");

@@ -23,8 +23,9 @@ Array linear_weight(const Known& matrix, bool transposed, double factor) {
 }
 
 /// What a weight is made of: two layers of equal sources share it.
-std::string source(const std::string& tensor, bool kept, double factor) {
-  return tensor + (kept ? "" : " transposed") + (factor == 1 ? "" : " * " + shortest(factor));
+std::string source(const std::string& name, const Known& tensor, bool kept, double factor) {
+  const std::string origin = tensor.origin.empty() ? name : tensor.origin;
+  return (kept ? origin : turned_origin(origin)) + (factor == 1 ? "" : " * " + shortest(factor));
 }
 
 /// A bias of `features`, of what may be one number or have dimensions of 1 in front.
@@ -62,13 +63,13 @@ void gemm(Importing& i) {
   if (!matrix || (i.has(2) && !added)) return general_gemm(i);
   const bool kept = i.integer("transB", 0) != 0;
   const double alpha = decimal(i.number("alpha", 1)), beta = decimal(i.number("beta", 1));
-  Weights weights{
-      {"weight", linear_weight(*matrix, kept, alpha), source(i.node().input(1), kept, alpha)}};
+  Weights weights{{"weight", linear_weight(*matrix, kept, alpha),
+                   source(i.node().input(1), *matrix, kept, alpha)}};
   const int64_t features = weights[0].array.dims[0];
   if (added) {
     auto bias = linear_bias(*added, features, beta);
     if (!bias) return general_gemm(i);
-    weights.push_back({"bias", std::move(*bias), source(i.node().input(2), true, beta)});
+    weights.push_back({"bias", std::move(*bias), source(i.node().input(2), *added, true, beta)});
   }
   Value from = i.operand();
   if (i.integer("transA", 0)) from = transposed(i, from);
@@ -89,7 +90,7 @@ std::optional<Weight> following_bias(Importing& i, int64_t features) {
     auto bias = linear_bias(known, features, 1);
     if (!bias) return {};
     i.take_in(*add);
-    return Weight{"bias", std::move(*bias), source(name, true, 1)};
+    return Weight{"bias", std::move(*bias), source(name, known, true, 1)};
   }
   return {};
 }
@@ -102,7 +103,7 @@ void matmul(Importing& i) {
   }
   const int64_t features = matrix->dims[1];
   Weights weights{
-      {"weight", linear_weight(*matrix, false, 1), source(i.node().input(1), false, 1)}};
+      {"weight", linear_weight(*matrix, false, 1), source(i.node().input(1), *matrix, false, 1)}};
   if (auto bias = following_bias(i, features)) weights.push_back(std::move(*bias));
   const Dict params{{"out_features", features}, {"bias", weights.size() > 1}};
   i.emit("Linear", params, {i.operand()}, std::move(weights));

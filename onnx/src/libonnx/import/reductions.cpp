@@ -56,6 +56,26 @@ void log_sum_exp(Importing& i) {
          {i.layer("Max", params, {i.operand()}), sum});
 }
 
+/// Cell by cell: there is no layer for products.
+void product_of(Importing& i) {
+  const Dict params = over(i).value_or(Dict{});
+  Value at = i.operand();
+  for (int64_t dim : get_ints(params, "dim")) {
+    const Dim size = i.network().type(at).shape.at(size_t(dim));
+    if (size.batched || size.value > 64) cannot("it is over more than 64 cells, or over the batch");
+    Value all;
+    for (int64_t k = 0; k < size.value; ++k) {
+      Dict one{{"dim", dim}, {"start", k}};
+      if (k + 1 < size.value) set(one, "end", k + 1);
+      const Value cell = i.layer("Slice", one, {at});
+      all = k ? i.layer("Mul", {}, {all, cell}) : cell;
+    }
+    at = all;
+  }
+  if (get_bool(params, "keepdim", true)) return i.emit("Identity", {}, {at});
+  i.emit("Squeeze", {{"dim", *find(params, "dim")}}, {at});
+}
+
 }  // namespace
 
 void add_reductions(Importers& table) {
@@ -66,6 +86,7 @@ void add_reductions(Importers& table) {
   table["ReduceMax"] = reduction("Max");
   table["ReduceMean"] = reduction("Mean");
   table["ReduceMin"] = reduction("Min");
+  table["ReduceProd"] = product_of;
   table["ReduceSum"] = reduction("Sum");
   table["ReduceSumSquare"] = sum_square;
 }

@@ -3,13 +3,13 @@
 
 #include "libonnx/import/importing.h"
 #include "libonnx/import/numbers.h"
+#include "libonnx/import/resampling.h"
 
 namespace braid::onnx_import {
 namespace {
 
 std::string mode_of(const std::string& mode, size_t spatial) {
   if (mode == "nearest") return mode;
-  if (mode != "linear" || spatial < 1 || spatial > 3) cannot("its mode is " + mode);
   return spatial == 1 ? "linear" : spatial == 2 ? "bilinear" : "trilinear";
 }
 
@@ -17,20 +17,27 @@ bool whole(const Floats& scales) {
   return std::ranges::all_of(scales, [](double s) { return s >= 1 && s == std::floor(s); });
 }
 
-/// Where ONNX looks at its input must be where PyTorch does. Returns align_corners.
-bool aligned(Importing& i, bool nearest, const Floats& scales) {
-  const std::string usual = i.opset() < 11 ? "asymmetric" : "half_pixel";
-  const std::string at = i.text("coordinate_transformation_mode", usual);
-  if (nearest) {
-    const std::string round =
-        i.opset() < 11 ? "floor" : i.text("nearest_mode", "round_prefer_floor");
+std::string positions(Importing& i) {
+  return i.text("coordinate_transformation_mode", i.opset() < 11 ? "asymmetric" : "half_pixel");
+}
+
+std::string rounding(Importing& i) {
+  return i.opset() < 11 ? "floor" : i.text("nearest_mode", "round_prefer_floor");
+}
+
+/// Where ONNX looks at its input must be where PyTorch does. Returns align_corners, or nothing.
+std::optional<bool> aligned(Importing& i, const std::string& mode, const Floats& scales) {
+  const std::string at = positions(i);
+  if (mode == "nearest") {
+    const std::string round = rounding(i);
     if (at == "asymmetric" && (round == "floor" || (whole(scales) && scales.empty()))) return false;
     if (at == "half_pixel" && round == "round_prefer_floor" && !scales.empty() && whole(scales))
       return false;
-    cannot("its positions are " + at + ", rounded by " + round);
+    return {};
   }
+  if (mode != "linear" || scales.empty() || scales.size() > 3) return {};
   if (at == "align_corners") return true;
-  if (at != "half_pixel" && at != "pytorch_half_pixel") cannot("its positions are " + at);
+  if (at != "half_pixel" && at != "pytorch_half_pixel") return {};
   return false;
 }
 
@@ -54,22 +61,20 @@ Floats scales_of(Importing& i, const Shape& shape) {
 }
 
 /// Where PyTorch and ONNX differ: the last cell of a size that is rounded, and a single cell.
-void check_ends(Importing& i, const Shape& shape, const Floats& ratios) {
-  const std::string at = i.text("coordinate_transformation_mode", "");
+bool same_ends(Importing& i, const Shape& shape, const Floats& ratios) {
+  const std::string at = positions(i);
   for (size_t d = 0; d < ratios.size(); ++d) {
     const double cells = double(shape[d + 2].value) * ratios[d];
-    if (at == "align_corners" && cells != std::floor(cells))
-      cannot("its corners are aligned to parts of cells");
-    if (at == "pytorch_half_pixel" && cells < 2 && shape[d + 2].value > 1)
-      cannot("a single cell is not in the middle");
+    if (at == "align_corners" && cells != std::floor(cells)) return false;
+    if (at == "pytorch_half_pixel" && cells < 2 && shape[d + 2].value > 1) return false;
   }
+  return true;
 }
 
 void resize(Importing& i) {
   const Shape shape = i.shape();
   Floats scales = scales_of(i, shape);
   const std::string mode = i.text("mode", "nearest");
-  if (i.integer("exclude_outside", 0)) cannot("it leaves out what lies outside");
   Dict params;
   Ints sizes;
   if (scales.empty() && i.has(3)) {
@@ -83,8 +88,11 @@ void resize(Importing& i) {
   for (size_t d = 0; d < sizes.size(); ++d)
     ratios.push_back(double(sizes[d]) / double(shape[d + 2].value));
   if (ratios.empty()) cannot("it has neither scales nor sizes");
-  check_ends(i, shape, ratios);
-  const bool corners = aligned(i, mode == "nearest", ratios);
+  const auto corners = aligned(i, mode, ratios);
+  if (!corners || !same_ends(i, shape, ratios)) {
+    if (i.has(1) && positions(i) == "tf_crop_and_resize") cannot("it cuts a region");
+    return emit_resampling(i, {mode, positions(i), rounding(i)}, ratios, sizes);
+  }
   const std::string how = mode_of(mode, shape.size() - 2);
   if (sizes.empty()) {
     Attr::List factors;
@@ -95,7 +103,7 @@ void resize(Importing& i) {
     set(params, "size", list(sizes));
   }
   if (how != "nearest") set(params, "mode", how);
-  if (corners) set(params, "align_corners", true);
+  if (*corners) set(params, "align_corners", true);
   i.emit("Upsample", params);
 }
 

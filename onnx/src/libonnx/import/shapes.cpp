@@ -7,12 +7,6 @@
 namespace braid::onnx_import {
 namespace {
 
-Attr sizes_of(const Shape& shape) {
-  Attr::List sizes;
-  for (auto& dim : shape) sizes.push_back(size_text(dim));
-  return sizes;
-}
-
 int64_t product_of(const Shape& shape) {
   int64_t all = 1;
   for (auto& dim : shape) {
@@ -124,67 +118,25 @@ void concat(Importing& i) {
   i.emit("Concat", {{"dim", axis}}, from);
 }
 
-void split(Importing& i) {
-  const Shape shape = i.shape();
-  const auto axis = i.axis(i.integer("axis", 0), shape.size());
-  if (i.outputs() == 1) return i.alias(i.operand());
-  auto sections = i.ints_or_attribute(1, "split");
-  const auto parts = int64_t(i.outputs());
-  if (!sections) {
-    const int64_t cells = shape[size_t(axis)].value;
-    if (cells % parts) cannot("its parts are not equal");
-    sections = Ints(size_t(parts), cells / parts);
-  }
-  if (int64_t(sections->size()) != parts) cannot("its parts are not as many as its outputs");
-  i.emit("Split", {{"split_size_or_sections", list(*sections)}, {"dim", axis}});
-}
-
-struct Cut {
-  int64_t dim, start, end;
-};
-
-std::vector<Cut> cuts_of(Importing& i, const Shape& shape) {
-  Ints starts, ends, axes, steps;
-  if (i.opset() < 10) {
-    starts = i.integers("starts"), ends = i.integers("ends");
-    axes = i.integers("axes");
-  } else {
-    starts = i.ints(1, "its start"), ends = i.ints(2, "its end");
-    if (i.has(3)) axes = i.ints(3, "its axes");
-    if (i.has(4)) steps = i.ints(4, "its steps");
-  }
-  if (axes.empty())
-    for (size_t d = 0; d < starts.size(); ++d) axes.push_back(int64_t(d));
-  if (starts.size() != ends.size() || axes.size() != starts.size()) cannot("its ends do not match");
-  for (int64_t step : steps)
-    if (step != 1) cannot("its step is " + std::to_string(step));
-  std::vector<Cut> cuts;
-  for (size_t k = 0; k < axes.size(); ++k) {
-    const int64_t dim = i.axis(axes[k], shape.size()), cells = shape[size_t(dim)].value;
-    const auto place = [&](int64_t at) {
-      return std::clamp<int64_t>(at < 0 ? std::max(at, -cells) + cells : at, 0, cells);
-    };
-    const bool whole = shape[size_t(dim)].batched && starts[k] == 0 && ends[k] >= INT32_MAX;
-    if (whole || (place(starts[k]) == 0 && place(ends[k]) == cells && !shape[size_t(dim)].batched))
-      continue;
-    if (shape[size_t(dim)].batched) cannot("it cuts the batch");
-    if (place(ends[k]) <= place(starts[k])) cannot("its result is empty");
-    cuts.push_back({dim, place(starts[k]), place(ends[k])});
-  }
-  return cuts;
-}
-
-void slice(Importing& i) {
-  const Shape shape = i.shape();
-  const auto cuts = cuts_of(i, shape);
-  if (cuts.empty()) return i.alias(i.operand());
-  Value at = i.operand();
-  for (size_t k = 0; k < cuts.size(); ++k) {
-    Dict params{{"dim", cuts[k].dim}, {"start", cuts[k].start}};
-    if (cuts[k].end < shape[size_t(cuts[k].dim)].value) set(params, "end", cuts[k].end);
-    if (k + 1 == cuts.size()) return i.emit("Slice", params, {at});
-    at = i.layer("Slice", params, {at});
-  }
+/// A value for each sample of what is the same for all: nothing but the batch's size is taken of
+/// another value.
+void spread(Importing& i, const Shape& to) {
+  const auto other = i.network().batched_value();
+  if (!other) cannot("no value before it has the batch");
+  Value one = *other;
+  const Shape shape = i.network().type(one).shape;
+  if (shape.size() != 2) one = i.layer("Flatten", {}, {one});
+  if (i.network().type(one).shape[1].value != 1)
+    one = i.layer("Slice", {{"dim", 1}, {"end", 1}}, {one});
+  Shape cells(to.size(), Dim(1));
+  cells[0] = to[0];
+  if (cells.size() != 2) one = i.layer("Reshape", {{"shape", sizes_of(cells)}}, {one});
+  const Dict both{{"expr", "a if s == s else a"}, {"inputs", Attr::List{"a", "s"}}};
+  const Shape from = i.shape();
+  const bool rest =
+      from.size() == to.size() && std::equal(from.begin() + 1, from.end(), to.begin() + 1);
+  if (rest) return i.emit("Math", both, {i.operand(), one});
+  i.emit("Expand", {{"size", sizes_of(to)}}, {i.layer("Math", both, {i.operand(), one})});
 }
 
 void expand(Importing& i) {
@@ -201,6 +153,7 @@ void expand(Importing& i) {
     if (!one) dim = from[d];
   }
   if (to == from) return i.alias(i.operand());
+  if (to[0] == N && (more || !from[0].batched)) return spread(i, to);
   i.emit("Expand", {{"size", sizes_of(to)}});
 }
 
@@ -303,40 +256,6 @@ void space_to_depth(Importing& i) {
   rearrange(i, {s[0], s[1], h, b, w, b}, {0, 3, 5, 1, 2, 4}, {s[0], s[1].value * b * b, h, w});
 }
 
-void embedding(Importing& i) {
-  const Known& table = i.known(0, "its table");
-  if (table.dims.size() != 2 || !table.floating) cannot("its table is no matrix of floats");
-  i.emit("Embedding", {{"num_embeddings", table.dims[0]}, {"embedding_dim", table.dims[1]}},
-         {i.operand(1)}, {i.weight("weight", 0, "its table")});
-}
-
-void gather(Importing& i) {
-  const int64_t given = i.integer("axis", 0);
-  if (i.known(0) && !i.known(1) && given == 0) return embedding(i);
-  const Ints indices = i.ints(1, "its indices");
-  const Shape shape = i.shape();
-  const int64_t axis = i.axis(given, shape.size()), cells = shape[size_t(axis)].value;
-  if (shape[size_t(axis)].batched) cannot("it picks samples of the batch");
-  const size_t rank = i.known(1)->dims.size();
-  if (indices.empty() || indices.size() > 64) cannot("its indices are no short list");
-  std::vector<Value> parts;
-  for (int64_t index : indices) {
-    if (index < -cells || index >= cells) cannot("its index is outside of its input");
-    const int64_t start = index < 0 ? index + cells : index;
-    Dict params{{"dim", axis}, {"start", start}};
-    if (start + 1 < cells) set(params, "end", start + 1);
-    if (rank == 1 && indices.size() == 1) return i.emit("Slice", params);
-    parts.push_back(i.layer("Slice", params, {i.operand()}));
-  }
-  if (rank == 0) return i.emit("Squeeze", {{"dim", axis}}, {parts[0]});
-  if (rank == 1) return i.emit("Concat", {{"dim", axis}}, parts);
-  const Value row = parts.size() == 1 ? parts[0] : i.layer("Concat", {{"dim", axis}}, parts);
-  Shape to(shape.begin(), shape.begin() + axis);
-  for (int64_t d : i.known(1)->dims) to.push_back(d);
-  to.insert(to.end(), shape.begin() + axis + 1, shape.end());
-  i.emit("Reshape", {{"shape", sizes_of(to)}}, {row});
-}
-
 }  // namespace
 
 void add_shapes(Importers& table) {
@@ -344,12 +263,9 @@ void add_shapes(Importers& table) {
   table["DepthToSpace"] = depth_to_space;
   table["Expand"] = expand;
   table["Flatten"] = flatten;
-  table["Gather"] = gather;
   table["Pad"] = pad;
   table["Reshape"] = reshape;
-  table["Slice"] = slice;
   table["SpaceToDepth"] = space_to_depth;
-  table["Split"] = split;
   table["Squeeze"] = squeeze;
   table["Tile"] = tile;
   table["Transpose"] = transpose;

@@ -75,13 +75,17 @@ class Text {
 
   std::string layer(size_t k) {
     auto& item = network_.model.layers[k];
-    std::string text = "  - {name: " + item.path + ", type: " + item.type;
+    std::string text = "  - {name: " + item.path;
+    if (item.share >= 0)
+      text += ", share: " + network_.model.layers[size_t(item.share)].path;
+    else
+      text += ", type: " + item.type;
     if (item.from.size() != 1 || !above(item.from[0], k)) {
       std::string names;
       for (auto& link : item.from) names += (names.empty() ? "" : ", ") + name_of(link);
       text += ", from: " + (item.from.size() == 1 ? names : "[" + names + "]");
     }
-    for (auto& entry : item.params) {
+    for (auto& entry : item.share >= 0 ? Dict() : item.params) {
       const Attr* second = other_ ? find(other_->model.layers[k].params, entry.key) : nullptr;
       text += ", " + entry.key + ": " + value(entry.value, second);
     }
