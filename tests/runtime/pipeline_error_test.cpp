@@ -288,13 +288,12 @@ class Fuzz {
         return;
       case 3:
         if (open.size() > 1) {
-          const FlowStage other = open[at == 0 ? 1 : at - 1];
-          open.erase(open.begin() + std::ptrdiff_t(at == 0 ? 1 : at - 1));
-          open.front() = flow_.join(name, {from, other}, [this, s](Payload a, const Payload&) {
+          const size_t other = (at + 1) % open.size();
+          open[at] = flow_.join(name, {from, open[other]}, [this, s](Payload a, const Payload&) {
             visit(s, a.v);
             return a;
           });
-          if (open.size() > 1 && open[1].index == from.index) open.erase(open.begin() + 1);
+          open.erase(open.begin() + std::ptrdiff_t(other));
           return;
         }
         [[fallthrough]];

@@ -150,12 +150,16 @@ Record record(int64_t id, const std::string& field) {
 TEST(PipelineJoin, RecordsByAField) {
   Stages stages;
   std::vector<Record> seen;
-  stages.source("a", [n = int64_t{0}]() mutable -> std::optional<Record> {
-    return n == 20 ? std::optional<Record>() : record(n++, "left");
-  });
-  stages.source("b", [n = int64_t{20}]() mutable -> std::optional<Record> {
-    return n == 0 ? std::optional<Record>() : record(--n, "right");
-  });
+  stages.source("a", with_params({}, [](const Dict&) {
+                  return [n = int64_t{0}]() mutable -> std::optional<Record> {
+                    return n == 20 ? std::optional<Record>() : record(n++, "left");
+                  };
+                }));
+  stages.source("b", with_params({}, [](const Dict&) {
+                  return [n = int64_t{20}]() mutable -> std::optional<Record> {
+                    return n == 0 ? std::optional<Record>() : record(--n, "right");
+                  };
+                }));
   stages.sink("keep", [&](Record r) { seen.push_back(std::move(r)); });
   PipelineDecl decl;
   decl.stages = {{.name = "a", .kind = StageKind::source, .call = "a"},
