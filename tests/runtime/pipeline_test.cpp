@@ -2,6 +2,7 @@
 #include <braid/runtime/pipeline.h>
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include <atomic>
 #include <numeric>
@@ -298,6 +299,37 @@ TEST(Pipeline, RunsAgain) {
     EXPECT_EQ(pipeline.run().items, 100);
     EXPECT_EQ(sum, 4950 * i);
   }
+}
+
+TEST(Pipeline, TracesCallsAndDrops) {
+  auto trace = std::make_shared<Trace>();
+  std::atomic<int64_t> made = 0;
+  Flow flow(100);
+  auto x = flow.source("numbers", [&]() -> std::optional<int64_t> {
+    if (made == 50) return {};
+    return made++;
+  });
+  x = flow.map("same", x, [](int64_t v) { return v; }, {.parallel = 2});
+  flow.sink("slow", x,
+            [&](int64_t) {
+              while (made < 50) std::this_thread::yield();
+            },
+            {.queue = 2, .overflow = Overflow::drop_newest});
+  const auto report = flow.run({.trace = trace});
+  const auto json = nlohmann::json::parse(trace->json("test"));
+  std::map<std::string, int64_t> calls, dropped;
+  std::map<int64_t, double> end;  // by track
+  for (auto& e : json.at("traceEvents")) {
+    if (e.at("ph") == "C") dropped[e.at("name")] = e.at("args").at("dropped");
+    if (e.at("ph") != "X") continue;
+    ++calls[e.at("name")];
+    EXPECT_GE(e.at("ts").get<double>() + 1e-6, end[e.at("tid")]);
+    end[e.at("tid")] = e.at("ts").get<double>() + e.at("dur").get<double>();
+  }
+  EXPECT_EQ(calls.at("same"), 50);
+  EXPECT_EQ(calls.at("slow"), report.stage("slow").in);
+  EXPECT_EQ(dropped.at("dropped: slow"), report.stage("slow").dropped);
+  EXPECT_EQ(trace->events(), calls.at("numbers") + 50 + 50);
 }
 
 TEST(Pipeline, SharesAnArena) {

@@ -12,7 +12,7 @@ FlowGraph::FlowGraph(std::shared_ptr<TaskArena> arena) : arena_(std::move(arena)
   arena_->impl().arena.execute([&] { graph_ = std::make_unique<flow::graph>(context_); });
 }
 
-FlowGraph::~FlowGraph() {
+FlowGraph::~FlowGraph() noexcept {
   arena_->impl().arena.execute([&] { graph_->wait_for_all(); });
 }
 

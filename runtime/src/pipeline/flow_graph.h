@@ -18,7 +18,7 @@ namespace braid {
 class FlowGraph {
  public:
   explicit FlowGraph(std::shared_ptr<TaskArena> arena);
-  ~FlowGraph();
+  ~FlowGraph() noexcept;
   FlowGraph(const FlowGraph&) = delete;
   FlowGraph& operator=(const FlowGraph&) = delete;
 
@@ -45,7 +45,8 @@ class FlowGraph {
   oneapi::tbb::task_group_context context_{oneapi::tbb::task_group_context::isolated};
   std::unique_ptr<oneapi::tbb::flow::graph> graph_;
   std::deque<Node> nodes_;
-  oneapi::tbb::task_group waiters_;
+  oneapi::tbb::task_group_context waiting_{oneapi::tbb::task_group_context::isolated};
+  oneapi::tbb::task_group waiters_{waiting_};
   oneapi::tbb::task_handle pending_;
 };
 

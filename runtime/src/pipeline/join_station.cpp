@@ -63,6 +63,7 @@ Shell* JoinStation::work(Shell* shell, Next& next) {
   Tally& tally = stage().tally(next.slot());
   const int64_t start = now();
   ++tally.in, ++tally.calls, ++tally.timed;
+  const Recorded event(stream_.recorder(), next.slot(), stage().index, token_of(*shell).number);
   const auto port = size_t(shell->edge->port);
   Shell* out = nullptr;
   Shell* lost = shell;

@@ -85,6 +85,8 @@ Shell* NetworkStation::work(Shell* shell, Next& next) {
   Tally& tally = stage().tally(next.slot());
   const int64_t start = now();
   ++tally.in, ++tally.calls, ++tally.timed;
+  const Recorded event(stream_.recorder(), next.slot(), stage().index, token_of(*shell).number,
+                       std::max<size_t>(shell->parts.size(), 1));
   try {
     if (!shell->item.type()->element) {
       Record record = shell->item.take<Record>();

@@ -84,7 +84,7 @@ Pipeline::Impl::Impl(PipelineDecl decl, Stages stages, PipelineOptions o)
 void Pipeline::Impl::begin() {
   const std::lock_guard lock(mutex);
   if (stream) throw Error(Fault::usage, "E0464", "the pipeline runs already", resolved.decl.mark);
-  stream = std::make_unique<Stream>(resolved, *graph);
+  stream = std::make_unique<Stream>(resolved, *graph, options.trace.get());
 }
 
 PipelineReport Pipeline::Impl::finish() {

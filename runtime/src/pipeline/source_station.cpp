@@ -125,6 +125,7 @@ Shell* SourceStation::work(Shell* shell, Next& next) {
   const int64_t start = timed ? now() : 0;
   bool over = stream_.stopping();
   if (!over) {
+    const Recorded event(stream_.recorder(), next.slot(), stage().index, token.number);
     try {
       ++tally.calls;
       shell->item = stage().call({});

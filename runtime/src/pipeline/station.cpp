@@ -68,6 +68,7 @@ void Station::arrive(Shell* shell, Next& next) {
   lock.unlock();
   if (!dropped) return;
   ++stage().tally(next.slot()).dropped;
+  if (stream_.recorder()) stream_.recorder()->drop(stage().index);
   stream_.let_go(dropped, next);
 }
 
@@ -101,6 +102,8 @@ Shell* Station::call(StageRun& stage, Shell* shell, Next& next) {
   const int64_t start = timed ? now() : 0;
   ++tally.calls, ++tally.in;
   bool goes_on = true;
+  const Recorded event(stream_.recorder(), next.slot(), stage.index, token_of(*shell).number,
+                       std::max<size_t>(shell->parts.size(), 1));
   try {
     if (stage.decl->kind == StageKind::filter) {
       goes_on = stage.call({&shell->item, 1}).read<bool>();

@@ -9,12 +9,17 @@
 
 namespace braid {
 
-Stream::Stream(const Resolved& pipeline, FlowGraph& graph)
-    : pipeline_(pipeline), graph_(graph), slots_(graph.slots() + 2), timer_([this](void* batch) {
+Stream::Stream(const Resolved& pipeline, FlowGraph& graph, Trace* trace)
+    : pipeline_(pipeline),
+      graph_(graph),
+      slots_(graph.slots() + 2),
+      trace_(trace),
+      timer_([this](void* batch) {
         Next next(*this, slots_ + 1, true);
         static_cast<BatchStation*>(batch)->due(next);
       }) {
   build();
+  if (trace_) recorder_ = std::make_unique<Recorder>(latencies_.size(), trace_->room());
   graph_.prepare(stations_.size(), [this](Work work) { carry(work); });
 }
 
@@ -187,6 +192,7 @@ PipelineReport Stream::run() {
   pump();
   for (SourceStation* source : sources_) source->join();
   const int64_t end = now();
+  if (trace_) write_trace();
   for (const SourceStation* source : sources_)
     ensure(source->all_back(), "a pipeline has lost an item");
   if (!failures_.empty()) raise();

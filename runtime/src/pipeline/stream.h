@@ -14,6 +14,7 @@
 
 #include "pipeline/flow_graph.h"
 #include "pipeline/histogram.h"
+#include "pipeline/recorder.h"
 #include "pipeline/resolved.h"
 #include "pipeline/source_station.h"
 #include "pipeline/station.h"
@@ -23,7 +24,7 @@ namespace braid {
 
 class Stream {
  public:
-  Stream(const Resolved& pipeline, FlowGraph& graph);
+  Stream(const Resolved& pipeline, FlowGraph& graph, Trace* trace);
   ~Stream();
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
@@ -44,6 +45,8 @@ class Stream {
   void arrived(Shell* shell, Next& next);
   void let_go(Shell* shell, Next& next);
   Timer& timer() { return timer_; }
+  /// Null when nothing is traced.
+  Recorder* recorder() { return recorder_.get(); }
   /// The largest batch that comes to a stage.
   int64_t full_batch(const StageRun& stage) const;
 
@@ -78,6 +81,7 @@ class Stream {
   void note_arrival(const Shell& shell, Histogram& into) const;
   [[noreturn]] void raise() const;
   PipelineReport report(double seconds) const;
+  void write_trace();
 
   const Resolved& pipeline_;
   FlowGraph& graph_;
@@ -88,6 +92,8 @@ class Stream {
   std::vector<SourceStation*> sources_;
   ShellPool pool_;
   std::vector<Histogram> latencies_;  // by slot
+  Trace* trace_;
+  std::unique_ptr<Recorder> recorder_;
   std::stop_source stop_;
 
   std::atomic<bool> failing_ = false, stopping_ = false, cut_short_ = false;

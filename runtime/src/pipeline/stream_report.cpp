@@ -52,6 +52,20 @@ void Stream::raise() const {
   }
 }
 
+void Stream::write_trace() {
+  StageTrace out;
+  for (const StageRun& stage : stages_)
+    out.stages.push_back(
+        {stage.decl->name, std::string(to_string(stage.decl->kind)), to_string(stage.decl->mark)});
+  out.tracks.resize(latencies_.size());
+  for (int i = 0; i < slots_; ++i)
+    out.tracks[size_t(i)].name = "pipeline, worker " + std::to_string(i);
+  for (size_t i = 0; i < sources_.size(); ++i)
+    out.tracks[size_t(slots_) + 2 + i].name = "source " + sources_[i]->stage().decl->name;
+  recorder_->give(out);
+  trace_->add(std::move(out));
+}
+
 PipelineReport Stream::report(double seconds) const {
   PipelineReport r{.seconds = seconds, .stopped = stopping_};
   for (const StageRun& stage : stages_) r.stages.push_back(report_of(stage));
