@@ -19,8 +19,7 @@ std::string text_of(const Array& array) {
 
 Item merged(std::span<Item> items) {
   Record all = items[0].take<Record>();
-  for (Item& item : items.subspan(1))
-    for (auto& [name, array] : item.take<Record>()) all.insert_or_assign(name, std::move(array));
+  for (Item& item : items.subspan(1)) all.merge(item.take<Record>());
   return Item::of(std::move(all));
 }
 

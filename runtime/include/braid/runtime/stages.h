@@ -16,7 +16,7 @@
 //
 // Joins: `by` names a key that is bound for the types of all inputs, or, of Records, a field;
 // without it the n-th item of a source meets what else was made of it, or the n-th of another
-// source. Without a callable, Records are joined: of a field that several have, the last one's.
+// source. Without a callable, Records are joined: of a field that several have, the first one's.
 //
 // A callable of a stage with `parallel` is called by several threads at once. One that takes its
 // item by value or by && owns it; one that takes a const& looks at it. What it throws ends the run.
