@@ -178,6 +178,23 @@ TEST(Isolation, AnArenaOfOneSlot) {
   });
 }
 
+// What the host has ready stays where it is until run() is over.
+TEST(Isolation, OfTheHostsTasksNoneRunsMeanwhile) {
+  tbb::task_arena host(1);
+  host.execute([&] {
+    Session session(mlp(3), {.arena = TaskArena::of_caller()});
+    Array x = rows(7, 1);
+    logits(session, x);
+    tbb::task_group group;
+    int done = 0;
+    for (int i = 0; i < 20; ++i) group.run([&] { ++done; });
+    logits(session, x);
+    EXPECT_EQ(done, 0);
+    group.wait();
+    EXPECT_EQ(done, 20);
+  });
+}
+
 // The group is cancelled while one of its tasks is in run(): that task's result is whole, and so is
 // the next one's, outside the group.
 TEST(Isolation, TheHostCancelsItsContext) {

@@ -3,9 +3,12 @@
 // it is not counted by a continue_node, which then fires too early.) Bodies never throw and never
 // block; a collective is a join in the graph.
 #include <oneapi/tbb/flow_graph.h>
+#include <oneapi/tbb/task_group.h>
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
+#include <utility>
 
 #include "engines/engine.h"
 #include "engines/task_arena.h"
@@ -31,6 +34,7 @@ class TbbEngine : public Engine {
             start(int(s));
           else
             run_(int(s), worker());
+          ended();
           return flow::continue_msg{};
         });
         sources_.push_back(&nodes_.back());
@@ -44,23 +48,32 @@ class TbbEngine : public Engine {
     });
   }
 
-  ~TbbEngine() override {
+  ~TbbEngine() noexcept override {
     arena_.execute([&] { graph_->wait_for_all(); });
   }
 
   int workers() const override { return arena_.max_concurrency(); }
 
-  // Isolated: a thread of the host that waits here must not pick up the host's own tasks.
+  // Isolated: a thread of the host that waits here must not pick up the host's own tasks. The
+  // graph's wait_for_all enters the arena anew, where isolation does not hold: it serves where
+  // strands end outside, whose ends no isolated thread would see.
   void run() override {
+    const bool outside = !external_.strands.empty();
+    if (!outside) left_ = int(nodes_.size()), pending_ = waiters_.defer([] {});
     arena_.execute([&] {
       oneapi::tbb::this_task_arena::isolate([&] {
         for (Node* root : roots_) root->try_put({});
-        graph_->wait_for_all();
+        outside ? graph_->wait_for_all() : void(waiters_.wait());
       });
     });
   }
 
  private:
+  void ended() {
+    if (external_.strands.empty() && --left_ == 0)
+      oneapi::tbb::task_handle gone = std::move(pending_);
+  }
+
   static int worker() { return oneapi::tbb::this_task_arena::current_thread_index(); }
 
   // The graph waits for what it has reserved; whoever has the strand must end it, in time.
@@ -84,6 +97,10 @@ class TbbEngine : public Engine {
   std::deque<Node> ends_;       // of strands that end outside
   std::vector<Node*> sources_;  // where a strand's end comes from
   std::vector<Node*> roots_;
+  std::atomic<int> left_ = 0;  // strands of this run
+  oneapi::tbb::task_group_context waiting_{oneapi::tbb::task_group_context::isolated};
+  oneapi::tbb::task_group waiters_{waiting_};
+  oneapi::tbb::task_handle pending_;  // run() waits until it is gone
 };
 
 // Whether every strand waits for the one before it: then there is nothing to schedule.

@@ -10,6 +10,7 @@
 
 #include "execution.h"
 #include "trace/program.h"
+#include "trace/stage_trace.h"
 
 namespace braid {
 namespace {
@@ -39,6 +40,7 @@ struct Trace::Impl {
   std::map<std::string, int> tracks;              // name -> tid; 0 = the steps themselves
   std::vector<std::vector<int>> track_of_worker;  // by program and worker; 0 = not seen
   std::vector<Recorded> runs;
+  std::vector<StageTrace> stages;  // of pipelines that have run
   int64_t events = 0, full_after = -1;
 
   bool wants(const Run& run) {
@@ -74,7 +76,11 @@ struct Trace::Impl {
     events += 1 + 2 * int64_t(programs[p].arrows.size());
   }
 
-  int64_t start() const { return runs.empty() ? 0 : runs.front().begin; }
+  int64_t start() const {
+    int64_t first = runs.empty() ? INT64_MAX : runs.front().begin;
+    for (auto& one : stages) first = std::min(first, one.first());
+    return first == INT64_MAX ? 0 : first;
+  }
 
   int tid(size_t program, const StepTime& time) const {
     return track_of_worker[program][size_t(time.worker)];
@@ -167,6 +173,13 @@ void Trace::run(Executor& executor, const StepArgs& args, const Run& run) {
   executor.time_steps(false);
 }
 
+void Trace::add(StageTrace stages) {
+  impl_->events += stages.events();
+  impl_->stages.push_back(std::move(stages));
+}
+
+int64_t Trace::room() const { return std::max<int64_t>(0, impl_->options.events - impl_->events); }
+
 int64_t Trace::runs() const { return int64_t(impl_->runs.size()); }
 int64_t Trace::events() const { return impl_->events; }
 int64_t Trace::full_after() const { return impl_->full_after; }
@@ -186,6 +199,11 @@ std::string Trace::json(const std::string& name) const {
     i.span(out, r);
     for (size_t t = 0; t < i.runs[r].times.size(); ++t) i.task(out, r, t);
     for (auto& ends : i.programs[i.runs[r].program].arrows) i.arrow(out, r, ends, ++arrows);
+  }
+  int tid = int(i.tracks.size());
+  for (auto& one : i.stages) {
+    one.write(out, tid, i.start());
+    tid += int(one.tracks.size());
   }
   out.resize(out.size() - 2);  // the last comma
   return out + "\n]}\n";

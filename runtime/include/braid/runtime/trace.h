@@ -22,6 +22,8 @@ struct TraceOptions {
   int64_t events = 250'000;             ///< no step is begun when there are so many
 };
 
+struct StageTrace;
+
 class Trace {
  public:
   explicit Trace(TraceOptions options = {});
@@ -37,6 +39,12 @@ class Trace {
   /// executor.run(args), with the clock on if the step is wanted. What fails is kept as far as it
   /// came.
   void run(Executor& executor, const StepArgs& args, const Run& run);
+
+  /// What the stages of a pipeline did, when it has run: see PipelineOptions::trace. As many events
+  /// are kept as there is room for.
+  void add(StageTrace stages);
+  /// How many more there is room for.
+  int64_t room() const;
 
   int64_t runs() const;    ///< kept
   int64_t events() const;  ///< kept
