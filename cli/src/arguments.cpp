@@ -198,9 +198,10 @@ class Grammar {
     deployment(c);
     phase(c);
     c.add_option("--view", a_.view,
-                 "What is drawn: network or replicas; default: both in JSON and HTML, else network")
-        ->check(CLI::IsMember({"network", "replicas"}))
-        ->option_text("network|replicas");
+                 "What is drawn; default: all there is in JSON and HTML, else the network, or the "
+                 "pipeline of a file that has only that")
+        ->check(CLI::IsMember({"network", "replicas", "pipeline"}))
+        ->option_text("network|replicas|pipeline");
     c.add_option("--format", a_.format, "Default: as the file's name ends, else dot")
         ->check(CLI::IsMember({"dot", "mermaid", "svg", "json", "html"}))
         ->option_text("dot|mermaid|svg|json|html");

@@ -1,0 +1,114 @@
+// What the schema says of `pipeline:`.
+#include <braid/core/stages.h>
+
+#include "schema.h"
+
+namespace braid::cli {
+namespace {
+
+Schema between(Schema schema, double most) {
+  schema["maximum"] = int64_t(most);
+  return schema;
+}
+
+Properties of_any_stage(const std::string& kind, const std::string& doc) {
+  return {type_of(kind, doc),
+          {"name", described({{"type", {"string", "number"}}},
+                             "What `from` names; without one a stage is called by its position.")},
+          {"for", named("for")},
+          {"if", value(flag(), "Off: whoever names the stage gets what it would have taken.")}};
+}
+
+void add(Properties& to, const Properties& more) { to.insert(to.end(), more.begin(), more.end()); }
+
+Properties of_takers() {
+  return {{"from", named("stage.from")},
+          {"queue", value(between(integer(1), double(longest_queue)),
+                          "Items that wait in front of the stage; default 16.")},
+          {"overflow", value(one_of({"block", "drop_oldest", "drop_newest"}),
+                             "What happens to an item that comes to a full queue: the stage before "
+                             "waits (default), the longest waiting or the new one is dropped.")}};
+}
+
+Properties of_workers() {
+  return {{"parallel", value(between(integer(0), double(most_parallel)),
+                             "Items at a time; default 1, 0 = as many as there are threads.")},
+          {"order", value(one_of({"kept", "any"}),
+                          "Whether items leave in the order of the source; default kept.")}};
+}
+
+Properties of_call() { return {{"call", value(text(), "The name of a callable."), true}}; }
+
+Properties of_batch() {
+  return {
+      {"max", value(between(integer(1), double(largest_stage_batch)), "Items of a full batch."),
+       true},
+      {"wait_ms", value({{"type", "number"}, {"minimum", 0}, {"maximum", longest_wait_ms}},
+                        "How long a batch waits for more items, from its first on; default 1.")}};
+}
+
+Properties of_network() {
+  return {{"model", value(text(), "A network file; default: the layers of this file.")},
+          {"weights", value(text(), "A safetensors file; default: what the network's file says.")},
+          {"feed", map_of(value(text()),
+                          "Inputs of the network and the fields they get: {image: pixels}.")},
+          {"outputs", texts("Outputs or layers that become fields; default: all outputs.")}};
+}
+
+struct KindDoc {
+  StageKind kind;
+  const char* doc;
+  bool takes, calls, works;
+};
+constexpr KindDoc kind_docs[] = {
+    {StageKind::source, "Items come from a callable.", false, true, false},
+    {StageKind::map, "An item becomes another.", true, true, true},
+    {StageKind::filter, "An item goes on, or does not.", true, true, true},
+    {StageKind::join, "Items of several stages with equal keys become one.", true, false, false},
+    {StageKind::batch, "Items become batches, as full as the wait allows.", true, false, false},
+    {StageKind::network, "A network runs over batches.", true, false, true},
+    {StageKind::unbatch, "A batch becomes items again.", true, false, false},
+    {StageKind::sink, "Items end in a callable.", true, true, true}};
+
+}  // namespace
+
+void add_stages(Schema& definitions) {
+  std::vector<Choice> choices;
+  for (auto& [kind, doc, takes, calls, works] : kind_docs) {
+    const std::string name(to_string(kind));
+    Properties keys = of_any_stage(name, doc);
+    if (takes) add(keys, of_takers());
+    if (works) add(keys, of_workers());
+    if (calls) add(keys, of_call());
+    if (kind == StageKind::join)
+      add(keys, {{"by", value(text(), "The field, or the callable, that is the key."), true}});
+    if (kind == StageKind::batch) add(keys, of_batch());
+    if (kind == StageKind::network) add(keys, of_network());
+    Schema& stage = definitions["stage." + name] = object(keys);
+    if (calls)
+      stage["additionalProperties"] = described(anything(), "A parameter of the callable.");
+    choices.push_back({name, doc, "stage." + name});
+  }
+  definitions["stage.from"] =
+      described({{"anyOf", {named("reference"), list_of(named("reference"))}}},
+                "The stage above; a name, `prev`, or, for a Join, a list of names.");
+  Schema words = one_of({"Network", "Unbatch"});
+  definitions["stage"] = {{"if", {{"type", "string"}}},
+                          {"then", words},
+                          {"else", typed(choices,
+                                         "A stage: what its callable takes stands beside "
+                                         "`type`.")}};
+}
+
+Schema pipeline() {
+  Schema list = list_of(named("stage"));
+  list["minItems"] = 1;
+  const Schema whole =
+      object({{"in_flight", value(between(integer(1), double(most_in_flight)),
+                                  "Items between sources and sinks; more wait in the source.")},
+              {"stages", list, true}});
+  return described({{"if", {{"type", "object"}}}, {"then", whole}, {"else", list}},
+                   "Stages from Source to Sink, which `braid stream` runs.");
+}
+
+}  // namespace braid::cli
