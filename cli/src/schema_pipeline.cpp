@@ -39,6 +39,12 @@ Properties of_workers() {
 
 Properties of_call() { return {{"call", value(text(), "The name of a callable."), true}}; }
 
+Properties of_join() {
+  return {
+      {"call", value(text(), "The callable that makes one item of several.")},
+      {"by", value(text(), "The field, or the callable, that is the key; default: the origin.")}};
+}
+
 Properties of_batch() {
   return {
       {"max", value(between(integer(1), double(largest_stage_batch)), "Items of a full batch."),
@@ -75,17 +81,16 @@ constexpr KindDoc kind_docs[] = {
 void add_stages(Schema& definitions) {
   std::vector<Choice> choices;
   for (auto& [kind, doc, takes, calls, works] : kind_docs) {
-    const std::string name(to_string(kind));
+    const std::string name(stage_type(kind));
     Properties keys = of_any_stage(name, doc);
     if (takes) add(keys, of_takers());
     if (works) add(keys, of_workers());
     if (calls) add(keys, of_call());
-    if (kind == StageKind::join)
-      add(keys, {{"by", value(text(), "The field, or the callable, that is the key."), true}});
+    if (kind == StageKind::join) add(keys, of_join());
     if (kind == StageKind::batch) add(keys, of_batch());
     if (kind == StageKind::network) add(keys, of_network());
     Schema& stage = definitions["stage." + name] = object(keys);
-    if (calls)
+    if (calls || kind == StageKind::join)
       stage["additionalProperties"] = described(anything(), "A parameter of the callable.");
     choices.push_back({name, doc, "stage." + name});
   }

@@ -7,7 +7,7 @@ namespace {
 
 std::vector<std::string> givers(const PipelineDecl& pipeline, const StageDecl& stage) {
   std::vector<std::string> names;
-  for (auto& from : stage.from) names.push_back(pipeline.stages[size_t(from.index)].name);
+  for (auto& from : stage.from) names.push_back(pipeline.stages[size_t(from.stage)].name);
   return names;
 }
 
@@ -23,7 +23,7 @@ Json to_json(const PipelineDecl& pipeline) {
   Json stages = Json::array();
   for (auto& stage : pipeline.stages) {
     Json one = {{"name", stage.name},
-                {"type", to_string(stage.kind)},
+                {"type", stage_type(stage.kind)},
                 {"file", stage.mark ? stage.mark.source->name : ""},
                 {"line", stage.mark.line},
                 {"from", givers(pipeline, stage)}};
@@ -43,7 +43,7 @@ std::string table_of(const PipelineDecl& pipeline) {
   Table table({"stage", "type", "takes", "does", "parallel", "queue", "when full"}, "lllllrl");
   for (auto& stage : pipeline.stages) {
     const bool takes = stage.kind != StageKind::source;
-    table.row({stage.name, std::string(to_string(stage.kind)), listed(givers(pipeline, stage)),
+    table.row({stage.name, std::string(stage_type(stage.kind)), listed(givers(pipeline, stage)),
                what_it_does(stage), side_by_side(stage), takes ? std::to_string(stage.queue) : "",
                takes ? std::string(to_string(stage.overflow)) : ""});
   }

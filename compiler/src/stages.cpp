@@ -16,7 +16,7 @@ void check_names(const StageDecl& stage, const Model& model, Diagnostics& found)
   auto check = [&](const char* what, const std::string& name,
                    const std::vector<std::string>& known) {
     if (std::ranges::find(known, name) != known.end()) return;
-    auto& error = found.error("E0078", stage.mark,
+    auto& error = found.error("E0076", stage.mark,
                               "Network '" + stage.name + "': the network has no " + what + " '" +
                                   name + "'" + did_you_mean(name, known));
     if (known.size() <= 12) error.help("it has " + listed(known));
@@ -37,7 +37,7 @@ void check_stages(const Model& model, Diagnostics& found) {
       check_names(stage, model, found);
     else if (understood)
       found
-          .error("E0078", stage.mark,
+          .error("E0076", stage.mark,
                  "Network '" + stage.name + "' names no model, and the file has no layers")
           .help("model: net.yaml runs those of another file");
   }

@@ -38,7 +38,7 @@ std::optional<Value> value_of(const Table& table, std::string_view text) {
 }
 
 std::string called(const StageDecl& stage) {
-  return std::string(to_string(stage.kind)) + " '" + stage.name + "'";
+  return std::string(stage_type(stage.kind)) + " '" + stage.name + "'";
 }
 
 class Check {
@@ -53,7 +53,6 @@ class Check {
     if (!linked) return;  // what follows would speak of the same fault again
     ends();
     batches();
-    sizes();
   }
 
  private:
@@ -71,13 +70,13 @@ class Check {
   bool inputs(size_t index) {
     const StageDecl& stage = stages_[index];
     for (auto& from : stage.from) {
-      if (from.index < 0 || size_t(from.index) >= index)
+      if (from.stage < 0 || size_t(from.stage) >= index)
         return found_
                    .error("E0072", from.mark,
                           called(stage) + " takes from a stage that does not stand above it")
                    .help("a stage takes what stands above it, so there are no cycles"),
                false;
-      const StageDecl& giver = stages_[size_t(from.index)];
+      const StageDecl& giver = stages_[size_t(from.stage)];
       if (giver.kind == StageKind::sink)
         return found_
                    .error("E0072", from.mark,
@@ -119,7 +118,7 @@ class Check {
     for (auto& stage : stages_) {
       any_source |= stage.kind == StageKind::source;
       any_sink |= stage.kind == StageKind::sink;
-      for (auto& from : stage.from) used[size_t(from.index)] = true;
+      for (auto& from : stage.from) used[size_t(from.stage)] = true;
     }
     if (!any_source)
       found_.error("E0074", pipeline_.mark, "the pipeline has no Source")
@@ -134,47 +133,17 @@ class Check {
             .help("name it in a `from`, end it with a Sink, or remove it");
   }
 
-  /// Between Batch and Unbatch there are batches, and only Network knows them.
+  /// A batch that waits for more than there can be is no fault, but not what was meant.
   void batches() {
-    std::vector<int> batched(stages_.size(), -1);  // the Batch that it goes back to
-    for (size_t i = 0; i < stages_.size(); ++i) {
-      const StageDecl& stage = stages_[i];
-      const int giver = stage.from.empty() ? -1 : stage.from[0].index;
-      int batch = giver < 0 ? -1 : batched[size_t(giver)];
-      for (auto& from : stage.from) batch = std::max(batch, batched[size_t(from.index)]);
-      const bool wants = stage.kind == StageKind::network || stage.kind == StageKind::unbatch;
-      if (wants && batch < 0) {
-        found_
-            .error("E0075", stage.mark,
-                   called(stage) + " takes batches, and '" + stages_[size_t(giver)].name +
-                       "' gives single items")
-            .help(stage.kind == StageKind::network
-                      ? "put {type: Batch, max: 16, wait_ms: 2} before it, and Unbatch behind it"
-                      : "remove it");
-        return;
-      }
-      if (!wants && batch >= 0) {
-        found_
-            .error("E0075", stage.mark,
-                   called(stage) + " takes single items, and '" + stages_[size_t(giver)].name +
-                       "' gives batches")
-            .note(stages_[size_t(batch)].mark, "they are made here")
-            .help("put {type: Unbatch} before it");
-        return;
-      }
-      batched[i] = stage.kind == StageKind::batch     ? int(i)
-                   : stage.kind == StageKind::network ? batch
-                                                      : -1;
-    }
-  }
-
-  void sizes() {
+    int64_t sources = 0;
+    for (auto& stage : stages_) sources += stage.kind == StageKind::source;
+    const int64_t most = sources * pipeline_.in_flight;
     for (auto& stage : stages_)
-      if (stage.kind == StageKind::batch && stage.max > pipeline_.in_flight)
+      if (stage.kind == StageKind::batch && stage.max > most)
         found_
-            .error("E0076", stage.mark,
-                   called(stage) + " waits for " + std::to_string(stage.max) + " items, and only " +
-                       std::to_string(pipeline_.in_flight) + " are under way at a time")
+            .warning("W0070", stage.mark,
+                     called(stage) + " is never full: it waits for " + std::to_string(stage.max) +
+                         " items, and at most " + std::to_string(most) + " are under way")
             .help("in_flight: " + std::to_string(2 * stage.max) + ", or a smaller max");
   }
 
@@ -185,9 +154,9 @@ class Check {
 
 }  // namespace
 
-std::string_view to_string(StageKind kind) { return word_of(kinds, kind); }
+std::string_view stage_type(StageKind kind) { return word_of(kinds, kind); }
 std::string_view to_string(Overflow overflow) { return word_of(overflows, overflow); }
-std::optional<StageKind> parse_stage_kind(std::string_view text) {
+std::optional<StageKind> parse_stage_type(std::string_view text) {
   return value_of<StageKind>(kinds, text);
 }
 std::optional<Overflow> parse_overflow(std::string_view text) {
@@ -197,7 +166,8 @@ std::optional<Overflow> parse_overflow(std::string_view text) {
 std::string what_it_does(const StageDecl& stage) {
   switch (stage.kind) {
     case StageKind::join:
-      return "by " + stage.by;
+      return stage.call +
+             (stage.by.empty() ? "" : (stage.call.empty() ? "by " : " by ") + stage.by);
     case StageKind::batch:
       return "max " + std::to_string(stage.max) + ", wait " + to_string(Attr(stage.wait_ms)) +
              " ms";

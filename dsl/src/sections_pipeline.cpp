@@ -90,7 +90,7 @@ class Stages {
       env.error("E0054", place, "a Source cannot be off: nothing could stand for it");
       return define(name, {-1, place});
     }
-    define(name, {decl.from[0].index, place});
+    define(name, {decl.from[0].stage, place});
   }
 
   void define(const std::string& name, Given given) {
@@ -184,7 +184,7 @@ void refuse_parts_of_a_network(const Env& env, Keys& keys) {
   for (const char* key : {"outputs", "loss", "metrics", "phases", "freeze", "sync", "init", "tie",
                           "optimizer", "schedule", "train", "weights"})
     if (const Member* member = keys.take_odd(key))
-      env.error("E0077", member->place,
+      env.error("E0075", member->place,
                 "`" + member->key + "` is about layers, and the file has only a pipeline")
           .help("add `inputs` and `layers`, or take it out");
 }

@@ -14,6 +14,7 @@ constexpr Kinds takers = of(StageKind::map) | of(StageKind::filter) | of(StageKi
                          of(StageKind::sink);
 constexpr Kinds callers =
     of(StageKind::source) | of(StageKind::map) | of(StageKind::filter) | of(StageKind::sink);
+constexpr Kinds may_call = callers | of(StageKind::join);
 constexpr Kinds side_by_side =
     of(StageKind::map) | of(StageKind::filter) | of(StageKind::network) | of(StageKind::sink);
 
@@ -25,7 +26,7 @@ struct StageKey {
 };
 constexpr std::array<StageKey, 13> stage_keys = {{
     {"from", takers, "all stages but Source"},
-    {"call", callers, "Source, Map, Filter and Sink"},
+    {"call", may_call, "Source, Map, Filter, Join and Sink"},
     {"parallel", side_by_side, "Map, Filter, Network and Sink"},
     {"order", side_by_side, "Map, Filter, Network and Sink"},
     {"queue", takers, "all stages but Source"},
@@ -39,7 +40,7 @@ constexpr std::array<StageKey, 13> stage_keys = {{
     {"outputs", of(StageKind::network), "Network"},
 }};
 
-std::string word(StageKind kind) { return std::string(to_string(kind)); }
+std::string word(StageKind kind) { return std::string(stage_type(kind)); }
 
 void refuse_keys_of_others(const Env& env, Keys& keys, StageKind kind) {
   for (const StageKey& key : stage_keys) {
@@ -69,9 +70,11 @@ void read_words(const Env& env, Keys& keys, StageDecl& stage) {
                   ", this is '" + *text + "'" + did_you_mean(*text, words));
     return {};
   };
-  if (auto order = pick("order", {"kept", "any"})) stage.ordered = *order == "kept";
-  if (auto overflow = pick("overflow", {"block", "drop_oldest", "drop_newest"}))
-    stage.overflow = *parse_overflow(*overflow);
+  if (of(stage.kind) & side_by_side)
+    if (auto order = pick("order", {"kept", "any"})) stage.ordered = *order == "kept";
+  if (of(stage.kind) & takers)
+    if (auto overflow = pick("overflow", {"block", "drop_oldest", "drop_newest"}))
+      stage.overflow = *parse_overflow(*overflow);
 }
 
 void read_batching(const Env& env, Keys& keys, StageDecl& stage) {
@@ -109,7 +112,7 @@ void read_network_keys(const Env& env, Keys& keys, StageDecl& stage) {
 std::optional<StageKind> read_stage_kind(const Env& env, const Node& type) {
   auto text = read_text_value(env, type, "type");
   if (!text) return {};
-  if (auto kind = parse_stage_kind(*text)) return kind;
+  if (auto kind = parse_stage_type(*text)) return kind;
   std::vector<std::string> known;
   for (int kind = 0; kind <= int(StageKind::sink); ++kind) known.push_back(word(StageKind(kind)));
   env.error("E0070", type.place,
@@ -122,11 +125,13 @@ std::optional<StageKind> read_stage_kind(const Env& env, const Node& type) {
 void read_stage_keys(const Env& env, Keys& keys, StageDecl& stage) {
   const Kinds kind = of(stage.kind);
   refuse_keys_of_others(env, keys, stage.kind);
-  if (kind & callers)
-    if (const Node* call = keys.require("call", "call: and the name of a callable")) {
-      stage.call = read_name(env, *call, "call").value_or("");
-      stage.call_mark = env.mark(call->place);
-    }
+  const Node* call = kind & callers    ? keys.require("call", "call: and the name of a callable")
+                     : kind & may_call ? keys.take("call")
+                                       : nullptr;
+  if (call) {
+    stage.call = read_name(env, *call, "call").value_or("");
+    stage.call_mark = env.mark(call->place);
+  }
   if (kind & side_by_side)
     if (const Node* parallel = keys.take("parallel"))
       stage.parallel = read_integer(env, *parallel, "parallel", 0, most_parallel).value_or(1);
@@ -135,11 +140,10 @@ void read_stage_keys(const Env& env, Keys& keys, StageDecl& stage) {
       stage.queue = read_integer(env, *queue, "queue", 1, longest_queue).value_or(stage.queue);
   read_words(env, keys, stage);
   if (stage.kind == StageKind::join)
-    if (const Node* by = keys.require("by", "by: and the field or the callable that is the key"))
-      stage.by = read_name(env, *by, "by").value_or("");
+    if (const Node* by = keys.take("by")) stage.by = read_name(env, *by, "by").value_or("");
   if (stage.kind == StageKind::batch) read_batching(env, keys, stage);
   if (stage.kind == StageKind::network) read_network_keys(env, keys, stage);
-  if (!(kind & callers)) return keys.finish();
+  if (!(kind & callers) && !call) return keys.finish();
   for (const Member* member : keys.rest())
     if (auto value = evaluate(env, member->value))
       stage.params.push_back({member->key, std::move(*value), env.mark(member->place)});

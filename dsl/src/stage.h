@@ -10,7 +10,7 @@ namespace braid::dsl {
 std::optional<StageKind> read_stage_kind(const Env& env, const Node& type);
 
 /// All keys of a stage but `name`, `type`, `from`, `for` and `if`. Reports those that belong to
-/// stages of other kinds, and those that belong to none where there is no callable to know them.
+/// stages of other kinds, and unknown ones where there is no callable that might know them.
 void read_stage_keys(const Env& env, Keys& keys, StageDecl& stage);
 
 }  // namespace braid::dsl

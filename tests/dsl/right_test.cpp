@@ -71,8 +71,8 @@ std::string stages_text(const PipelineDecl& pipeline) {
   text << pipeline.stages.size() << " stages, " << pipeline.in_flight << " in flight\n";
   for (auto& stage : pipeline.stages) {
     text << stage.name << " <-";
-    for (auto& from : stage.from) text << " " << pipeline.stages[size_t(from.index)].name;
-    text << " : " << to_string(stage.kind) << " " << what_it_does(stage);
+    for (auto& from : stage.from) text << " " << pipeline.stages[size_t(from.stage)].name;
+    text << " : " << stage_type(stage.kind) << " " << what_it_does(stage);
     if (!stage.params.empty()) text << " " << to_string(Attr(stage.params));
     for (auto& [input, field] : stage.feed) text << " " << input << "=" << field;
     for (auto& output : stage.outputs) text << " " << output;

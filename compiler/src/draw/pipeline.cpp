@@ -26,7 +26,7 @@ Kind look_of(StageKind kind) {
 }
 
 Picture::Node node_of(const StageDecl& stage) {
-  const std::string kind(to_string(stage.kind));
+  const std::string kind(stage_type(stage.kind));
   Picture::Node node{"", {stage.name, kind}, look_of(stage.kind)};
   node.layer = stage.name, node.type = kind;
   auto add = [&](const std::string& key, const std::string& value) {
@@ -58,7 +58,7 @@ Picture draw_pipeline(const PipelineDecl& pipeline, const std::string& name) {
     nodes.push_back(sketch.node(stage.name, node_of(stage)));
     std::string text = "queue " + std::to_string(stage.queue);
     if (stage.overflow != Overflow::block) text += ", " + std::string(to_string(stage.overflow));
-    for (auto& from : stage.from) sketch.edge(nodes[size_t(from.index)], nodes.back(), text);
+    for (auto& from : stage.from) sketch.edge(nodes[size_t(from.stage)], nodes.back(), text);
   }
   Picture picture = std::move(sketch).finish(
       name + ": at most " + std::to_string(pipeline.in_flight) + " items under way");
