@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <mutex>
 
@@ -10,12 +11,12 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include <braid/runtime/files.h>
 #include <braid/runtime/pictures.h>
 
+#include "files/npy_format.h"
 #include "pipeline/builtin.h"
 
 namespace braid::builtin {
@@ -124,41 +125,19 @@ class NpyRows {
     }
     if (row.dtype != like_.dtype || row.dims != like_.dims)
       refuse(item, field_, to_string(like_) + " as in the items before");
-    if (rows_ == 0) file_.append(header());
+    if (rows_ == 0) file_.append(header(0));
     file_.append({reinterpret_cast<const char*>(row.bytes.data()), row.bytes.size()});
-    ++rows_;
-    file_.put(header(), 0);
+    file_.put(header(++rows_), 0);
   }
 
  private:
-  std::string header() const {
-    std::string shape = std::to_string(rows_) + ",";
-    for (int64_t dim : like_.dims) shape += " " + std::to_string(dim) + ",";
-    std::string text =
-        fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", descr(), shape);
-    constexpr size_t whole = 256, lead = 10;
-    text.resize(whole - lead - 1, ' ');
-    std::string out = {'\x93', 'N', 'U', 'M', 'P', 'Y', 1, 0, char(whole - lead), 0};
-    return out + text + "\n";
-  }
-
-  const char* descr() const {
-    switch (like_.dtype) {
-      case DType::f16:
-        return "<f2";
-      case DType::f32:
-        return "<f4";
-      case DType::f64:
-        return "<f8";
-      case DType::i32:
-        return "<i4";
-      case DType::i64:
-        return "<i8";
-      case DType::u8:
-        return "|u1";
-      default:
-        return "|b1";
-    }
+  /// As long for any number of rows.
+  std::string header(int64_t rows) const {
+    std::vector<int64_t> dims = like_.dims;
+    dims.insert(dims.begin(), std::numeric_limits<int64_t>::max());
+    const size_t length = npy_header(like_.dtype, dims).size();
+    dims[0] = rows;
+    return npy_header(like_.dtype, dims, length);
   }
 
   GrowingFile file_;
