@@ -25,12 +25,12 @@ struct StageKey {
   const char* owners;
 };
 constexpr std::array<StageKey, 13> stage_keys = {{
-    {"from", takers, "all stages but Source"},
+    {"from", takers, "all other stages"},
     {"call", may_call, "Source, Map, Filter, Join and Sink"},
     {"parallel", side_by_side, "Map, Filter, Network and Sink"},
     {"order", side_by_side, "Map, Filter, Network and Sink"},
-    {"queue", takers, "all stages but Source"},
-    {"overflow", takers, "all stages but Source"},
+    {"queue", takers, "all other stages"},
+    {"overflow", takers, "all other stages"},
     {"by", of(StageKind::join), "Join"},
     {"max", of(StageKind::batch), "Batch"},
     {"wait_ms", of(StageKind::batch), "Batch"},
@@ -49,7 +49,7 @@ void refuse_keys_of_others(const Env& env, Keys& keys, StageKind kind) {
     if (!member) continue;
     auto& error = env.error(
         "E0071", member->place,
-        "'" + member->key + "' is a key of " + key.owners + ", and this is a " + word(kind));
+        "a " + word(kind) + " has no '" + member->key + "': that is a key of " + key.owners);
     if (member->key == "from") error.help("a stage that makes items of others is a Map");
     if (member->key == "call")
       error.help("a Map or a Filter before or behind this stage calls functions");
@@ -66,8 +66,8 @@ void read_words(const Env& env, Keys& keys, StageDecl& stage) {
     for (auto& known : words)
       if (known == *text) return text;
     env.error("E0032", node->place,
-              std::string(key) + " is " + words[0] + " or " + listed(std::span(words).subspan(1)) +
-                  ", this is '" + *text + "'" + did_you_mean(*text, words));
+              std::string(key) + " is " + listed(std::span(words).first(words.size() - 1)) +
+                  " or " + words.back() + ", this is '" + *text + "'" + did_you_mean(*text, words));
     return {};
   };
   if (of(stage.kind) & side_by_side)
