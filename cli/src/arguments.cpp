@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include <braid/compiler/compile.h>
+#include <braid/core/stages.h>
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -64,6 +65,7 @@ class Grammar {
     train();
     eval();
     run();
+    stream();
     export_net();
     import();
     bench();
@@ -272,6 +274,17 @@ class Grammar {
                  "eval (default), or train: statistics of the batch, dropout; nothing is kept")
         ->check(CLI::IsMember({"eval", "train"}))
         ->option_text("eval|train");
+  }
+
+  void stream() {
+    auto& c = command("stream", "Run the pipeline of a file: a stream of items through stages",
+                      "FILE", true, "A file with a `pipeline:`");
+    network(c);
+    execution(c);
+    tracing(c);
+    c.add_option("--in-flight", a_.in_flight, "Items of a source that are under way at a time")
+        ->check(CLI::Range(int64_t{1}, most_in_flight))
+        ->option_text("N");
   }
 
   void export_net() {

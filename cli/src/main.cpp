@@ -18,25 +18,16 @@ int dispatch(const Arguments& a) {
     int (*run)(const Arguments&);
   };
   static constexpr Entry table[] = {
-      {"check", check_command},
-      {"plan", plan_command},
-      {"draw", draw_command},
-      {"train", train_command},
-      {"eval", eval_command},
-      {"run", run_command},
-      {"layers", layers_command},
-      {"devices", devices_command},
-      {"weights", weights_command},
-      {"explain", explain_command},
-      {"schema", schema_command},
-      {"fmt", fmt_command},
-      {"compare", compare_command},
-      {"bench", bench_command},
-      {"export", export_command},
-      {"import", import_command},
-      {"trace", trace_command},
-      {"report", report_command},
-      {"test-layer", test_layer_command},
+      {"check", check_command},     {"plan", plan_command},
+      {"draw", draw_command},       {"train", train_command},
+      {"eval", eval_command},       {"run", run_command},
+      {"stream", stream_command},   {"layers", layers_command},
+      {"devices", devices_command}, {"weights", weights_command},
+      {"explain", explain_command}, {"schema", schema_command},
+      {"fmt", fmt_command},         {"compare", compare_command},
+      {"bench", bench_command},     {"export", export_command},
+      {"import", import_command},   {"trace", trace_command},
+      {"report", report_command},   {"test-layer", test_layer_command},
   };
   for (auto& entry : table)
     if (a.command == entry.name) return entry.run(a);
