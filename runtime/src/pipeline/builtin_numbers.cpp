@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "pipeline/builtin.h"
 
@@ -67,6 +68,15 @@ Record softmax(Record item, const std::string& from, const std::string& to) {
       out[c * cells + cell] = float(std::exp(values[c * cells + cell] - most) / sum);
   }
   item[to] = Array::of<float>(dims, out);
+  return item;
+}
+
+Record reshape(Record item, const std::string& name, const std::vector<int64_t>& size) {
+  Array reshaped = field(item, name);
+  reshaped.dims = size;
+  if (bytes_of(reshaped.dtype, size) != int64_t(reshaped.bytes.size()))
+    refuse(item, name, fmt::format("as many elements as [{}] has", fmt::join(size, ", ")));
+  item[name] = std::move(reshaped);
   return item;
 }
 
