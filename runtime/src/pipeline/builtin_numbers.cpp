@@ -105,6 +105,15 @@ void add_numbers(Stages& stages) {
                                         return softmax(std::move(item), from, to);
                                       };
                                     }));
+  stages.map(
+      "reshape",
+      with_params(
+          {text_param("field", "whose elements stay", "image"),
+           {.name = "size", .kind = ParamKind::integers, .doc = "of each dimension", .min = 1}},
+          [](const Dict& params) {
+            return [name = get_text(params, "field"), size = get_ints(params, "size")](
+                       Record item) { return reshape(std::move(item), name, size); };
+          }));
   stages.filter(
       "at_least",
       with_params(
