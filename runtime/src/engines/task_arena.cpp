@@ -13,7 +13,7 @@ TaskArena::TaskArena(int threads)
 TaskArena::TaskArena(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 std::shared_ptr<TaskArena> TaskArena::of_caller() {
-  auto impl = std::make_unique<Impl>(Impl{oneapi::tbb::task_arena(oneapi::tbb::attach{})});
+  auto impl = std::make_unique<Impl>(Impl{oneapi::tbb::task_arena(oneapi::tbb::attach{}), true});
   impl->arena.initialize();
   return std::shared_ptr<TaskArena>(new TaskArena(std::move(impl)));
 }

@@ -8,6 +8,7 @@ namespace braid {
 
 struct TaskArena::Impl {
   oneapi::tbb::task_arena arena;
+  bool of_host = false;  ///< who waits in it must not pick up other tasks
 };
 
 }  // namespace braid

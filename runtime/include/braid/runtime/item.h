@@ -64,7 +64,8 @@ struct ItemType {
   bool copies;  ///< can be copied
   void (*move)(void* from, void* to) noexcept;
   void (*destroy)(void* at) noexcept;
-  void (*unbox)(void* box) noexcept;       ///< one owner less
+  void (*unbox)(void* box) noexcept;  ///< one owner less
+  void (*add_owner)(void* box) noexcept;
   Item (*box)(void* from);                 ///< moves a value that lies inside into a box
   const ItemType& (*batch)();              ///< Items<T>; null where T is one itself
   const ItemType& (*element)();            ///< T of Items<T>, else null
@@ -189,6 +190,10 @@ const ItemType& item_type() {
                    [](void* at) noexcept {
                      auto* box = static_cast<Item::Box<T>*>(at);
                      if (box->owners.fetch_sub(1, std::memory_order_acq_rel) == 1) delete box;
+                   },
+               .add_owner =
+                   [](void* at) noexcept {
+                     static_cast<Item::Box<T>*>(at)->owners.fetch_add(1, std::memory_order_relaxed);
                    },
                .box =
                    [](void* from) {

@@ -112,7 +112,7 @@ class Pipeline {
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;  // with a run of run_async() that goes on
 };
 
 /// A stage of a Flow.
