@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include <unistd.h>
 
@@ -76,46 +77,60 @@ class LiveLine {
   bool shown_, drawn_ = false;
 };
 
-/// The networks that are the file's own layers, one for each file of weights.
+/// A session for each network and its weights, which stages may share.
 class Sessions {
  public:
   Sessions(const Network& network, const Arguments& a, std::shared_ptr<TaskArena> arena)
-      : network_(network), arguments_(a), arena_(std::move(arena)) {}
+      : own_(network), arguments_(a), arena_(std::move(arena)) {}
 
   std::map<std::string, Session*> all() {
     std::map<std::string, Session*> of_stages;
-    for (auto& stage : network_.model.pipeline->stages)
-      if (stage.kind == StageKind::network && stage.model.empty())
-        of_stages[stage.name] = &of(stage);
+    for (auto& stage : own_.model.pipeline->stages)
+      if (stage.kind == StageKind::network) of_stages[stage.name] = &of(stage);
     return of_stages;
   }
 
  private:
   Session& of(const StageDecl& stage) {
-    const std::string weights = weights_of(stage);
-    auto& session = opened_[weights];
+    const std::optional<Network> other =
+        stage.model.empty() ? std::nullopt : std::optional(load(stage.model));
+    const Network& network = other ? *other : own_;
+    const std::string weights = weights_of(stage, network);
+    auto& session = opened_[{stage.model, weights}];
     if (session) return *session;
     SessionOptions options = session_options(arguments_);
+    options.trace = {};
     options.arena = arena_;
-    session = std::make_unique<Session>(session_of(network_, std::move(options)));
+    session = std::make_unique<Session>(session_of(network, std::move(options)));
     if (!weights.empty()) session->load_weights(weights);
     return *session;
   }
 
-  std::string weights_of(const StageDecl& stage) const {
-    auto& model = network_.model;
-    std::string path = stage.weights;
-    if (model.weights && (path.empty() || !arguments_.weights.empty())) path = model.weights->path;
-    if (!path.empty()) return (std::filesystem::path(model.folder) / path).string();
-    if (network_.summary.parameters + network_.summary.buffers == 0) return "";
-    throw Error(Fault::model, "E0701", "Network '" + stage.name + "' needs weights", stage.mark)
-        .help("--weights FILE.safetensors, or `weights` of the stage or of the file");
+  Network load(const std::string& model) const {
+    Arguments a = arguments_;
+    a.target = in_folder(own_.model, model);
+    a.set.clear(), a.weights.clear();
+    return load_network(a);
   }
 
-  const Network& network_;
+  std::string weights_of(const StageDecl& stage, const Network& network) const {
+    auto& of_file = network.model.weights;
+    const bool replaced = &network == &own_ && !arguments_.weights.empty();
+    if (!stage.weights.empty() && !replaced) return in_folder(own_.model, stage.weights);
+    if (of_file) return in_folder(network.model, of_file->path);
+    if (network.summary.parameters + network.summary.buffers == 0) return "";
+    throw Error(Fault::model, "E0701", "Network '" + stage.name + "' needs weights", stage.mark)
+        .help("`weights` of the stage or of its network's file; --weights FILE.safetensors");
+  }
+
+  static std::string in_folder(const Model& model, const std::string& path) {
+    return (std::filesystem::path(model.folder) / path).string();
+  }
+
+  const Network& own_;
   const Arguments& arguments_;
   std::shared_ptr<TaskArena> arena_;
-  std::map<std::string, std::unique_ptr<Session>> opened_;
+  std::map<std::pair<std::string, std::string>, std::unique_ptr<Session>> opened_;
 };
 
 PipelineReport watched(Pipeline& pipeline, LiveLine line, const StopSignals& signals) {

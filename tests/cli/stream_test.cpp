@@ -199,7 +199,7 @@ TEST(Stream, AnErrorNamesTheStageItsLineAndTheItem) {
   write_text(folder / "in.jsonl", lines);
   auto outcome = braid_command({"stream", file});
   EXPECT_EQ(outcome.code, 5) << outcome.err;
-  for (const char* part : {"net.yaml:4:12", "'square'", "item 3", "field 'x' is f32 [1]"})
+  for (const char* part : {"net.yaml:4:12", "'square'", "item 4", "field 'x' is f32 [1]"})
     EXPECT_NE(outcome.err.find(part), std::string::npos) << part << "\n" << outcome.err;
 }
 
