@@ -17,6 +17,7 @@ std::string to_string(const ItemType& type) {
 }
 
 Item Item::share() {
+  if (!type_) return {};
   if (!boxed_) *this = type_->box(inside_);
   type_->add_owner(pointer());
   Item other;
