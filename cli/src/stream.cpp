@@ -173,7 +173,8 @@ Json to_json(const PipelineReport& report) {
 /// Then what is said of the run must not stand among its results.
 bool writes_to_stdout(const PipelineDecl& pipeline) {
   return std::ranges::any_of(pipeline.stages, [](const StageDecl& stage) {
-    return stage.kind == StageKind::sink && get_text(stage.params, "file") == "-";
+    const Attr* file = find(stage.params, "file");
+    return stage.kind == StageKind::sink && file && *file == Attr("-");
   });
 }
 

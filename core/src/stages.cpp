@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <utility>
 
 namespace braid {
@@ -163,14 +164,22 @@ std::optional<Overflow> parse_overflow(std::string_view text) {
   return value_of<Overflow>(overflows, text);
 }
 
+namespace {
+
+std::string milliseconds(double value) {
+  const bool whole = value == std::floor(value);
+  return (whole ? std::to_string(int64_t(value)) : shortest(value)) + " ms";
+}
+
+}  // namespace
+
 std::string what_it_does(const StageDecl& stage) {
   switch (stage.kind) {
     case StageKind::join:
       return stage.call +
              (stage.by.empty() ? "" : (stage.call.empty() ? "by " : " by ") + stage.by);
     case StageKind::batch:
-      return "max " + std::to_string(stage.max) + ", wait " + to_string(Attr(stage.wait_ms)) +
-             " ms";
+      return "max " + std::to_string(stage.max) + ", wait " + milliseconds(stage.wait_ms);
     case StageKind::network:
       return stage.model.empty() ? "this file's layers" : stage.model;
     case StageKind::unbatch:

@@ -262,7 +262,7 @@ TEST(Stages, AreCheckedAndDrawnWithoutANetwork) {
   const auto file = source("examples/stream/digits.yaml");
   auto table = braid_command({"check", file});
   ASSERT_EQ(table.code, 0) << table.err;
-  for (const char* part : {"stage", "normalize", "max 32, wait 5.0 ms", "../digits/digits.yaml",
+  for (const char* part : {"stage", "normalize", "max 32, wait 5 ms", "../digits/digits.yaml",
                            "8 stages, at most 128 items under way"})
     EXPECT_NE(table.out.find(part), std::string::npos) << part << "\n" << table.out;
   const auto json = braid_command({"check", file, "--json"}).json().at("pipeline");

@@ -33,7 +33,7 @@ Picture::Node node_of(const StageDecl& stage) {
     node.arguments.emplace_back(key, value);
   };
   if (auto what = what_it_does(stage); !what.empty()) node.text.push_back(what);
-  if (!stage.call.empty()) add("call", stage.call), node.callbacks.push_back("call: " + stage.call);
+  if (!stage.call.empty()) add("call", stage.call);
   for (auto& entry : stage.params) add(entry.key, to_string(entry.value));
   for (auto& [input, field] : stage.feed) add("feed: " + input, field);
   if (stage.parallel != 1) {

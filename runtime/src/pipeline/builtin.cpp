@@ -63,6 +63,11 @@ std::vector<double> numbers_of(const Record& item, const std::string& name) {
   }
 }
 
+std::string text_or_none(const Dict& params, const char* name) {
+  const Attr* value = find(params, name);
+  return value && value->is<std::string>() ? value->as_text() : "";
+}
+
 ParamDef text_param(std::string name, std::string doc, Attr fallback, bool optional) {
   return {.name = std::move(name),
           .kind = ParamKind::text,

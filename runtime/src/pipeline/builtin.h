@@ -34,6 +34,9 @@ const Array& field(const Record& item, const std::string& name);
 /// The elements of a field of any dtype but f16 and bf16, which are refused.
 std::vector<double> numbers_of(const Record& item, const std::string& name);
 
+/// Of an optional parameter: "" where it is not given.
+std::string text_or_none(const Dict& params, const char* name);
+
 ParamDef text_param(std::string name, std::string doc, Attr fallback = {}, bool optional = false);
 
 }  // namespace braid::builtin

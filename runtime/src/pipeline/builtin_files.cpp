@@ -22,7 +22,7 @@ Array without_batch(Array array) {
 class Images {
  public:
   Images(SharedModel model, const Dict& params)
-      : model_(std::move(model)), as_(get_text(params, "as")) {
+      : model_(std::move(model)), as_(text_or_none(params, "as")) {
     const std::string folder = path_in(*model_, get_text(params, "folder"));
     for (auto& [stem, path] : find_images({.path = folder}, "").named) paths_.push_back(path);
   }

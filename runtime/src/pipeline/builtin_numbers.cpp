@@ -16,7 +16,7 @@ class Argmax {
   explicit Argmax(const Dict& params)
       : field_(get_text(params, "field")),
         to_(get_text(params, "to")),
-        score_(get_text(params, "score")) {
+        score_(text_or_none(params, "score")) {
     if (const Attr* names = find(params, "names"); names && names->is<Attr::List>())
       for (const Attr& name : names->as_list())
         names_.push_back(name.is<std::string>() ? name.as_text() : to_string(name));

@@ -89,7 +89,8 @@ std::vector<double> numbers_in(const Dict& params, const char* name) {
 class Normalize {
  public:
   explicit Normalize(const Dict& params)
-      : field_(get_text(params, "field")), to_(get_text(params, "to", field_)) {
+      : field_(get_text(params, "field")), to_(text_or_none(params, "to")) {
+    if (to_.empty()) to_ = field_;
     const auto means = numbers_in(params, "mean"), deviations = numbers_in(params, "std");
     const size_t channels = std::max(means.size(), deviations.size());
     if ((means.size() != channels && means.size() != 1) ||
