@@ -1,7 +1,7 @@
 // A pipeline beside the same stages in hand-written tbb::parallel_pipeline, and what batches save.
 //
 //   build/release/bin/pipeline_bench [--items N] [--threads N] [--rounds N] [--in-flight N]
-//                                    [--net FILE]
+//                                    [--us 0.5|2|10|-1] [--net FILE]
 //
 // Five stages: a source, three maps, a sink, of which each works so many microseconds; the maps
 // are serial, or parallel with the order kept. By turns, and as ratios of each round: medians of
@@ -29,6 +29,7 @@ namespace {
 struct Arguments {
   int64_t items = 100'000, in_flight = 64;
   int threads = 0, rounds = 5;
+  double us = 0;  // 0 = all of the table, and the network; negative = this alone
   std::string net = "examples/fashion/fashion.yaml";
 };
 
@@ -44,6 +45,8 @@ Arguments parse(int argc, char** argv) {
       a.rounds = std::stoi(value);
     else if (flag == "--in-flight")
       a.in_flight = std::stoll(value);
+    else if (flag == "--us")
+      a.us = std::stod(value);
     else if (flag == "--net")
       a.net = value;
     else
@@ -230,14 +233,16 @@ void batches(const Arguments& a) {
 int main(int argc, char** argv) {
   try {
     const Arguments a = parse(argc, argv);
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);
     std::printf("%ld items, %ld in flight; thousand items/s, and ratios to parallel_pipeline\n",
                 long(a.items), long(a.in_flight));
     std::printf(
         "   us  maps      by hand     Braid    thread  ratio                 thread  "
         "p50 ms  p99 ms\n");
     for (const double us : {0.5, 2.0, 10.0})
-      for (const bool parallel : {false, true}) compare(a, us, parallel);
-    batches(a);
+      for (const bool parallel : {false, true})
+        if (a.us == 0 || a.us == us) compare(a, us, parallel);
+    if (a.us <= 0) batches(a);
     return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());

@@ -28,14 +28,14 @@ const Array& field(const Record& item, const std::string& name) {
   if (auto found = item.find(name); found != item.end()) return found->second;
   std::vector<std::string> known;
   for (auto& [key, value] : item) known.push_back(key);
-  throw Error(Fault::run, "E0470",
+  throw Error(Fault::run, "E0463",
               fmt::format("the item has no field '{}'{}", name, did_you_mean(name, known)))
       .help(known.empty() ? "it has none" : "it has " + listed(known));
 }
 
 void refuse(const Record& item, const std::string& name, const std::string& wanted) {
   throw Error(
-      Fault::run, "E0471",
+      Fault::run, "E0463",
       fmt::format("field '{}' is {}, {} is wanted", name, to_string(item.at(name)), wanted));
 }
 

@@ -27,9 +27,9 @@ Array single(T value) {
 bool is_text(const Array& value);
 std::string text_of(const Array& value);
 
-/// Throws E0470, which lists what there is.
+/// Throws E0463, which lists what there is.
 const Array& field(const Record& item, const std::string& name);
-/// Throws E0471: the field is not what `wanted` says.
+/// Throws E0463: the field is not what `wanted` says.
 [[noreturn]] void refuse(const Record& item, const std::string& name, const std::string& wanted);
 /// The elements of a field of any dtype but f16 and bf16, which are refused.
 std::vector<double> numbers_of(const Record& item, const std::string& name);

@@ -107,7 +107,7 @@ class Samples {
   static DataSource open(const Model& model, const std::string& split) {
     auto& declared = split == "train" ? model.train_data : model.test_data;
     if (!declared)
-      throw Error(Fault::run, "E0472", fmt::format("the file has no data.{}", split))
+      throw Error(Fault::run, "E0465", fmt::format("the file has no data.{}", split))
           .help(fmt::format("add data: {{{}: ...}}", split));
     return DataSource::open(*declared, model.inputs, model.folder, model.seed);
   }

@@ -44,7 +44,7 @@ class Argmax {
  private:
   Array name(int64_t index) const {
     if (size_t(index) >= names_.size())
-      throw Error(Fault::run, "E0472",
+      throw Error(Fault::run, "E0465",
                   fmt::format("class {} has no name: `names` has {}", index, names_.size()));
     return text(names_[size_t(index)]);
   }

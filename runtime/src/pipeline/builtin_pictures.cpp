@@ -32,7 +32,7 @@ class Resize {
   explicit Resize(const Dict& params)
       : field_(get_text(params, "field")), size_(get_ints(params, "size")) {
     if (size_.size() > 2)
-      throw Error(Fault::run, "E0472", "size is the shorter side, or [height, width]");
+      throw Error(Fault::run, "E0465", "size is the shorter side, or [height, width]");
   }
 
   Record operator()(Record item) const {
@@ -81,7 +81,7 @@ std::vector<double> numbers_in(const Dict& params, const char* name) {
   if (value && value->is_number()) return {value->as_double()};
   auto numbers = get_doubles(params, name);
   if (numbers.empty())
-    throw Error(Fault::run, "E0472", fmt::format("{} is a number, or a list of them", name));
+    throw Error(Fault::run, "E0465", fmt::format("{} is a number, or a list of them", name));
   return numbers;
 }
 
@@ -95,11 +95,11 @@ class Normalize {
     const size_t channels = std::max(means.size(), deviations.size());
     if ((means.size() != channels && means.size() != 1) ||
         (deviations.size() != channels && deviations.size() != 1))
-      throw Error(Fault::run, "E0472", "mean and std are for the same number of channels");
+      throw Error(Fault::run, "E0465", "mean and std are for the same number of channels");
     for (size_t i = 0; i < channels; ++i) {
       channels_.push_back({get_double(params, "scale"), means[means.size() == 1 ? 0 : i],
                            deviations[deviations.size() == 1 ? 0 : i]});
-      if (channels_.back().std == 0) throw Error(Fault::run, "E0472", "std is 0");
+      if (channels_.back().std == 0) throw Error(Fault::run, "E0465", "std is 0");
     }
   }
 

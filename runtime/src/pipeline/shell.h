@@ -35,7 +35,7 @@ struct Token {
   Shell first = {};
   SourceStation* source = nullptr;
   int64_t number = 0;  ///< of the item, counted from 0
-  int64_t born = 0;    ///< nanoseconds
+  int64_t born = 0;    ///< nanoseconds; 0 = it is not timed
   std::atomic<int> shells = 0;
 };
 

@@ -34,6 +34,7 @@ class SourceStation : public Station {
   void admit(SpinLock& lock, Next& next) override;
 
  private:
+  bool is_timed(int64_t number);
   void serve();
   Token* wait_for_token();
   Token* take();
@@ -45,6 +46,8 @@ class SourceStation : public Station {
   int64_t in_flight_, free_count_, least_free_;
   std::atomic<int64_t> made_ = 0;
   std::atomic<bool> ended_ = false;
+  int64_t last_look_ = 0;  // at the clock
+  bool slow_ = true;
   bool blocks_;
   int slot_;
   std::thread thread_;

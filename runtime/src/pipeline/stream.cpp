@@ -59,13 +59,15 @@ void Stream::let_go(Shell* shell, Next& next) {
 }
 
 void Stream::arrived(Shell* shell, Next& next) {
-  note_arrival(*shell, now(), latencies_[size_t(next.slot())]);
+  note_arrival(*shell, latencies_[size_t(next.slot())]);
   let_go(shell, next);
 }
 
-void Stream::note_arrival(const Shell& shell, int64_t time, Histogram& into) const {
-  if (shell.token) return into.add(time - shell.token->born);
-  for (const Shell* part : shell.parts) note_arrival(*part, time, into);
+void Stream::note_arrival(const Shell& shell, Histogram& into) const {
+  if (!shell.token)
+    for (const Shell* part : shell.parts) note_arrival(*part, into);
+  else if (shell.token->born)
+    into.add(now() - shell.token->born);
 }
 
 void Stream::spawn(Work work) {

@@ -79,7 +79,7 @@ class Stream {
   bool settle();
   void stall();
   void leave();
-  void note_arrival(const Shell& shell, int64_t time, Histogram& into) const;
+  void note_arrival(const Shell& shell, Histogram& into) const;
   [[noreturn]] void raise() const;
   PipelineReport report(double seconds) const;
 

@@ -14,11 +14,11 @@ int Stream::limit_of(const StageDecl& decl) const {
 }
 
 // Whether an item may go from one to the other on the same thread, past no line and in no order:
-// there are never more of them in one than in the other.
+// there are never more of them in one than in the other. One thread has nothing to overlap.
 bool Stream::fuses(const StageDecl& before, const StageDecl& after) const {
   auto simple = [](StageKind kind) { return kind == StageKind::map || kind == StageKind::filter; };
   return simple(before.kind) && (simple(after.kind) || after.kind == StageKind::sink) &&
-         limit_of(before) > 1 && limit_of(before) == limit_of(after) &&
+         (limit_of(before) > 1 || graph_.slots() == 1) && limit_of(before) == limit_of(after) &&
          before.ordered == after.ordered && after.overflow == Overflow::block;
 }
 

@@ -5,8 +5,8 @@
 //   Pipeline pipeline(model, stages);
 //
 // Their items are Records. Text, such as the name of a file, is a field of bytes in one dimension.
-// docs/pipelines.md has what each is given and makes. What they throw: E0470 for a field that an
-// item lacks, E0471 for one of another type or size, E0472 for a parameter, and what reading and
+// docs/pipelines.md has what each is given and makes. What they throw: E0463 for a field that an
+// item lacks or that has another type or size, E0465 for a parameter, and what reading and
 // writing files throws.
 #pragma once
 #include <braid/core/model.h>
