@@ -43,6 +43,18 @@ std::string as_text(const Summary& summary) {
          " FLOPs forward for one sample" + sizes_text(summary) + "\n";
 }
 
+/// Callables that neither Braid nor a plug-in brings.
+std::string bound_elsewhere(const Network& network) {
+  std::string text;
+  for (auto& stage : network.model.pipeline->stages) {
+    if (stage.call.empty() || network.stages.find(stage.kind, stage.call)) continue;
+    text += "'" + stage.call + "' of '" + stage.name +
+            "' is to be bound by the program that runs it" +
+            did_you_mean(stage.call, network.stages.names(stage.kind)) + "\n";
+  }
+  return text;
+}
+
 /// Layers, stages, or both.
 std::string understood(const Network& network, bool json) {
   auto& model = network.model;
@@ -54,7 +66,7 @@ std::string understood(const Network& network, bool json) {
   const bool layers = !model.layers.empty() || !model.pipeline;
   std::string text = layers ? as_text(network.summary) : "";
   if (!model.pipeline) return text;
-  return text + (layers ? "\n" : "") + table_of(*model.pipeline);
+  return text + (layers ? "\n" : "") + table_of(*model.pipeline) + bound_elsewhere(network);
 }
 
 // The network as `eval --fold-bn` runs it, and what became of its batch norms.

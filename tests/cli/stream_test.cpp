@@ -108,6 +108,35 @@ TEST_F(Digits, NothingDependsOnThreadsOrOnWhatIsUnderWay) {
   EXPECT_EQ(texts[0], texts[2]);
 }
 
+/// What `stages` make of the pictures, as the bytes of an array of the field `image`.
+std::string array_of(const Folder& pictures, const std::string& source_keys,
+                     const std::string& stages) {
+  Folder folder;
+  write_text(folder / "net.yaml",
+             "braid: 1\ninputs: {image: {shape: [N, 1, 8, 8]}}\npipeline:\n"
+             "  - {type: Source, call: images, folder: " +
+                 pictures / "pictures" + source_keys + "}\n" + stages +
+                 "  - {type: Sink, call: npy, file: x.npy, field: image}\n");
+  auto outcome = braid_command({"stream", folder / "net.yaml"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  return outcome.code ? "" : read_text(folder / "x.npy");
+}
+
+TEST_F(Digits, PicturesAreWhatTheInputOfANetworkGets) {
+  const auto bytes = array_of(*folder, "", "");
+  EXPECT_NE(bytes.find("'descr': '|u1', 'fortran_order': False, 'shape': (200, 1, 8, 8)"),
+            std::string::npos);
+  const auto values = array_of(*folder, "", "  - {type: Map, call: normalize, parallel: 2}\n");
+  EXPECT_NE(values.find("'descr': '<f4'"), std::string::npos);
+  EXPECT_EQ(values, array_of(*folder, ", as: image", "")) << "as read_pictures fills the input";
+  EXPECT_EQ(bytes, array_of(*folder, "", "  - {type: Map, call: gray}\n"));
+  const auto small = array_of(*folder, "", "  - {type: Map, call: resize, size: 4}\n");
+  EXPECT_NE(small.find("(200, 1, 4, 4)"), std::string::npos);
+  EXPECT_NE(
+      array_of(*folder, "", "  - {type: Map, call: resize, size: [3, 5]}\n").find("(200, 1, 3, 5)"),
+      std::string::npos);
+}
+
 TEST_F(Digits, APlugInBringsACallable) {
   const auto file = source("examples/stream/threshold.yaml");
   auto outcome = braid_command({"stream", file, "--set", "folder=" + *folder / "pictures", "--set",
@@ -227,7 +256,10 @@ TEST(Stream, WhatCannotRunHasItsReason) {
   const std::string mine = "  - {name: mine, type: Map, call: mine, by_hand: 2}\n";
   const auto file = file_of(folder, mine + to_stdout);
   expect_refused(braid_command({"stream", file}), 3, "net.yaml:4");
-  EXPECT_EQ(braid_command({"check", file}).code, 0) << "a program may bind `mine`";
+  auto checked = braid_command({"check", file});
+  EXPECT_EQ(checked.code, 0) << checked.err;
+  EXPECT_NE(checked.out.find("'mine' of 'mine' is to be bound by the program"), std::string::npos)
+      << checked.out;
   expect_refused(braid_command({"stream", file_of(folder,
                                                   "  - {type: Map, call: reshape, size: 2, "
                                                   "sise: 3}\n" +
