@@ -1,5 +1,6 @@
 // What the schema says of `pipeline:`.
 #include <braid/core/stages.h>
+#include <braid/runtime/builtin_stages.h>
 
 #include "schema.h"
 
@@ -37,7 +38,28 @@ Properties of_workers() {
                           "Whether items leave in the order of the source; default kept.")}};
 }
 
-Properties of_call() { return {{"call", value(text(), "The name of a callable."), true}}; }
+/// A name, of those that come with Braid or any other.
+Properties of_call(const std::vector<std::string>& names) {
+  return {{"call", described({{"anyOf", {{{"enum", names}}, text()}}}, "The name of a callable."),
+           true}};
+}
+
+/// What the callables that come with Braid take.
+Schema of_builtins(StageKind kind, const Stages& stages) {
+  Schema rules = Schema::array();
+  for (auto& name : stages.names(kind)) {
+    Schema keys = Schema::object();
+    for (auto& [key, schema, required] : of_params(stages.find(kind, name)->params)) {
+      keys["properties"][key] = schema;
+      if (required) keys["required"].push_back(key);
+    }
+    if (!keys.empty())
+      rules.push_back(
+          {{"if", {{"properties", {{"call", {{"const", name}}}}}, {"required", {"call"}}}},
+           {"then", keys}});
+  }
+  return rules;
+}
 
 Properties of_join() {
   return {
@@ -79,19 +101,21 @@ constexpr KindDoc kind_docs[] = {
 }  // namespace
 
 void add_stages(Schema& definitions) {
+  const Stages builtin = builtin_stages({});
   std::vector<Choice> choices;
   for (auto& [kind, doc, takes, calls, works] : kind_docs) {
     const std::string name(stage_type(kind));
     Properties keys = of_any_stage(name, doc);
     if (takes) add(keys, of_takers());
     if (works) add(keys, of_workers());
-    if (calls) add(keys, of_call());
+    if (calls) add(keys, of_call(builtin.names(kind)));
     if (kind == StageKind::join) add(keys, of_join());
     if (kind == StageKind::batch) add(keys, of_batch());
     if (kind == StageKind::network) add(keys, of_network());
     Schema& stage = definitions["stage." + name] = object(keys);
     if (calls || kind == StageKind::join)
       stage["additionalProperties"] = described(anything(), "A parameter of the callable.");
+    if (auto rules = of_builtins(kind, builtin); calls && !rules.empty()) stage["allOf"] = rules;
     choices.push_back({name, doc, "stage." + name});
   }
   definitions["stage.from"] =
