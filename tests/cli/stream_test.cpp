@@ -65,11 +65,13 @@ class Digits : public testing::Test {
   }
   static void TearDownTestSuite() { delete folder; }
 
-  static std::vector<std::string> arguments(const std::string& labels) {
-    return {"stream", source("examples/stream/digits.yaml"),
-            "--set",  "folder=" + *folder / "pictures",
-            "--set",  "weights=" + *folder / "run/weights.safetensors",
-            "--set",  "labels=" + labels};
+  /// To a file, or to stdout.
+  static std::vector<std::string> arguments(const std::string& labels = "") {
+    std::vector<std::string> all = {"stream", source("examples/stream/digits.yaml"),
+                                    "--set",  "folder=" + *folder / "pictures",
+                                    "--set",  "weights=" + *folder / "run/weights.safetensors"};
+    if (!labels.empty()) all.insert(all.end(), {"--set", "labels=" + labels});
+    return all;
   }
 
   static inline Folder* folder = nullptr;
@@ -77,7 +79,7 @@ class Digits : public testing::Test {
 };
 
 TEST_F(Digits, PicturesGoInAndLabelsComeOut) {
-  auto outcome = braid_command(arguments("-"));
+  auto outcome = braid_command(arguments());
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const auto lines = objects(outcome.out);
   ASSERT_EQ(lines.size(), 200u);
