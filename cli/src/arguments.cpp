@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include <braid/compiler/compile.h>
+#include <braid/core/stages.h>
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -66,6 +67,7 @@ class Grammar {
     train();
     eval();
     run();
+    stream();
     export_net();
     import();
     bench();
@@ -199,9 +201,10 @@ class Grammar {
     deployment(c);
     phase(c);
     c.add_option("--view", a_.view,
-                 "What is drawn: network or replicas; default: both in JSON and HTML, else network")
-        ->check(CLI::IsMember({"network", "replicas"}))
-        ->option_text("network|replicas");
+                 "What is drawn; default: all there is in JSON and HTML, else the network, or the "
+                 "pipeline of a file that has only that")
+        ->check(CLI::IsMember({"network", "replicas", "pipeline"}))
+        ->option_text("network|replicas|pipeline");
     c.add_option("--format", a_.format, "Default: as the file's name ends, else dot")
         ->check(CLI::IsMember({"dot", "mermaid", "svg", "json", "html"}))
         ->option_text("dot|mermaid|svg|json|html");
@@ -272,6 +275,17 @@ class Grammar {
                  "eval (default), or train: statistics of the batch, dropout; nothing is kept")
         ->check(CLI::IsMember({"eval", "train"}))
         ->option_text("eval|train");
+  }
+
+  void stream() {
+    auto& c = command("stream", "Run the pipeline of a file: a stream of items through stages",
+                      "FILE", true, "A file with a `pipeline:`");
+    network(c);
+    execution(c);
+    tracing(c);
+    c.add_option("--in-flight", a_.in_flight, "Items of a source that are under way at a time")
+        ->check(CLI::Range(int64_t{1}, most_in_flight))
+        ->option_text("N");
   }
 
   void export_net() {

@@ -68,6 +68,9 @@ struct Arguments {
   std::string data = {};
   std::string run_mode = "eval";
 
+  // stream
+  std::optional<int64_t> in_flight = {};
+
   // plan, draw
   std::string mode = "train";
   int64_t batch = 0;

@@ -1,9 +1,11 @@
 // `braid check NET`: what was understood, in a table.
+#include <braid/compiler/stages.h>
 
 #include "commands.h"
 #include "json.h"
 #include "network.h"
 #include "output.h"
+#include "stages.h"
 
 namespace braid::cli {
 namespace {
@@ -41,6 +43,32 @@ std::string as_text(const Summary& summary) {
          " FLOPs forward for one sample" + sizes_text(summary) + "\n";
 }
 
+/// Callables that neither Braid nor a plug-in brings.
+std::string bound_elsewhere(const Network& network) {
+  std::string text;
+  for (auto& stage : network.model.pipeline->stages) {
+    if (stage.call.empty() || network.stages.find(stage.kind, stage.call)) continue;
+    text += "'" + stage.call + "' of '" + stage.name +
+            "' is to be bound by the program that runs it" +
+            did_you_mean(stage.call, network.stages.names(stage.kind)) + "\n";
+  }
+  return text;
+}
+
+/// Layers, stages, or both.
+std::string understood(const Network& network, bool json) {
+  auto& model = network.model;
+  if (json) {
+    Json all = as_json(network.summary);
+    if (model.pipeline) all["pipeline"] = to_json(*model.pipeline);
+    return line(all);
+  }
+  const bool layers = !model.layers.empty() || !model.pipeline;
+  std::string text = layers ? as_text(network.summary) : "";
+  if (!model.pipeline) return text;
+  return text + (layers ? "\n" : "") + table_of(*model.pipeline) + bound_elsewhere(network);
+}
+
 // The network as `eval --fold-bn` runs it, and what became of its batch norms.
 void print_folded(Model model, const Registry& registry, bool json) {
   FoldReport report = fold_batch_norms(model, registry);
@@ -57,10 +85,11 @@ void print_folded(Model model, const Registry& registry, bool json) {
 
 int check_command(const Arguments& a) {
   Network network = load_network(a);
+  if (a.fold_bn) need_layers(network.model);
   if (a.fold_bn)
     print_folded(std::move(network.model), network.registry, a.json);
   else
-    print(a.json ? line(as_json(network.summary)) : as_text(network.summary));
+    print(understood(network, a.json));
   return 0;
 }
 

@@ -12,6 +12,7 @@ int eval_command(const Arguments& arguments);
 int export_command(const Arguments& arguments);
 int import_command(const Arguments& arguments);
 int run_command(const Arguments& arguments);
+int stream_command(const Arguments& arguments);
 int layers_command(const Arguments& arguments);
 int test_layer_command(const Arguments& arguments);
 int devices_command(const Arguments& arguments);

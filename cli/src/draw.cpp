@@ -1,5 +1,6 @@
 // `braid draw NET`: pictures. SVG is made by Graphviz, which must be installed for it.
 #include <braid/compiler/draw.h>
+#include <braid/compiler/stages.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -75,15 +76,24 @@ std::vector<Picture> pictures_of(const Arguments& a, bool both) {
   };
   std::vector<Picture> pictures;
   if (a.target.ends_with(".json")) {
-    for (auto& picture : read_pictures(file_text(a.target, "E0709"), a.target))
+    const auto written = read_pictures(file_text(a.target, "E0709"), a.target);
+    for (auto& picture : written)
       if (wanted(std::string(to_string(picture.view)).c_str())) pictures.push_back(picture);
+    if (pictures.empty() && a.view.empty() && !written.empty()) pictures.push_back(written[0]);
     if (pictures.empty())
       throw Error(Fault::data, "E0709", a.target + ": there is no such picture in it")
           .help("--view network or replicas, whichever was written");
     return pictures;
   }
   const Network network = load_network(a);
+  auto& model = network.model;
+  if (a.view == "pipeline") need_pipeline(model);
+  if (a.view.empty() && model.layers.empty() && model.pipeline)
+    return {draw_pipeline(*model.pipeline, model.name)};
+  if (a.view == "network") need_layers(model);
   if (wanted("network")) pictures.push_back(network_of(network));
+  if (wanted("pipeline") && model.pipeline)
+    pictures.push_back(draw_pipeline(*model.pipeline, model.name));
   if (wanted("replicas")) add_replicas(pictures, network, a, both);
   return pictures;
 }

@@ -24,6 +24,7 @@ int dispatch(const Arguments& a) {
       {"train", train_command},
       {"eval", eval_command},
       {"run", run_command},
+      {"stream", stream_command},
       {"layers", layers_command},
       {"devices", devices_command},
       {"weights", weights_command},

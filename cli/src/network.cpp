@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include <braid/nodes/builtin.h>
+#include <braid/runtime/builtin_stages.h>
 #include <braid/runtime/data.h>
 #include <braid/runtime/deployment.h>
 #include <braid/runtime/plugin.h>
@@ -47,6 +48,17 @@ void settle_warnings(const Arguments& a, Diagnostics& found) {
   if (!denied.empty()) found.add(Error(Fault::model, std::move(denied)));
 }
 
+/// What a program binds is not here yet, unless it is to run now.
+void check_callables(const Model& model, const Stages& stages, bool runs, Diagnostics& found) {
+  if (found.has_errors()) return;
+  Diagnostics all;
+  check(*model.pipeline, stages, all);
+  std::vector<Diagnostic> wrong;
+  for (auto& d : all.all())
+    if (runs || d.code != "E0451") wrong.push_back(d);
+  if (!wrong.empty()) found.add(Error(Fault::model, std::move(wrong)));
+}
+
 Registry builtin() {
   Registry registry;
   register_builtin(registry);
@@ -61,13 +73,15 @@ Network load_network(const Arguments& a) {
   Diagnostics found;
   Registry registry = builtin();
   Hooks hooks;
+  Stages of_plugins;
   Model model = read_file(a.target,
                           {.set = a.set,
                            .replicas = a.replicas,
                            .seed = a.seed,
                            .plugins = !a.no_plugins,
-                           .load_plugin = plugin_loader(registry, hooks)},
+                           .load_plugin = plugin_loader(registry, hooks, &of_plugins)},
                           found);
+  if (model.pipeline && a.in_flight) model.pipeline->in_flight = *a.in_flight;
   Summary summary = check(model, registry, found);
   const bool open_ended =
       model.train.minutes && !model.train.steps && !model.train.epochs && !a.steps;
@@ -77,6 +91,11 @@ Network load_network(const Arguments& a) {
   bool sized = std::ranges::all_of(model.free, [](auto& dim) { return dim.size > 0; });
   for (auto* data : {&model.train_data, &model.test_data})
     if (sized && *data) check_data(**data, model.inputs, found);
+  Stages stages;
+  if (model.pipeline) {
+    stages.add(builtin_stages(model)).add(of_plugins);
+    check_callables(model, stages, a.command == "stream", found);
+  }
   settle_warnings(a, found);
   found.raise();
   if (!a.weights.empty()) {
@@ -84,7 +103,8 @@ Network load_network(const Arguments& a) {
     model.weights->path = std::filesystem::absolute(a.weights).string();
   }
   hooks = with_plugin_hooks(model, hooks, {});
-  return {std::move(model), std::move(summary), std::move(registry), std::move(hooks)};
+  return {std::move(model), std::move(summary), std::move(registry), std::move(hooks),
+          std::move(stages)};
 }
 
 Registry registry_with(const std::vector<std::string>& plugins) {
@@ -113,8 +133,14 @@ SessionOptions session_options(const Arguments& a) {
           .trace = make_trace(a)};
 }
 
+Session session_of(const Network& network, SessionOptions options) {
+  options.hooks = network.hooks;
+  return {network.model, std::move(options), network.registry};
+}
+
 Session open_session(const Arguments& a, bool with_weights) {
-  auto [model, summary, registry, hooks] = load_network(a);
+  Network network = load_network(a);
+  auto& [model, summary, registry, hooks, stages] = network;
   // What has nothing to be trained needs no file of it.
   with_weights = with_weights && (model.weights || summary.parameters + summary.buffers > 0);
   std::string weights;
@@ -124,9 +150,7 @@ Session open_session(const Arguments& a, bool with_weights) {
     throw Error(Fault::usage, "E0701", "`braid " + a.command + "` needs weights")
         .help("--weights FILE.safetensors, or weights: {path: ...} in the file");
   }
-  SessionOptions options = session_options(a);
-  options.hooks = std::move(hooks);
-  Session session(std::move(model), std::move(options), std::move(registry));
+  Session session = session_of(network, session_options(a));
   if (with_weights) session.load_weights(weights);
   return session;
 }

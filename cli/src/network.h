@@ -3,6 +3,7 @@
 #include <optional>
 
 #include <braid/runtime/fold.h>
+#include <braid/runtime/stages.h>
 
 #include "arguments.h"
 
@@ -12,14 +13,17 @@ namespace braid::cli {
 struct Network {
   Model model;
   Summary summary;
-  Registry registry;  ///< with what its plug-ins bring
-  Hooks hooks = {};   ///< of its plug-ins, as far as it calls them
+  Registry registry;   ///< with what its plug-ins bring
+  Hooks hooks = {};    ///< of its plug-ins, as far as it calls them
+  Stages stages = {};  ///< those of Braid and of its plug-ins, for its pipeline
 };
 
 /// The network that the arguments name; prints its warnings. Throws Error(model) with all errors of
 /// the file: what was typed, shapes, data and schedule.
 Network load_network(const Arguments& arguments);
 SessionOptions session_options(const Arguments& arguments);
+/// The session of such a file, without weights.
+Session session_of(const Network& network, SessionOptions options);
 /// A session whose weights are those of --weights, else of the file's `weights:`, if
 /// `with_weights`.
 Session open_session(const Arguments& arguments, bool with_weights);

@@ -56,6 +56,8 @@ void add_terms(const Registry& registry, Schema& definitions);
 void add_optimizers(const Registry& registry, Schema& definitions);
 void add_schedules(Schema& definitions);
 void add_sources(Schema& definitions);
+void add_stages(Schema& definitions);
+Schema pipeline();
 /// The keys of the file, which refer to all of these.
 Properties sections();
 

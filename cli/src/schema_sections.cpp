@@ -117,7 +117,6 @@ Properties later_sections() {
   return only_read(
       {{"plugins", texts("Libraries that bring layers.")},
        {"phases", map_of(phase, "Several optimizers, run in order, once a batch.")},
-       {"pipeline", described(list_of(anything()), "Stages from Source to Sink.")},
        {"tie", map_of(text(), "Two parameters that are one: {head.weight: embed.weight}.")},
        {"freeze", texts("Patterns of what training leaves alone.")},
        {"sync",
@@ -207,6 +206,7 @@ Properties sections() {
       {"blocks", map_of(named("block"), "Templates with params of their own.")},
       {"inputs", map_of(named("input"), "What a step is given: {image: {shape: [N, 1, 28, 28]}}.")},
       {"layers", named("items")},
+      {"pipeline", pipeline()},
       {"outputs", map_of(named("reference"), "Names and the layers they are; none = the last.")},
       {"loss", terms("loss", true, "What is made small: one loss, or several by name.")},
       {"metrics", terms("metric", false, "What is measured, by name.")},
@@ -225,8 +225,8 @@ Schema file_schema(const Registry& registry) {
   Schema schema = object(sections());
   schema["$schema"] = "http://json-schema.org/draft-07/schema#";
   schema["title"] = "A network of Braid";
-  // What brings blocks only is included by others.
-  schema["if"] = {{"not", {{"required", {"blocks"}}}}};
+  // What brings blocks only is included by others; stages may stand without layers.
+  schema["if"] = {{"not", {{"anyOf", {{{"required", {"blocks"}}}, {{"required", {"pipeline"}}}}}}}};
   schema["then"] = {{"required", {"inputs", "layers"}}};
   Schema& definitions = schema["definitions"];
   definitions["expression"] = {{"type", "string"}, {"pattern", "\\$"}};
@@ -250,6 +250,7 @@ Schema file_schema(const Registry& registry) {
   add_optimizers(registry, definitions);
   add_schedules(definitions);
   add_sources(definitions);
+  add_stages(definitions);
   return schema;
 }
 

@@ -19,6 +19,8 @@ static_assert(std::atomic<int>::is_always_lock_free);
 
 std::atomic<int64_t> asked_at{0};  // milliseconds
 static_assert(std::atomic<int64_t>::is_always_lock_free);
+std::atomic<bool> streaming{false}, cancelled{false};
+static_assert(std::atomic<bool>::is_always_lock_free);
 constexpr int64_t one_press = 500;  // a key that bounces, or is pressed in haste, counts once
 
 int64_t now() {
@@ -35,18 +37,29 @@ void say(const char (&text)[size]) {
 extern "C" void on_signal(int signal) {
   if (signal == SIGINT && asked == interrupted) {
     if (now() - asked_at < one_press) return;
+    if (streaming && !cancelled) {
+      asked_at = now();
+      cancelled = true;
+      say("\nletting go what is under way (Ctrl-C again leaves at once)\n");
+      return;
+    }
     say("\nleft at once: only what was saved before is saved\n");
     _exit(interrupted);
   }
   asked_at = now();
   asked = signal == SIGINT ? interrupted : requeue;
-  say("\nstopping after this step, and saving (Ctrl-C again leaves at once)\n");
+  if (streaming)
+    say("\nno more items; those under way go to their end (Ctrl-C again lets them go)\n");
+  else
+    say("\nstopping after this step, and saving (Ctrl-C again leaves at once)\n");
 }
 
 }  // namespace
 
-StopSignals::StopSignals() {
+StopSignals::StopSignals(Of what) {
   asked = 0;
+  streaming = what == Of::stream;
+  cancelled = false;
   struct sigaction action = {};
   action.sa_handler = on_signal;
   action.sa_flags = SA_RESTART;
@@ -63,5 +76,6 @@ StopSignals::~StopSignals() {
 }
 
 int StopSignals::code() const { return asked; }
+bool StopSignals::twice() const { return cancelled; }
 
 }  // namespace braid::cli

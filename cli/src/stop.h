@@ -1,5 +1,6 @@
 // Signals that end a run: the step is finished, everything is saved, and the exit code says why. A
-// second Ctrl-C leaves at once. Only the command installs handlers, never the library.
+// second Ctrl-C leaves at once; of a stream, a third one does, and the second lets go what is under
+// way. Only the command installs handlers, never the library.
 //
 //   StopSignals signals;
 //   train(session, {.stop = [&] { return signals.code() != 0; }});
@@ -11,13 +12,16 @@ namespace braid::cli {
 
 class StopSignals {
  public:
-  StopSignals();
+  enum class Of { steps, stream };
+  explicit StopSignals(Of what = Of::steps);
   ~StopSignals();
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
 
   /// The exit code that was asked for; 0 = none.
   int code() const;
+  /// Of a stream: Ctrl-C was pressed twice.
+  bool twice() const;
 
  private:
   static constexpr int count = 4;

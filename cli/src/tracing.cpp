@@ -10,9 +10,10 @@ std::shared_ptr<Trace> make_trace(const Arguments& a) {
 }
 
 TraceFile::TraceFile(const Arguments& a, const Session& session)
-    : trace_(session.options().trace),
-      path_(a.trace),
-      name_("braid " + a.command + " " + session.model().name) {
+    : TraceFile(a, session.options().trace, session.model().name) {}
+
+TraceFile::TraceFile(const Arguments& a, std::shared_ptr<Trace> trace, const std::string& name)
+    : trace_(std::move(trace)), path_(a.trace), name_("braid " + a.command + " " + name) {
   if (trace_) trace_->write(path_, name_);
 }
 

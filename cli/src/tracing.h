@@ -15,6 +15,7 @@ class TraceFile {
  public:
   /// Proves that the file can be written to, by an empty trace. Throws Error(output, "E0601").
   TraceFile(const Arguments& arguments, const Session& session);
+  TraceFile(const Arguments& arguments, std::shared_ptr<Trace> trace, const std::string& name);
   /// After a fault: what there is is written, and a fault of writing is a warning.
   ~TraceFile();
   TraceFile(const TraceFile&) = delete;

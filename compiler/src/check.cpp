@@ -1,5 +1,6 @@
 #include <braid/compiler/phases.h>
 #include <braid/compiler/sizes.h>
+#include <braid/compiler/stages.h>
 
 #include "build.h"
 
@@ -86,9 +87,7 @@ Summary try_sizes(const Model& model, const Registry& registry, int64_t least, D
   return summary;
 }
 
-}  // namespace
-
-Summary check(const Model& model, const Registry& registry, Diagnostics& found) {
+Summary check_layers(const Model& model, const Registry& registry, Diagnostics& found) {
   if (model.free.empty()) return summarize(model, registry, found);
   Diagnostics first = found, second = found;
   Summary summary = try_sizes(model, registry, 64, first);
@@ -101,6 +100,14 @@ Summary check(const Model& model, const Registry& registry, Diagnostics& found) 
     }
   }
   found = std::move(first);
+  return summary;
+}
+
+}  // namespace
+
+Summary check(const Model& model, const Registry& registry, Diagnostics& found) {
+  Summary summary = check_layers(model, registry, found);
+  check_stages(model, found);
   return summary;
 }
 

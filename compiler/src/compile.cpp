@@ -9,6 +9,7 @@
 #include <braid/compiler/phases.h>
 #include <braid/compiler/positions.h>
 #include <braid/compiler/sizes.h>
+#include <braid/compiler/stages.h>
 
 #include "hooks.h"
 #include "passes.h"
@@ -144,6 +145,7 @@ const std::vector<std::string>& optional_passes() {
 }
 
 Plan compile(const Model& model, const Registry& registry, const CompileOptions& options) {
+  need_layers(model);
   if (!model.free.empty()) return compile(with_sizes(model, known_sizes(model)), registry, options);
   if (!model.phases.empty() && options.mode == Mode::train && options.goal == Goal::step) {
     if (options.phase < 0)

@@ -22,6 +22,7 @@ struct Entry {
   const Node* node = nullptr;
   std::string anchor = {}, alias = {};  ///< `&name`, `*name`
   bool literal = false;                 ///< a text of several lines, behind `|`
+  bool stages = false;                  ///< the list of a pipeline
   int line = 0, last = 0;
   std::vector<std::string> head = {};  ///< lines above; "" = an empty one
   std::string tail = {};               ///< behind it, on its line
@@ -45,6 +46,11 @@ constexpr std::array<std::string_view, 8> first_of_item = {"for",   "name", "typ
 constexpr std::array<std::string_view, 11> last_of_item = {
     "repeat",        "sync",         "freeze", "recompute", "init",  "constant",
     "spectral_norm", "on_replicate", "expect", "note",      "layers"};
+
+constexpr std::array<std::string_view, 6> first_of_stage = {"for", "name", "type",
+                                                            "if",  "from", "call"};
+constexpr std::array<std::string_view, 5> last_of_stage = {"parallel", "order", "queue", "overflow",
+                                                           "note"};
 
 template <size_t n>
 int place_in(const std::array<std::string_view, n>& order, std::string_view key, int otherwise) {
@@ -78,10 +84,39 @@ void sort_items(Entry& list) {
     for (Entry& item : list.inner) sort_item(item);
 }
 
+/// What a callable or a kind of stage takes keeps its order, in the middle.
+int place_in_stage(std::string_view key) {
+  const int last = place_in(last_of_stage, key, -1);
+  return last >= 0 ? 1000 + last : place_in(first_of_stage, key, 500);
+}
+
+/// The list that `pipeline` is, or has.
+Entry* stages_of(Entry& pipeline) {
+  if (pipeline.is_list()) return &pipeline;
+  if (pipeline.is_map())
+    for (Entry& member : pipeline.inner)
+      if (*member.key == "stages" && member.is_list()) return &member;
+  return nullptr;
+}
+
+void sort_pipeline(Entry& pipeline) {
+  if (pipeline.is_map()) sort_by(pipeline.inner, [](auto& key) { return key == "stages" ? 1 : 0; });
+  if (Entry* stages = stages_of(pipeline))
+    for (Entry& stage : stages->inner)
+      if (stage.is_map()) sort_by(stage.inner, place_in_stage);
+}
+
+void mark_stages(Entry& root) {
+  for (Entry& section : root.inner)
+    if (*section.key == "pipeline")
+      if (Entry* stages = stages_of(section)) stages->stages = true;
+}
+
 void sort_file(Entry& root) {
   sort_by(root.inner, [](auto& key) { return place_in(of_file, key, 1000); });
   for (Entry& section : root.inner) {
     if (*section.key == "layers") sort_items(section);
+    if (*section.key == "pipeline") sort_pipeline(section);
     if (*section.key != "blocks" || !section.is_map()) continue;
     for (Entry& block : section.inner) {
       if (!block.is_map()) continue;
@@ -209,9 +244,14 @@ bool has_words(const std::vector<std::string>& lines) {
   return std::any_of(lines.begin(), lines.end(), [](auto& line) { return !line.empty(); });
 }
 
-/// Comments inside, and lists of layers, need lines of their own.
+/// Layers and stages.
+bool holds_items(const Entry& entry) {
+  return entry.stages || (entry.key && *entry.key == "layers" && entry.is_list());
+}
+
+/// Comments inside, and lists of layers or stages, need lines of their own.
 bool needs_lines(const Entry& entry) {
-  if (entry.key && *entry.key == "layers" && entry.is_list()) return true;
+  if (holds_items(entry)) return true;
   if (entry.literal) return true;
   return std::any_of(entry.inner.begin(), entry.inner.end(), [](const Entry& inner) {
     return has_words(inner.head) || !inner.tail.empty() || needs_lines(inner);
@@ -252,7 +292,7 @@ class Printer {
   /// `above`: something stands above it in the same list or mapping.
   void entry(Entry& e, size_t indent, bool above, bool spread = false) {
     const bool wide = e.is_map() || e.is_list();
-    const bool bare = !e.key && is_bare(e) && in_layers_;
+    const bool bare = !e.key && is_bare(e) && in_items_;
     const std::string lead = e.key ? spelled_key(*e.key, false) + ":" : "-";
     std::string line =
         lead + " " +
@@ -287,12 +327,12 @@ class Printer {
   }
 
   void inner(Entry& e, size_t indent, bool spread) {
-    const bool outer = in_layers_;
-    in_layers_ = e.key && *e.key == "layers" && e.is_list();
+    const bool outer = in_items_;
+    in_items_ = holds_items(e);
     for (Entry& entry : e.inner)
       this->entry(entry, indent, &entry != &e.inner.front(),
                   spread && e.key && (*e.key == "blocks"));
-    in_layers_ = outer;
+    in_items_ = outer;
   }
 
   void literal(const std::string& lead, const Entry& e, size_t indent) {
@@ -313,7 +353,7 @@ class Printer {
   }
 
   std::vector<Line> lines_;
-  bool in_layers_ = false;
+  bool in_items_ = false;
 };
 
 /// `- a: 1  # c` is about the item, which is all of the line.
@@ -385,6 +425,7 @@ std::optional<std::string> format(Reading& reading, std::string bytes, const std
   Entry entries = reader.read();
   // An alias must stand below its anchor.
   if (!reader.has_anchors()) sort_file(entries);
+  mark_stages(entries);
   for (Entry& section : entries.inner) lift_tails(section);
   if (reader.foot().empty()) end_with_a_line(entries);
   std::string printed = Printer().print(entries, reader.foot());

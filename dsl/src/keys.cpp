@@ -63,12 +63,6 @@ Diagnostic& Keys::unknown(const Member& member, const std::vector<std::string>& 
   return error;
 }
 
-void Keys::not_yet(const char* key, const char* code, const char* feature) {
-  if (const Member* member = take_odd(key))
-    env_.error(code, member->place, std::string(feature) + " not in this version")
-        .help("take it out to go on without it");
-}
-
 std::vector<const Member*> Keys::rest() {
   std::vector<const Member*> members;
   for (size_t i = 0; i < node_.members.size(); ++i) {

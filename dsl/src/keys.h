@@ -24,8 +24,6 @@ class Keys {
   const Node* require(const char* key, const char* example = "");
   /// A key that has a message of its own and is never suggested.
   const Member* take_odd(const char* key);
-  /// The key is known, and refused: the feature is not in this version.
-  void not_yet(const char* key, const char* code, const char* feature);
   /// Takes every key that is left (but for `x-` and `note`), for parameters that others check.
   std::vector<const Member*> rest();
   /// Reports the keys that nobody took. `more` names keys that were known elsewhere.

@@ -22,7 +22,6 @@ void read_training(const Env& env, Keys& keys, Model& model) {
   read_ties(env, keys, model);
   read_deployment(env, keys, model);
   read_precision(env, keys, model);
-  refuse_later_sections(keys);
 }
 
 /// Layers and all that refers to them.
@@ -38,6 +37,16 @@ void read_network(const Env& env, Keys& keys, Model& model) {
   read_losses(writer, layers, keys, model);
   read_metrics(writer, layers, keys, model);
   read_phases(writer, layers, keys, model);
+}
+
+/// A file of stages alone has no layers, and inputs only where its data fill some.
+void read_inputs_alone(const Env& env, Keys& keys, const Node& root, Model& model) {
+  refuse_parts_of_a_network(env, keys);
+  keys.take("layers");
+  if (find_member(root, "inputs"))
+    read_inputs(env, keys, model);
+  else
+    keys.take("inputs");
 }
 
 /// What follows from an error in the layers is no error of its own.
@@ -65,7 +74,10 @@ void read_tree(Reading& reading, const std::string& path, Node root, const ReadO
   read_batch(env, keys, model);
   read_plugins(env, keys, options, model.folder);
   try {
-    read_network(env, keys, model);
+    if (find_member(file.root, "layers") || !find_member(file.root, "pipeline"))
+      read_network(env, keys, model);
+    else
+      read_inputs_alone(env, keys, file.root, model);
   } catch (const Stop&) {
     for (const char* key :
          {"inputs", "layers", "outputs", "loss", "metrics", "phases", "freeze", "sync", "init"})
@@ -73,6 +85,7 @@ void read_tree(Reading& reading, const std::string& path, Node root, const ReadO
   }
   if (reading.errors > 0) forget_network(model);
   read_training(env, keys, model);
+  read_pipeline(env, keys, model);
   keys.finish();
 }
 
@@ -100,6 +113,7 @@ Model read(Reading& reading, std::string bytes, const std::string& path,
   } catch (const Stop&) {
   }
   if (reading.errors > 0 && model.layers.empty()) forget_network(model);
+  if (reading.errors > 0) model.pipeline.reset();
   if (options.seed) model.seed = *options.seed;
   return model;
 }

@@ -35,8 +35,9 @@ void read_deployment(const Env& env, Keys& keys, Model& model);
 void read_plugins(const Env& env, Keys& keys, const ReadOptions& options,
                   const std::string& folder);
 
-/// Parts of the language that this version does not have.
-void refuse_later_sections(Keys& keys);
+void read_pipeline(const Env& env, Keys& keys, Model& model);
+/// What is said of layers in a file that has none.
+void refuse_parts_of_a_network(const Env& env, Keys& keys);
 
 /// `{type: ..., ...}`; `example` is what to add where the type is missing.
 std::optional<TypedDict> read_typed(const Env& env, const Node& node, const std::string& what,

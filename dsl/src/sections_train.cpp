@@ -154,6 +154,4 @@ void read_plugins(const Env& env, Keys& keys, const ReadOptions& options,
   }
 }
 
-void refuse_later_sections(Keys& keys) { keys.not_yet("pipeline", "E0803", "pipelines are"); }
-
 }  // namespace braid::dsl

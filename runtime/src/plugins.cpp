@@ -8,6 +8,7 @@
 
 #include <braid/compiler/positions.h>
 #include <braid/plugin.h>
+#include <braid/runtime/builtin_stages.h>
 
 #include "posix/library.h"
 
@@ -53,6 +54,16 @@ Function symbol(const Library& library, const char* name) {
   return reinterpret_cast<Function>(library.symbol(name));
 }
 
+void compare(const std::string& plugin, const std::string& theirs, const std::string& ours) {
+  if (theirs == ours) return;
+  Diagnostic d{.code = "E0124",
+               .message = "plug-in '" + plugin + "' was built for another Braid or compiler"};
+  d.note({}, "it is      " + theirs);
+  d.note({}, "this is    " + ours);
+  d.help("build it anew with the compiler and the headers of this Braid");
+  throw Error(Fault::model, {std::move(d)});
+}
+
 /// A library of ours: it stays loaded.
 Library open(const std::string& plugin, const std::string& file) {
   std::string why;
@@ -64,15 +75,9 @@ Library open(const std::string& plugin, const std::string& file) {
            std::string("it has no '") + (abi ? "braid_plugin_register" : "braid_plugin_abi") +
                "': it is no plug-in of Braid",
            how);
-  const std::string theirs = abi(), ours = plugin_abi();
-  if (theirs != ours) {
-    Diagnostic d{.code = "E0124",
-                 .message = "plug-in '" + plugin + "' was built for another Braid or compiler"};
-    d.note({}, "it is      " + theirs);
-    d.note({}, "this is    " + ours);
-    d.help("build it anew with the compiler and the headers of this Braid");
-    throw Error(Fault::model, {std::move(d)});
-  }
+  compare(plugin, abi(), plugin_abi());
+  if (auto of_stages = symbol<const char* (*)()>(library, "braid_plugin_stages_abi"))
+    compare(plugin, of_stages(), stages_abi());
   library.keep();
   return library;
 }
@@ -93,24 +98,37 @@ void check_complete(const Registry& brought) {
       throw Error(Fault::model, "E0126", "its operation '" + name + "' has no infer");
 }
 
+[[noreturn]] void refuse_taken(const std::string& what) {
+  throw Error(Fault::model, "E0125", "it defines the " + what + ", which exists already")
+      .help("give it a name of its own; a prefix of yours keeps it apart");
+}
+
 // What a plug-in names must be new: it cannot change what a network means that is there already.
 void check_new(const Registry& brought, const Registry& registry) {
-  auto refuse = [](const std::string& what) {
-    throw Error(Fault::model, "E0125", "it defines the " + what + ", which exists already")
-        .help("give it a name of its own; a prefix of yours keeps it apart");
-  };
   for (Role role : every_role)
     for (auto& name : brought.layers(role))
-      if (registry.layer(name)) refuse("type '" + name + "'");
+      if (registry.layer(name)) refuse_taken("type '" + name + "'");
   for (auto& name : brought.ops())
-    if (registry.op(name)) refuse("operation '" + name + "'");
+    if (registry.op(name)) refuse_taken("operation '" + name + "'");
+}
+
+void check_new(const Stages& brought, const Stages& stages) {
+  const Stages builtin = builtin_stages({});
+  for (int k = 0; k <= int(StageKind::sink); ++k) {
+    const auto kind = StageKind(k);
+    for (auto& name : brought.names(kind))
+      if (stages.find(kind, name) || builtin.find(kind, name))
+        refuse_taken("callable '" + name + "'");
+  }
 }
 
 // Its own function fills an empty registry first, so that nothing is added unless all is well.
-void add(const std::string& plugin, const std::string& file, Registry& registry, Hooks& hooks) {
+void add(const std::string& plugin, const std::string& file, Registry& registry, Hooks& hooks,
+         Stages* stages) {
   const Library library = open(plugin, file);
   auto fill = symbol<void (*)(Registry&)>(library, "braid_plugin_register");
   auto bind = symbol<void (*)(Hooks&)>(library, "braid_plugin_hooks");
+  auto bring = symbol<void (*)(Stages&)>(library, "braid_plugin_stages");
   try {
     Registry brought, all = registry;
     fill(brought);
@@ -119,6 +137,12 @@ void add(const std::string& plugin, const std::string& file, Registry& registry,
     fill(all);
     Hooks bound = hooks;
     if (bind) bind(bound);
+    Stages callables;
+    if (bring && stages) {
+      bring(callables);
+      check_new(callables, *stages);
+      stages->add(callables);
+    }
     registry = std::move(all);
     hooks = std::move(bound);
   } catch (const Error& e) {
@@ -136,16 +160,17 @@ void add(const std::string& plugin, const std::string& file, Registry& registry,
 }  // namespace
 
 void load_plugin(const std::string& path, Registry& registry, Hooks& hooks,
-                 const std::string& folder) {
-  add(path, find(path, folder), registry, hooks);
+                 const std::string& folder, Stages* stages) {
+  add(path, find(path, folder), registry, hooks, stages);
 }
 
 std::function<void(const std::string&, const std::string&)> plugin_loader(Registry& registry,
-                                                                          Hooks& hooks) {
-  return [&registry, &hooks, loaded = std::set<std::string>()](const std::string& path,
-                                                               const std::string& folder) mutable {
+                                                                          Hooks& hooks,
+                                                                          Stages* stages) {
+  return [&registry, &hooks, stages, loaded = std::set<std::string>()](
+             const std::string& path, const std::string& folder) mutable {
     const std::string file = find(path, folder);
-    if (loaded.insert(file).second) add(path, file, registry, hooks);
+    if (loaded.insert(file).second) add(path, file, registry, hooks, stages);
   };
 }
 

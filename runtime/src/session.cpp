@@ -4,6 +4,7 @@
 #include <thread>
 
 #include <braid/compiler/sizes.h>
+#include <braid/compiler/stages.h>
 #include <braid/nodes/builtin.h>
 #include <braid/runtime/plugin.h>
 
@@ -35,6 +36,7 @@ Session opened(const Reader& reader, SessionOptions options, ReadOptions read) {
 }
 
 SessionOptions with_devices(SessionOptions o, const Model& model) {
+  need_layers(model);
   if (o.devices.empty()) o.devices = model.devices;
   if (o.devices.empty()) o.devices = {"cpu"};
   return o;

@@ -62,6 +62,24 @@ TEST(Format, WhatIsTooWideIsBroken) {
                 "\n  - " + wide + "\n");
 }
 
+TEST(Format, StagesStandOnLinesOfTheirOwn) {
+  EXPECT_EQ(canonical(R"(pipeline: {stages: [{queue: 4, call: images, type: Source, folder: in, name: frames},
+    {type: Network}, # runs
+    {overflow: block, from: frames, max: 8, type: Batch, parallel: 2}], in_flight: 9}
+x-stages: [1, 2]
+)"),
+            R"(pipeline:
+  in_flight: 9
+  stages:
+    - {name: frames, type: Source, call: images, folder: in, queue: 4}
+    - Network  # runs
+    - {type: Batch, from: frames, max: 8, parallel: 2, overflow: block}
+x-stages: [1, 2]
+)");
+  EXPECT_EQ(canonical("pipeline: [{call: images, type: Source}, Network]\nlayers: [ReLU]\n"),
+            "layers:\n  - ReLU\npipeline:\n  - {type: Source, call: images}\n  - Network\n");
+}
+
 TEST(Format, KeysHaveAnOrder) {
   EXPECT_EQ(canonical(R"(x-mine: 1
 train: {steps: 1}

@@ -6,6 +6,7 @@
 #include <set>
 
 #include <braid/compiler/compile.h>
+#include <braid/core/stages.h>
 #include <braid/dsl/read.h>
 #include <braid/nodes/builtin.h>
 #include <braid/nodes/isa.h>
@@ -65,6 +66,22 @@ std::string plan_text(const Model& model, const Registry& registry) {
   return text + "\n" + syncs_text(plan);
 }
 
+std::string stages_text(const PipelineDecl& pipeline) {
+  std::ostringstream text;
+  text << pipeline.stages.size() << " stages, " << pipeline.in_flight << " in flight\n";
+  for (auto& stage : pipeline.stages) {
+    text << stage.name << " <-";
+    for (auto& from : stage.from) text << " " << pipeline.stages[size_t(from.stage)].name;
+    text << " : " << stage_type(stage.kind) << " " << what_it_does(stage);
+    if (!stage.params.empty()) text << " " << to_string(Attr(stage.params));
+    for (auto& [input, field] : stage.feed) text << " " << input << "=" << field;
+    for (auto& output : stage.outputs) text << " " << output;
+    text << " | parallel " << stage.parallel << (stage.ordered ? "" : ", any order") << ", queue "
+         << stage.queue << ", " << to_string(stage.overflow) << "\n";
+  }
+  return text.str();
+}
+
 class Right : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Right, BecomesThisPlan) {
@@ -76,8 +93,10 @@ TEST_P(Right, BecomesThisPlan) {
   Summary summary = check(model, registry, found);
   ASSERT_EQ(rendered(found), "");
   fs::path golden = yaml;
-  expect_golden(golden.replace_extension(".plan"),
-                layers_text(model, summary) + plan_text(model, registry));
+  std::string text;
+  if (!model.layers.empty()) text = layers_text(model, summary) + plan_text(model, registry);
+  if (model.pipeline) text += stages_text(*model.pipeline);
+  expect_golden(golden.replace_extension(".plan"), text);
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, Right, ::testing::ValuesIn(yaml_files(folder)),

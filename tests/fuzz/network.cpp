@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include <braid/compiler/compile.h>
+#include <braid/compiler/stages.h>
 #include <braid/dsl/read.h>
 #include <braid/nodes/builtin.h>
 #include <braid/nodes/isa.h>
@@ -48,6 +49,7 @@ void try_network(std::string text) {
   Diagnostics found;
   const Model model = read_text(std::move(text), "net.yaml", {}, found);
   if (!found.has_errors()) build(model, registry(), {.mode = Mode::train}, found);
+  check_stages(model, found);
   for (auto& d : found.all()) judge(d, kept);
   if (found.has_errors()) return;
   // Compiling takes its time, as it should, for what is large.

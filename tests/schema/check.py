@@ -111,7 +111,8 @@ def names_are_free(path, node):
     """What is between these braces is the user's to name, or belongs to a block."""
     last = path[-1] if path else None
     return (last in ("params", "outputs", "from", "for", "sync", "freeze", "tie") or "params" in path
-            or "use" in node or "init" in path or "constant" in path)
+            or "use" in node or "init" in path or "constant" in path
+            or last == "feed" or (path[:1] == ("pipeline",) and "call" in node))
 
 
 faults = 0

@@ -112,7 +112,7 @@ class Reader {
 
   Picture picture() {
     from_.only({"view", "title", "replicas", "devices", "clusters", "nodes", "edges", "types"});
-    read_word(from_.at("view"), p_.view, Picture::View::replicas);
+    read_word(from_.at("view"), p_.view, Picture::View::pipeline);
     read(from_.at("title"), p_.title);
     maybe(from_, "replicas", p_.replicas);
     maybe(from_, "devices", p_.devices);

@@ -12,7 +12,15 @@ bool plain(char c) {
 }  // namespace
 
 std::string_view to_string(Picture::View view) {
-  return view == Picture::View::network ? "network" : "replicas";
+  switch (view) {
+    case Picture::View::network:
+      return "network";
+    case Picture::View::replicas:
+      return "replicas";
+    case Picture::View::pipeline:
+      return "pipeline";
+  }
+  return "";
 }
 
 std::string_view to_string(Picture::Kind kind) {

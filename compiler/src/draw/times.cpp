@@ -41,7 +41,7 @@ class Trace {
   void enter(Picture::View view, Picture::Node& node) {
     node.time = 0;
     if (node.layer.empty()) return;
-    if (view == Picture::View::network)
+    if (view != Picture::View::replicas)
       layers_[node.layer].push_back(&node);
     else
       operations_[{node.layer, node.type}].push_back(&node);

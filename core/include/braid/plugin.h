@@ -1,5 +1,5 @@
 // What the source of a plug-in includes: a shared library that brings layers, losses, metrics,
-// optimizers and kernels, and may bring hooks.
+// optimizers and kernels, and may bring hooks and callables of pipelines.
 //
 //   #include <braid/plugin.h>
 //
@@ -11,6 +11,9 @@
 //
 //   #include <braid/runtime/hooks.h>
 //   BRAID_PLUGIN_HOOKS(hooks) { hooks.bind("watch", [](const braid::HookVisit& v) { ... }); }
+//
+//   #include <braid/runtime/stages.h>
+//   BRAID_PLUGIN_STAGES(stages) { stages.map("shrink", [](braid::Record item) { ... }); }
 //
 // Whoever loads it asks for its ABI string first, which is plain C, and hands over no C++ object
 // unless it is the loader's own. The registry that it is given is empty: what it names must be
@@ -58,3 +61,13 @@ inline std::string plugin_abi() {
   static void braid_plugin_bind(::braid::Hooks&);                                          \
   BRAID_PLUGIN_EXPORT void braid_plugin_hooks(::braid::Hooks& h) { braid_plugin_bind(h); } \
   static void braid_plugin_bind(::braid::Hooks& hooks)
+
+/// The same for callables of pipelines, with <braid/runtime/stages.h>. What it names must be new.
+#define BRAID_PLUGIN_STAGES(stages)                                                           \
+  static void braid_plugin_bring(::braid::Stages&);                                           \
+  BRAID_PLUGIN_EXPORT const char* braid_plugin_stages_abi() {                                 \
+    static const std::string text = ::braid::stages_abi();                                    \
+    return text.c_str();                                                                      \
+  }                                                                                           \
+  BRAID_PLUGIN_EXPORT void braid_plugin_stages(::braid::Stages& s) { braid_plugin_bring(s); } \
+  static void braid_plugin_bring(::braid::Stages& stages)

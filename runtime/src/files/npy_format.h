@@ -21,7 +21,7 @@ struct NpyHeader {
 /// Throws Error(Fault::data): E0305 for a damaged file, E0306 for a valid one of another kind.
 NpyHeader read_npy_header(const posix::InputFile& file, const Mark& mark = {});
 
-/// Frame and dictionary, padded so that the data begin at a multiple of 64.
-std::string npy_header(DType dtype, const std::vector<int64_t>& dims);
+/// Frame and dictionary, padded so that the data begin at a multiple of `multiple`.
+std::string npy_header(DType dtype, const std::vector<int64_t>& dims, size_t multiple = 64);
 
 }  // namespace braid

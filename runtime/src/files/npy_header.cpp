@@ -199,12 +199,12 @@ NpyHeader read_npy_header(const posix::InputFile& file, const Mark& mark) {
   return Reader(file, mark).read();
 }
 
-std::string npy_header(DType dtype, const std::vector<int64_t>& dims) {
+std::string npy_header(DType dtype, const std::vector<int64_t>& dims, size_t multiple) {
   std::string shape = fmt::format("({}{})", fmt::join(dims, ", "), dims.size() == 1 ? "," : "");
   std::string text = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}",
                                  descr_of(dtype), shape);
   // Version 1 counts the header in 16 bits: enough but for thousands of dimensions.
-  size_t padded = (10 + text.size() + 1 + 63) / 64 * 64;
+  size_t padded = (10 + text.size() + multiple) / multiple * multiple;
   text.resize(padded - 11, ' ');
   text += '\n';
   if (text.size() > 0xffff) throw Error(Fault::usage, "E0304", "an array has too many dimensions");

@@ -22,6 +22,10 @@
 
 namespace braid {
 
+/// The same fault, which says in front where it happened.
+[[noreturn]] void rethrow_at(const StageDecl& decl, const std::string& where,
+                             const std::exception_ptr& what);
+
 class Stream {
  public:
   Stream(const Resolved& pipeline, FlowGraph& graph, Trace* trace);

@@ -30,7 +30,12 @@ void Stream::make_calls() {
     StageRun& run = stages_.emplace_back();
     run.decl = &stages[i], run.index = int(i), run.def = pipeline_.resolved[i].def;
     run.tallies.resize(counters);
-    if (run.def) run.call = run.def->make(stages[i].params, stop_.get_token());
+    if (!run.def) continue;
+    try {
+      run.call = run.def->make(stages[i].params, stop_.get_token());
+    } catch (...) {
+      rethrow_at(stages[i], title(stages[i]), std::current_exception());
+    }
   }
 }
 

@@ -26,18 +26,12 @@ StageReport report_of(const StageRun& stage) {
 
 }  // namespace
 
-// The first by item, then by stage: the same faults mostly give the same message.
-void Stream::raise() const {
-  auto& first = *std::ranges::min_element(
-      failures_, {}, [](const Failure& f) { return std::tuple(f.number, f.stage->index); });
-  const StageDecl& decl = *first.stage->decl;
-  std::string where = title(decl);
-  if (first.number >= 0) where += ", item " + std::to_string(first.number + 1);
-  auto error = [&](const char* code, const std::string& what) {
-    return Error(Fault::run, code, where + ": " + what, decl.mark);
+void rethrow_at(const StageDecl& decl, const std::string& where, const std::exception_ptr& what) {
+  auto error = [&](const char* code, const std::string& why) {
+    return Error(Fault::run, code, where + ": " + why, decl.mark);
   };
   try {
-    std::rethrow_exception(first.what);
+    std::rethrow_exception(what);
   } catch (const Error& e) {
     auto d = e.diagnostics().front();
     d.message = where + ": " + d.message;
@@ -50,6 +44,16 @@ void Stream::raise() const {
   } catch (...) {
     throw error("E0460", "an exception that is no std::exception");
   }
+}
+
+// The first by item, then by stage: the same faults mostly give the same message.
+void Stream::raise() const {
+  auto& first = *std::ranges::min_element(
+      failures_, {}, [](const Failure& f) { return std::tuple(f.number, f.stage->index); });
+  const StageDecl& decl = *first.stage->decl;
+  std::string where = title(decl);
+  if (first.number >= 0) where += ", item " + std::to_string(first.number + 1);
+  rethrow_at(decl, where, first.what);
 }
 
 void Stream::write_trace() {

@@ -19,7 +19,7 @@
 namespace braid {
 
 struct Picture {
-  enum class View { network, replicas };
+  enum class View { network, replicas, pipeline };
   enum class Kind { input, layer, term, output, sync, common, callback };
 
   /// What a synchronization point does.
@@ -94,6 +94,9 @@ std::string_view to_string(Picture::Kind kind);
 /// The network as it was typed: inputs, layers with shapes and parameters, blocks as frames,
 /// losses, metrics, outputs; what on_replicate calls is named in its layer or frame.
 Picture draw_network(const Model& model, const Summary& summary, const Registry& registry);
+
+/// The stages of a pipeline, and on its edges the queues; `name` is the file's.
+Picture draw_pipeline(const PipelineDecl& pipeline, const std::string& name);
 
 /// The expanded program where it runs: frames are devices and replicas, hexagons are
 /// synchronization points, with the bytes that each participant hands in. Hooks are drawn where

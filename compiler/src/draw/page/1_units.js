@@ -219,7 +219,7 @@ function criticalPath(picture) {
 /** Floating-point operations: of a replica, its share of its layer's, spread over the layer's operations. */
 function work(picture, i) {
   const node = picture.nodes[i];
-  if (picture.view === "network") return node.flops ?? 0;
+  if (picture.view !== "replicas") return node.flops ?? 0;
   if (!picture.flops) {
     picture.flops = new Map((pictureOf("network")?.nodes ?? []).map((n) => [n.layer, n.flops ?? 0]));
     picture.steps = new Map();

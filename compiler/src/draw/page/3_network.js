@@ -1,8 +1,8 @@
-// The network as it was typed, laid out by dagre.
+// The network or the pipeline as it was typed, laid out by dagre.
 class NetworkView {
   constructor(picture) {
     this.picture = picture;
-    this.name = "Network";
+    this.name = picture.view === "pipeline" ? "Pipeline" : "Network";
     link(picture);
     const clusters = new Map(picture.clusters.map((cluster) => [cluster.id, cluster]));
     const frames = (id) => {
@@ -30,6 +30,7 @@ class NetworkView {
   lines(unit) {
     if (unit.leaf) {
       const node = this.picture.nodes[unit.nodes[0]];
+      if (this.picture.view === "pipeline") return node.text;
       const type = node.kind === "input" ? "input" : node.kind === "output" ? "output" : node.type;
       const kernel = (node.arguments ?? []).filter(([key]) =>
         ["kernel_size", "stride", "p", "num_heads"].includes(key),

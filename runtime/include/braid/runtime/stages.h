@@ -261,6 +261,16 @@ class Stages {
   std::vector<StageDef> defs_, keys_;
 };
 
+/// What plug-ins are compared by before callables cross (see braid/plugin.h): the sizes of what
+/// they are made of.
+inline std::string stages_abi() {
+  std::string text = "stages";
+  for (size_t size : {sizeof(Stages), sizeof(StageDef), sizeof(StageInput), sizeof(ItemType),
+                      sizeof(Item), sizeof(Record), sizeof(Array)})
+    text += " " + std::to_string(size);
+  return text;
+}
+
 /// `source`, `map`, ...: as files write it.
 std::string_view to_string(StageKind kind);
 
