@@ -83,6 +83,14 @@ Properties of_network() {
           {"outputs", texts("Outputs or layers that become fields; default: all outputs.")}};
 }
 
+/// A join has parameters where it has a callable.
+void close_without_call(Schema& stage) {
+  Schema names = Schema::array();
+  for (auto& [name, of] : stage["properties"].items()) names.push_back(name);
+  stage["if"] = {{"required", {"call"}}};
+  stage["else"] = {{"propertyNames", {{"anyOf", {{{"enum", names}}, {{"pattern", "^x-"}}}}}}};
+}
+
 struct KindDoc {
   StageKind kind;
   const char* doc;
@@ -115,6 +123,7 @@ void add_stages(Schema& definitions) {
     Schema& stage = definitions["stage." + name] = object(keys);
     if (calls || kind == StageKind::join)
       stage["additionalProperties"] = described(anything(), "A parameter of the callable.");
+    if (kind == StageKind::join) close_without_call(stage);
     if (auto rules = of_builtins(kind, builtin); calls && !rules.empty()) stage["allOf"] = rules;
     choices.push_back({name, doc, "stage." + name});
   }

@@ -183,7 +183,7 @@ TEST(Draw, AFileOfPicturesThatIsNoneIsRefused) {
   write_text(folder / "notes.json", "{\"braid-graph\": 1, \"pictures\": [{}]}");
   refused({"draw", folder / "notes.json"}, "notes.json: /pictures/0: 'view' is missing");
   draw({"--view", "replicas", "-o", folder / "one.json"});
-  refused({"draw", folder / "one.json"}, "there is no such picture in it");
+  refused({"draw", folder / "one.json", "--view", "network"}, "there is no such picture in it");
   refused({"draw", digits(), "--trace", folder / "absent.json"}, "error[E0708]");
   refused({"draw", digits(), "--trace", digits()}, "this is no JSON");
 }

@@ -63,12 +63,14 @@ TEST(Format, WhatIsTooWideIsBroken) {
 }
 
 TEST(Format, StagesStandOnLinesOfTheirOwn) {
-  EXPECT_EQ(canonical(R"(pipeline: {stages: [{queue: 4, call: images, type: Source, folder: in, name: frames},
+  EXPECT_EQ(
+      canonical(
+          R"(pipeline: {stages: [{queue: 4, call: images, type: Source, folder: in, name: frames},
     {type: Network}, # runs
     {overflow: block, from: frames, max: 8, type: Batch, parallel: 2}], in_flight: 9}
 x-stages: [1, 2]
 )"),
-            R"(pipeline:
+      R"(pipeline:
   in_flight: 9
   stages:
     - {name: frames, type: Source, call: images, folder: in, queue: 4}

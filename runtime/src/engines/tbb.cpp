@@ -52,7 +52,8 @@ class TbbEngine : public Engine {
     arena_.execute([&] { graph_->wait_for_all(); });
   }
 
-  int workers() const override { return arena_.max_concurrency(); }
+  // An arena of one slot has two: one is for the caller, and a thread of TBB's may have the other.
+  int workers() const override { return std::max(2, arena_.max_concurrency()); }
 
   // Isolated: a thread of the host that waits here must not pick up the host's own tasks. The
   // graph's wait_for_all enters the arena anew, where isolation does not hold: it serves where

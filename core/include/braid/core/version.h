@@ -1,6 +1,6 @@
 /* The version of these headers, for the preprocessor of C and C++. A new minor version only
- * adds to the interface of C, and programs that are linked with libbraid.so.MAJOR go on running; that of
- * C++ stays the same for sources. */
+ * adds to the interface of C, and programs that are linked with libbraid.so.MAJOR go on running;
+ * that of C++ stays the same for sources. */
 #pragma once
 
 #define BRAID_VERSION_MAJOR 1
