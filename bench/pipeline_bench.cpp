@@ -22,7 +22,6 @@
 #include <braid/runtime/session.h>
 
 using namespace braid;
-namespace tbb = oneapi::tbb;
 
 namespace {
 

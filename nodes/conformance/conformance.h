@@ -6,6 +6,7 @@
 //     EXPECT_EQ(check_gradient(c), "");
 #pragma once
 #include <functional>
+#include <ostream>
 #include <set>
 
 #include "conformance/layer_graph.h"
@@ -26,8 +27,8 @@ struct Case {
   }
 };
 
-inline void PrintTo(const Case& c, std::ostream* out) {
-  *out << c.name() << (c.sample().note.empty() ? "" : ": ") << c.sample().note;
+inline std::ostream& operator<<(std::ostream& out, const Case& c) {
+  return out << c.name() << (c.sample().note.empty() ? "" : ": ") << c.sample().note;
 }
 
 /// Every sample of every layer of these roles; layers with buffers also with frozen statistics.

@@ -112,7 +112,7 @@ TEST(PipelineNetwork, IsOpenedFromTheModelBesideThePipeline) {
   EXPECT_EQ(count, 10);
   model.pipeline->stages[2].feed = {{"imag", "picture"}};
   try {
-    Pipeline(model, stages);
+    const Pipeline wrong(model, stages);
     ADD_FAILURE();
   } catch (const Error& e) {
     EXPECT_EQ(e.diagnostics().front().code, "E0456");
