@@ -81,9 +81,18 @@ NO_NAMES = ("namespace", "using namespace", "template", "TEST", "INSTANTIATE", "
 
 def separable(text):
     """Whether all that a source declares may stand in a namespace of its own: it opens ours once and no
-    other that headers know, defines no member of a class that a header declares, and no macro."""
+    other that headers know, defines no member of a class that a header declares, no macro, and calls
+    nothing that it defines for others."""
     opened = re.findall(r"^namespace braid(?:::\w+)* {$", text, re.M)
-    return (len(opened) == 1 and "using namespace braid" not in text and not NOT_APART.search(text))
+    return (len(opened) == 1 and "using namespace braid" not in text and not NOT_APART.search(text)
+            and not calls_its_own(text))
+
+
+def calls_its_own(text):
+    """Whether a function that a header may declare is defined and called: in a namespace of its own there
+    would be two of it to choose from."""
+    outside = re.sub(r"^namespace {$.*?^}  // namespace$", "", text, flags=re.M | re.S)
+    return any(re.search(rf"^[ \t].*(?<![\w.>:]){name}\(", text, re.M) for name in names(outside))
 
 
 NOT_APART = re.compile(r"^ *#(?!include)|^#include .*\.(?:inc|cpp)\"|^extern|^int main|^(?:struct|class) \w+;"

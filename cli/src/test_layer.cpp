@@ -11,7 +11,7 @@
 namespace braid::cli {
 namespace {
 
-using testing::Case;
+using test::Case;
 
 struct Check {
   const char* name;
@@ -28,27 +28,26 @@ const Check checks[] = {
        for (Mode mode : {Mode::train, Mode::eval})
          for (int64_t batch : {5, 1})
            if (mode == Mode::eval || batch == 5)
-             if (auto bad = testing::check_kernels(c, mode, batch); !bad.empty()) return bad;
+             if (auto bad = test::check_kernels(c, mode, batch); !bad.empty()) return bad;
        return std::string();
      }},
     {"gradient",
      "the gradient is that of finite differences, in f64",
      {Role::layer, Role::loss},
-     testing::check_gradient},
-    {"replicas", "replicas together give what one gives", computes, testing::check_replicas},
+     test::check_gradient},
+    {"replicas", "replicas together give what one gives", computes, test::check_replicas},
     {"equal bits", "two runs, and one in place, give the same bits", computes,
-     testing::check_repeatable},
-    {"slices", "in eval a sample's bits do not depend on its batch", computes,
-     testing::check_company},
-    {"formats", "inputs in blocked memory formats give the same", computes, testing::check_formats},
+     test::check_repeatable},
+    {"slices", "in eval a sample's bits do not depend on its batch", computes, test::check_company},
+    {"formats", "inputs in blocked memory formats give the same", computes, test::check_formats},
     {"totals",
      "what it counts adds up over batches",
      {Role::loss, Role::metric},
-     testing::check_totals},
+     test::check_totals},
     {"updates",
      "three updates agree with the f64 reference",
      {Role::optimizer},
-     testing::check_update},
+     test::check_update},
 };
 
 struct Verdict {
@@ -70,7 +69,7 @@ std::string run(const Check& check, const Case& c) {
 
 std::vector<Case> samples_of(const LayerDef& def, const Registry& registry) {
   std::vector<Case> samples;
-  for (auto& c : testing::cases(registry, {def.role}))
+  for (auto& c : test::cases(registry, {def.role}))
     if (c.def == &def) samples.push_back(c);
   return samples;
 }

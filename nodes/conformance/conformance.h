@@ -11,7 +11,7 @@
 
 #include "conformance/layer_graph.h"
 
-namespace braid::testing {
+namespace braid::test {
 
 struct Case {
   const Registry* registry;
@@ -367,4 +367,4 @@ inline std::string check_update(const Case& c) {
   return difference(updated(c, {}), updated(c, {.device = "reference"}), 2e-6);
 }
 
-}  // namespace braid::testing
+}  // namespace braid::test

@@ -17,7 +17,7 @@
 
 #include "conformance/tensor.h"
 
-namespace braid::testing {
+namespace braid::test {
 
 /// An operation on one slice.
 struct SliceCall {
@@ -297,4 +297,4 @@ class Interpreter {
   std::map<std::pair<int, int>, Bound> bound_;
 };
 
-}  // namespace braid::testing
+}  // namespace braid::test

@@ -6,7 +6,7 @@
 
 #include "conformance/interpreter.h"
 
-namespace braid::testing {
+namespace braid::test {
 
 class LayerGraph {
  public:
@@ -86,4 +86,4 @@ inline std::map<int, Numbers> draw_inputs(const LayerGraph& g, int64_t batch,
   return drawn;
 }
 
-}  // namespace braid::testing
+}  // namespace braid::test

@@ -12,7 +12,7 @@
 
 #include <braid/core/kernel.h>
 
-namespace braid::testing {
+namespace braid::test {
 
 using Numbers = std::vector<double>;
 
@@ -113,4 +113,4 @@ class Tensor {
 
 using TensorPtr = std::shared_ptr<Tensor>;
 
-}  // namespace braid::testing
+}  // namespace braid::test

@@ -9,7 +9,7 @@
 
 #include "support/golden.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -33,4 +33,4 @@ INSTANTIATE_TEST_SUITE_P(Cases, BadNetwork, ::testing::ValuesIn(yaml_files(folde
                          [](auto& info) { return info.param; });
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

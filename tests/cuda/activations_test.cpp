@@ -7,7 +7,7 @@
 #include "cuda/rig.h"
 #include "support/kernels.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 const Numbers points{-90, -4, -3, -1, -0.5, 0, 0.5, 1, 1.6, 3, 5, 6, 7, 21, 90};
@@ -62,4 +62,4 @@ TEST(CudaActivations, ANaNStaysOne) {
 }
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

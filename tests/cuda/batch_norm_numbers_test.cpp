@@ -3,7 +3,7 @@
 #include "batch_norm/running.h"
 #include "cuda/batch_norm_rig.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 Operand f32(std::vector<int64_t> dims, const Format& format = {}) {
@@ -283,4 +283,4 @@ TEST(CudaBatchNorm, UpdatesRunningStatisticsAsTheCpuDoes) {
 }
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

@@ -3,7 +3,7 @@
 #pragma once
 #include "cuda/trial.h"
 
-namespace braid::testing {
+namespace braid::test {
 
 struct Value {
   Operand operand;
@@ -145,4 +145,4 @@ inline Numbers row(const Value& v, int64_t row) {
   return {v.numbers.begin() + row * n, v.numbers.begin() + (row + 1) * n};
 }
 
-}  // namespace braid::testing
+}  // namespace braid::test

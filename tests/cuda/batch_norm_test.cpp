@@ -2,7 +2,7 @@
 // memory, formats, dtypes, masks.
 #include "cuda/batch_norm_rig.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 struct Setting {
@@ -289,4 +289,4 @@ TEST(CudaBatchNorm, JoinsManyTiles) {
 }
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

@@ -6,7 +6,7 @@
 #include "conformance/conformance.h"
 #include "cuda/rig.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 constexpr double tolerance = 1e-4;
@@ -137,4 +137,4 @@ INSTANTIATE_TEST_SUITE_P(Layers, CudaOptimizer,
                          ::testing::ValuesIn(cases(registry(), {Role::optimizer})), name_of);
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

@@ -1,7 +1,7 @@
 // Losses and metrics over class indices.
 #include "cuda/trial.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 struct Size {
@@ -155,4 +155,4 @@ TEST(CudaLabels, GradientsOfLabelsOutsideTheClasses) {
 }
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

@@ -9,7 +9,7 @@
 #include "cuda/rig.h"
 #include "max_pool2d/axis.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 Rig& rig() {
@@ -322,4 +322,4 @@ TEST(CudaPooling, AveragesLargeWindows) {
 }
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

@@ -2,7 +2,7 @@
 // unlike sizes in one launch.
 #include "cuda/trial.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 Type f32(Shape shape) { return {DType::f32, std::move(shape)}; }
@@ -238,4 +238,4 @@ TEST(CudaOps, NormalizesGroups) {
 }
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

@@ -4,7 +4,7 @@
 
 #include "cuda/rig.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 TensorPtr tensor(DType dtype, std::vector<int64_t> dims, const Numbers& numbers = {}) {
@@ -57,4 +57,4 @@ TEST(Rig, CountsWhatIsNotFinite) {
 }
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

@@ -16,7 +16,7 @@
 #include "backend.h"
 #include "conformance/tensor.h"
 
-namespace braid::testing {
+namespace braid::test {
 
 /// One slice's operands. Inputs come back, too: operations may write State.
 struct CudaPart {
@@ -203,4 +203,4 @@ inline Rig& rig() {
   return rig;
 }
 
-}  // namespace braid::testing
+}  // namespace braid::test

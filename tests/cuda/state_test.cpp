@@ -1,7 +1,7 @@
 // Operations that write State, and those whose result depends on the step: updates and dropout.
 #include "cuda/trial.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 struct Update {
@@ -77,4 +77,4 @@ TEST(CudaDropout, DropsWhatTheCpuDrops) {
 }
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

@@ -7,7 +7,7 @@
 
 #include "backend.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 class Placements : public ::testing::TestWithParam<Transport> {
@@ -88,4 +88,4 @@ INSTANTIATE_TEST_SUITE_P(By, Placements, ::testing::Values(Transport::copies, Tr
                          });
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

@@ -14,7 +14,7 @@
 #include "cuda/rig.h"
 #include "support/kernels.h"
 
-namespace braid::testing {
+namespace braid::test {
 
 inline TensorPtr tensor(DType dtype, std::vector<int64_t> dims, const Numbers& numbers = {}) {
   auto t = std::make_shared<Tensor>(Operand{dtype, std::move(dims)});
@@ -111,4 +111,4 @@ struct Trial {
   }
 };
 
-}  // namespace braid::testing
+}  // namespace braid::test

@@ -10,7 +10,7 @@
 
 #include "support/golden.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -56,4 +56,4 @@ INSTANTIATE_TEST_SUITE_P(Bad, Cases, ::testing::ValuesIn(yaml_files(folder)),
 TEST(Cases, AreMany) { EXPECT_GE(yaml_files(folder).size(), 150u); }
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

@@ -18,7 +18,7 @@
 
 #include "support/golden.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -260,4 +260,4 @@ TEST(Mutations, AreReportedWhereTheyAreInWordsThatHelp) {
 }
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

@@ -14,7 +14,7 @@
 #include "dsl/reading.h"
 #include "support/golden.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -105,4 +105,4 @@ INSTANTIATE_TEST_SUITE_P(Files, Right, ::testing::ValuesIn(yaml_files(folder)),
 TEST(RightFiles, AreMany) { EXPECT_GE(yaml_files(folder).size(), 60u); }
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

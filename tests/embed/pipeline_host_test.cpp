@@ -42,6 +42,7 @@ TEST(PipelineHost, OfTheHostsTasksNoneRunsMeanwhile) {
   }
 }
 
+// All threads of the arena wait for pipelines, to which sources and batches bring from outside.
 TEST(PipelineHost, AFullArenaOfTheHosts) {
   tbb::task_arena host(2);
   host.execute([&] {
@@ -52,6 +53,7 @@ TEST(PipelineHost, AFullArenaOfTheHosts) {
       group.run([&, i] {
         Flow flow(4);
         auto x = flow.source("source", counting(500), {.blocks = i % 2 == 0});
+        if (i % 3 == 0) x = flow.unbatch("rows", flow.batch("some", x, {.max = 3, .wait_ms = 0.1}));
         flow.sink("sink", x, [&](int64_t v) { sum += v; }, {.parallel = 2});
         flow.run({.arena = arena});
       });

@@ -9,7 +9,7 @@
 #include "communicator.h"
 #include "emulator.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 constexpr int64_t kCount = 1000, kBytes = kCount * int64_t(sizeof(float));
@@ -396,4 +396,4 @@ TEST_F(Groups, AStreamIsOfTheRanksDevice) {
 }
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

@@ -4,7 +4,7 @@
 
 #include "support/kernels.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 /// What an operation on arrays of one length makes of them.
@@ -104,4 +104,4 @@ TEST(Activations, GELUWeighsByTheNormalLaw) {
 }
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

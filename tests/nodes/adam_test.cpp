@@ -4,7 +4,7 @@
 #include "conformance/conformance.h"
 #include "support/kernels.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 const Dict defaults{{"betas", Attr::List{0.9, 0.999}}, {"eps", 1e-8}, {"weight_decay", 0.0}};
@@ -107,4 +107,4 @@ TEST(Adam, RefusesWhatPyTorchRefuses) {
 }
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

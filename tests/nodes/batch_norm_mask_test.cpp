@@ -6,13 +6,13 @@
 namespace braid {
 namespace {
 
-using testing::Array;
-using testing::expect_close;
-using testing::moments_array;
-using testing::random_array;
-using testing::reference;
-using testing::Rig;
-using testing::row_of;
+using test::Array;
+using test::expect_close;
+using test::moments_array;
+using test::random_array;
+using test::reference;
+using test::Rig;
+using test::row_of;
 
 const Dict kMasked = {{"eps", 0.1}, {"affine", true}, {"relu", false}, {"masked", true}};
 
@@ -55,7 +55,7 @@ std::vector<std::string> machine_isas() {
   std::vector<std::string> found;
   for (const char* isa : {"sse4", "avx2", "avx512"}) try {
       Signature s{"moments", {}, {{DType::f32, {2, 3}}}, {{DType::f64, {3, 3}}}};
-      testing::builtin().offer(s, {.kind = "cpu", .isa = isa}).value().bind();
+      test::builtin().offer(s, {.kind = "cpu", .isa = isa}).value().bind();
       found.push_back(isa);
     } catch (const Error& e) {
       EXPECT_EQ(e.fault(), Fault::device);
@@ -266,7 +266,7 @@ TEST(Mask, WithoutASpreadIsRefused) {
 TEST(Mask, OfNumbersThatAreNoWeightsNamesTheSample) {
   for (float bad : {-0.5f, float(NAN), float(INFINITY)}) {
     std::vector<float> mask = {1, 0, 1, 1, bad, 1}, w(6);
-    testing::OpCall call("bn_weights", {{DType::f32, {3, 1, 2}}}, {{DType::f32, {3, 2}}});
+    test::OpCall call("bn_weights", {{DType::f32, {3, 1, 2}}}, {{DType::f32, {3, 2}}});
     call.first_sample = 10;
     const auto said = code_of([&] { call.run({mask.data()}, {w.data()}); });
     EXPECT_EQ(said.substr(0, 5), "E0412");
@@ -278,7 +278,7 @@ TEST(Mask, BytesAreWeightsAndTruthsAreOnes) {
   std::vector<uint8_t> mask = {0, 1, 2, 255};
   for (DType dtype : {DType::u8, DType::boolean}) {
     std::vector<float> w(4);
-    testing::OpCall("bn_weights", {{dtype, {2, 2}}}, {{DType::f32, {2, 2}}})
+    test::OpCall("bn_weights", {{dtype, {2, 2}}}, {{DType::f32, {2, 2}}})
         .run({mask.data()}, {w.data()});
     const bool truths = dtype == DType::boolean;
     EXPECT_EQ(w, (std::vector<float>{0, 1, truths ? 1.0f : 2, truths ? 1.0f : 255}));
@@ -288,8 +288,8 @@ TEST(Mask, BytesAreWeightsAndTruthsAreOnes) {
 std::string refusal(const std::string& layer, Shape x, Type mask) {
   const Sample sample{.inputs = {{DType::f32, std::move(x)}, std::move(mask)}};
   try {
-    const testing::LayerGraph graph(testing::builtin(), *testing::builtin().layer(layer), sample,
-                                    Mode::train);
+    const test::LayerGraph graph(test::builtin(), *test::builtin().layer(layer), sample,
+                                 Mode::train);
     return "accepted";
   } catch (const Error& e) {
     auto& d = e.diagnostics()[0];

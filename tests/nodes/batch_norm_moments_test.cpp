@@ -5,13 +5,13 @@
 namespace braid {
 namespace {
 
-using testing::Array;
-using testing::expect_close;
-using testing::moments_array;
-using testing::OpCall;
-using testing::random_array;
-using testing::reference;
-using testing::Rig;
+using test::Array;
+using test::expect_close;
+using test::moments_array;
+using test::OpCall;
+using test::random_array;
+using test::reference;
+using test::Rig;
 
 struct Exact {
   long double mean = 0, m2 = 0;
@@ -120,7 +120,7 @@ TEST(Moments, OfThirtyThreeMillionValuesDoNotSaturate) {
   std::vector<float> x(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i) x[size_t(i)] = float(i % 1024) / 1024;
   double m[3] = {};
-  testing::OpCall("moments", {{DType::f32, {2, 1, count / 2}}}, {{DType::f64, {3, 1}}})
+  test::OpCall("moments", {{DType::f32, {2, 1, count / 2}}}, {{DType::f64, {3, 1}}})
       .run({x.data()}, {m});
   EXPECT_EQ(m[0], double(count));
   EXPECT_NEAR(m[1], 1023.0 / 2048, 1e-8);
@@ -196,10 +196,10 @@ TEST(MergeChan, DoesNotCommuteInItsLastBits) {
 }
 
 TEST(MergeChan, IsLinearSoThatPartsMayBeMergedInTheirTree) {
-  EXPECT_TRUE(testing::builtin().op("merge_chan")->linear);
-  EXPECT_EQ(testing::builtin().op("moments")->merge, "chan");
-  EXPECT_EQ(testing::builtin().op("bn_reduce")->merge, "sum");
-  EXPECT_EQ(testing::builtin().op("bn_eval_reduce")->merge, "sum");
+  EXPECT_TRUE(test::builtin().op("merge_chan")->linear);
+  EXPECT_EQ(test::builtin().op("moments")->merge, "chan");
+  EXPECT_EQ(test::builtin().op("bn_reduce")->merge, "sum");
+  EXPECT_EQ(test::builtin().op("bn_eval_reduce")->merge, "sum");
 }
 
 }  // namespace

@@ -5,12 +5,12 @@
 namespace braid {
 namespace {
 
-using testing::Array;
-using testing::expect_close;
-using testing::moments_array;
-using testing::random_array;
-using testing::reference;
-using testing::Rig;
+using test::Array;
+using test::expect_close;
+using test::moments_array;
+using test::random_array;
+using test::reference;
+using test::Rig;
 
 Array merge(const Array& left, const Array& right) {
   return Rig{}.run("merge_chan", {left, right});
@@ -171,8 +171,8 @@ TEST(BatchNormGradient, OfTheReferenceIsItsDerivative) {
         std::string(t.mode) + (t.relu ? " relu" : "") + (t.frozen ? " frozen" : "");
     expect_close(dx, numeric(t, attrs, g, v, 0), 1e-7, what + " dx");
     if (!t.affine) continue;
-    expect_close(testing::row_of(s, 1), numeric(t, attrs, g, v, 1), 1e-7, what + " dweight");
-    expect_close(testing::row_of(s, 0), numeric(t, attrs, g, v, 2), 1e-7, what + " dbias");
+    expect_close(test::row_of(s, 1), numeric(t, attrs, g, v, 1), 1e-7, what + " dweight");
+    expect_close(test::row_of(s, 0), numeric(t, attrs, g, v, 2), 1e-7, what + " dbias");
   }
 }
 
@@ -207,7 +207,7 @@ struct Running {
                 {}};
     std::vector<double> moments = m.data;
     std::vector<void*> in = {moments.data(), mean.data(), var.data(), &batches};
-    testing::builtin().offer(s, {}).value().bind()({.inputs = in.data()});
+    test::builtin().offer(s, {}).value().bind()({.inputs = in.data()});
   }
 };
 
@@ -250,7 +250,7 @@ TEST(RunningStatistics, AreLeftAloneByABatchWithoutAVariance) {
 }
 
 TEST(RunningStatistics, AreState) {
-  EXPECT_EQ(testing::builtin().op("bn_running")->writes, (std::vector<int>{1, 2, 3}));
+  EXPECT_EQ(test::builtin().op("bn_running")->writes, (std::vector<int>{1, 2, 3}));
 }
 
 }  // namespace

@@ -18,7 +18,7 @@
 
 #include "support/kernels.h"
 
-namespace braid::testing {
+namespace braid::test {
 
 /// Numbers in plain order. `dtype` is what the CPU kernel is given.
 struct Array {
@@ -185,4 +185,4 @@ inline Array moments_array(std::vector<double> data) {
   return {{3, channels}, std::move(data), DType::f64};
 }
 
-}  // namespace braid::testing
+}  // namespace braid::test

@@ -8,9 +8,9 @@
 namespace braid::batch_norm {
 namespace {
 
-using testing::Array;
-using testing::moments_array;
-using testing::Rig;
+using test::Array;
+using test::moments_array;
+using test::Rig;
 
 /// |a - b| in units of the larger one's size, or of `scale` if that is more.
 double apart(double a, double b, double scale = 0) {
@@ -154,11 +154,11 @@ TEST(BatchNormShared, CpuKernelsMakeTheSameBits) {
     const double means[] = {0, 0.25, -3, 123.7, 1e6, 1e-20};
     for (size_t c = 0; c < 6; ++c) m[c] = 8, m[6 + c] = means[c], m[12 + c] = 8 * kVariances[c];
     const Array moments = moments_array(m);
-    Array x{{8, 6}, {}}, g = testing::random_array({8, 6}, 4);
-    const Array weight = testing::random_array({6}, 5), bias = testing::random_array({6}, 6);
+    Array x{{8, 6}, {}}, g = test::random_array({8, 6}, 4);
+    const Array weight = test::random_array({6}, 5), bias = test::random_array({6}, 6);
     for (int64_t i = 0; i < 48; ++i)
-      x.data.push_back(float(means[i % 6] + testing::random_array({48}, 7)[i]));
-    const Array s{{2, 6}, testing::random_array({12}, 8).data, DType::f64};
+      x.data.push_back(float(means[i % 6] + test::random_array({48}, 7)[i]));
+    const Array s{{2, 6}, test::random_array({12}, 8).data, DType::f64};
     const Array y = Rig{}.run("normalize", {x, moments, weight, bias}, attrs);
     const Array dx = Rig{}.run("bn_dx", {g, x, moments, s, weight, bias}, attrs);
     for (int64_t i = 0; i < 48; ++i) {

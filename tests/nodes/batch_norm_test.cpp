@@ -8,11 +8,11 @@
 namespace braid {
 namespace {
 
-using testing::Array;
-using testing::expect_close;
-using testing::random_array;
-using testing::reference;
-using testing::Rig;
+using test::Array;
+using test::expect_close;
+using test::random_array;
+using test::reference;
+using test::Rig;
 
 // The instruction sets that this machine can run, worst first.
 std::vector<std::string> machine_isas() {
@@ -20,7 +20,7 @@ std::vector<std::string> machine_isas() {
   for (const char* isa : {"sse4", "avx2", "avx512"}) {
     Signature s{"moments", {}, {{DType::f32, {2, 3}}}, {{DType::f64, {3, 3}}}};
     try {
-      testing::builtin().offer(s, {.kind = "cpu", .isa = isa}).value().bind();
+      test::builtin().offer(s, {.kind = "cpu", .isa = isa}).value().bind();
       found.push_back(isa);
     } catch (const Error& e) {
       EXPECT_EQ(e.fault(), Fault::device);
@@ -87,7 +87,7 @@ void check(const std::vector<int64_t>& dims, bool affine, bool relu, const char*
   for (auto& [op, in] : c.operations()) {
     // Where y decides which gradients pass, x does not.
     const Dict attrs = op.ends_with("relu_reduce") ? c.without_relu() : c.attrs;
-    const auto expected = testing::all_of_reference(op, in, attrs);
+    const auto expected = test::all_of_reference(op, in, attrs);
     for (auto& isa : machine_isas())
       for (auto& format : formats_of(dims.size())) {
         Rig rig{.format = format, .isa = isa};
@@ -96,8 +96,7 @@ void check(const std::vector<int64_t>& dims, bool affine, bool relu, const char*
         const auto got = rig.run_all(op, in, attrs);
         if (op == "moments")
           for (int row : {0, 1, 2})
-            expect_close(testing::row_of(got[0], row), testing::row_of(expected[0], row), 5e-7,
-                         what);
+            expect_close(test::row_of(got[0], row), test::row_of(expected[0], row), 5e-7, what);
         else
           for (size_t k = 0; k < got.size(); ++k) expect_close(got[k], expected[k], 3e-6, what);
       }
@@ -142,7 +141,7 @@ TEST(BatchNormKernels, LeaveZerosInThePaddingOfBlockedFormats) {
         rig.run(op, in, c.attrs);
         std::vector<bool> padding(rig.raw.size(), true);
         for (int64_t i = 0; i < c.x.size(); ++i)
-          padding[size_t(testing::blocked_index(c.x.dims, channel_block(format), i))] = false;
+          padding[size_t(test::blocked_index(c.x.dims, channel_block(format), i))] = false;
         for (size_t i = 0; i < padding.size(); ++i)
           if (padding[i]) {
             ASSERT_EQ(rig.raw[i], 0.0f) << op << " " << isa << " " << format << " at " << i;
@@ -185,12 +184,12 @@ TEST(BatchNormKernels, GiveTheSameBitsAtEveryAddressAndOnEveryCall) {
 
 TEST(BatchNormKernels, RefuseToRunAnInstructionSetThatIsNotThere) {
   Signature s{"moments", {}, {{DType::f32, {2, 3}}}, {{DType::f64, {3, 3}}}};
-  EXPECT_FALSE(testing::builtin().offer(s, {.kind = "cpu", .isa = "neon"}).has_value());
+  EXPECT_FALSE(test::builtin().offer(s, {.kind = "cpu", .isa = "neon"}).has_value());
 }
 
 TEST(BatchNormKernels, AskForPlainWhereTheyDoNotKnowAFormat) {
   Signature s{"moments", {}, {{DType::f32, {2, 3, 4, 4}, "acdb"}}, {{DType::f64, {3, 3}}}};
-  EXPECT_EQ(testing::builtin().offer(s, {}).value().in_formats[0], "");
+  EXPECT_EQ(test::builtin().offer(s, {}).value().in_formats[0], "");
 }
 
 // Elementwise, as the operations do that a fused one stands for.

@@ -5,7 +5,7 @@
 
 #include "support/kernels.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 template <class T>
@@ -97,4 +97,4 @@ TEST(ClipAndEma, AgreeWithTheReference) {
 }
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

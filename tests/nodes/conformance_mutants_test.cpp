@@ -3,7 +3,7 @@
 #include "conformance/conformance.h"
 #include "support/kernels.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 using Loop = std::function<void(const float* x, float* y, int64_t n)>;
@@ -170,4 +170,4 @@ TEST(Mutants, AnUpdateThatForgetsItsMomentumIsFound) {
 }
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

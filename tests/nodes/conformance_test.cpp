@@ -4,7 +4,7 @@
 #include "conformance/conformance.h"
 #include "support/kernels.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 const std::set<Role> every_role{Role::layer, Role::loss, Role::metric, Role::optimizer};
@@ -127,4 +127,4 @@ INSTANTIATE_TEST_SUITE_P(Layers, Optimizer,
                          ::testing::ValuesIn(cases(builtin(), {Role::optimizer})), name_of);
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

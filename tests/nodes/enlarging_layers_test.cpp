@@ -3,7 +3,7 @@
 #include "conformance/conformance.h"
 #include "support/kernels.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 const Type row{DType::f32, {N, 6}}, image{DType::f32, {N, 6, 7, 5}}, label{DType::i64, {N}};
@@ -243,4 +243,4 @@ TEST(EnlargingLayers, ComputeNoGradientOfANetworksInput) {
 }
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

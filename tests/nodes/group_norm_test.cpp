@@ -5,7 +5,7 @@
 #include "conformance/conformance.h"
 #include "support/kernels.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 Operand f32(std::vector<int64_t> dims, Format format = {}) {
@@ -120,4 +120,4 @@ TEST(InstanceNorm2d, KeepsMeansOfTheSamplesStatistics) {
 }
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

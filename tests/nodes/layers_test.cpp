@@ -8,7 +8,7 @@
 #include "conformance/conformance.h"
 #include "support/kernels.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 /// The error's code and message when a layer is given these inputs and parameters.
@@ -256,4 +256,4 @@ TEST_P(SimpleLayers, GiveTheSameBitsOnEveryInstructionSet) {
 INSTANTIATE_TEST_SUITE_P(Isa, SimpleLayers, ::testing::Values("sse4", "avx2", "avx512"));
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

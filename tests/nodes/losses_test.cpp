@@ -5,7 +5,7 @@
 #include "conformance/conformance.h"
 #include "support/kernels.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 /// What a loss and its gradient operations make of one element, in f32 on the CPU.
@@ -139,4 +139,4 @@ TEST(PointwiseLoss, NeedsOneTargetOfTheInputsShape) {
 }
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

@@ -9,7 +9,7 @@
 #include "math/steps.h"
 #include "support/kernels.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 using math::Op;
@@ -137,4 +137,4 @@ TEST(Math, BroadcastsOverAnySizes) {
 }
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

@@ -3,7 +3,7 @@
 #include "conformance/conformance.h"
 #include "support/kernels.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 Numbers counted(int64_t n) {
@@ -126,4 +126,4 @@ TEST(MultiheadAttention, KeysThatArePaddingAreNotSeen) {
 }
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

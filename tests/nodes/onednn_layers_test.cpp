@@ -5,7 +5,7 @@
 #include "conformance/layer_graph.h"
 #include "support/kernels.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 const Type row{DType::f32, {N, 6}}, image{DType::f32, {N, 6, 7, 5}}, label{DType::i64, {N}};
@@ -163,4 +163,4 @@ TEST(FirstLayer, ComputesNoGradientOfItsInput) {
 }
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

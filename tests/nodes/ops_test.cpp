@@ -8,7 +8,7 @@
 namespace braid {
 namespace {
 
-using testing::OpCall;
+using test::OpCall;
 
 Operand f32(std::vector<int64_t> dims, Format format = {}) {
   return {DType::f32, std::move(dims), std::move(format)};
@@ -43,7 +43,7 @@ TEST(MergeSum, RunsOverBlockedMemoryAndItsPadding) {
 }
 
 TEST(MergeSum, IsLinearAndTakesF64) {
-  EXPECT_TRUE(testing::builtin().op("merge_sum")->linear);
+  EXPECT_TRUE(test::builtin().op("merge_sum")->linear);
   double a = 1e300, b = 1, y = 0;
   OpCall("merge_sum", {f64({1}), f64({1})}, {f64({1})}).run({&a, &b}, {&y});
   EXPECT_EQ(y, 1e300);

@@ -5,7 +5,7 @@
 #include "support/kernels.h"
 #include "support/models.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 Graph logical_graph(const Model& model, Mode mode, std::vector<std::string> wanted = {}) {
@@ -210,4 +210,4 @@ TEST(Oracle, FusedStepsStayCloseToTheReference) {
 }
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

@@ -6,7 +6,7 @@
 #include "conformance/conformance.h"
 #include "support/kernels.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 Numbers counted(int64_t n) {
@@ -269,4 +269,4 @@ TEST(RMSprop, IsThatOfPyTorchOverThreeSteps) {
 }
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

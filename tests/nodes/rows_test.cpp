@@ -4,7 +4,7 @@
 #include "conformance/conformance.h"
 #include "support/kernels.h"
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 std::string refusal(const std::string& layer, std::vector<Type> inputs, Dict params = {}) {
@@ -91,4 +91,4 @@ TEST(PairwiseDistance, TakesRowsOfOneShape) {
 }
 
 }  // namespace
-}  // namespace braid::testing
+}  // namespace braid::test

@@ -6,19 +6,11 @@
 
 #include <braid/compiler/compile.h>
 #include <braid/core/random.h>
-#include <braid/nodes/builtin.h>
 #include <braid/runtime/session.h>
 
-namespace braid::test {
+#include "support/builtin.h"
 
-inline const Registry& builtin() {
-  static const Registry registry = [] {
-    Registry all;
-    register_builtin(all);
-    return all;
-  }();
-  return registry;
-}
+namespace braid::test {
 
 /// A network of one layer, all of whose outputs are outputs of the network.
 inline Model network_of(const LayerDef& def, const Sample& sample) {

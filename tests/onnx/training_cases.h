@@ -64,7 +64,7 @@ inline void optimize(const TrainingCase& c, const std::string& op, const Dict& a
     std::vector<Array> own;
     for (size_t k = 0; k < 2 + averages; ++k) own.push_back(c.inputs.at(2 + k * tensors + t));
     const Operand operand{DType::f32, own[0].dims};
-    testing::OpCall call(op, std::vector<Operand>(own.size(), operand), {}, attrs);
+    test::OpCall call(op, std::vector<Operand>(own.size(), operand), {}, attrs);
     call.scalars = {.lr = c.inputs[0].as<float>()[0], .step = done};
     std::vector<void*> in{own[0].bytes.data()};
     for (size_t k = 0; k < averages; ++k) in.push_back(own[2 + k].bytes.data());

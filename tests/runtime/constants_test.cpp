@@ -21,7 +21,7 @@ Model read(const std::string& text) {
 Registry registry_with_squares() {
   Registry registry;
   register_builtin(registry);
-  testing::register_square_loss(registry);
+  test::register_square_loss(registry);
   return registry;
 }
 

@@ -21,7 +21,7 @@ Model read(const std::string& text) {
 Registry registry() {
   Registry all;
   register_builtin(all);
-  testing::register_square_loss(all);
+  test::register_square_loss(all);
   return all;
 }
 

@@ -14,7 +14,7 @@ struct Queue {
 
 }  // namespace braid
 
-namespace braid::testing {
+namespace braid::test {
 namespace {
 
 Range reads(const void* p, int64_t n) { return {static_cast<const std::byte*>(p), n, false}; }
@@ -286,4 +286,4 @@ std::shared_ptr<Backend> make_recording_backend(Recorder& recorder, std::set<std
   return std::make_shared<RecordingBackend>(recorder, std::move(alone));
 }
 
-}  // namespace braid::testing
+}  // namespace braid::test

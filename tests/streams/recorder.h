@@ -16,7 +16,7 @@
 #include <braid/core/plan.h>
 #include <braid/runtime/backend.h>
 
-namespace braid::testing {
+namespace braid::test {
 
 struct Range {
   const std::byte* begin;
@@ -72,4 +72,4 @@ std::shared_ptr<Backend> make_recording_backend(Recorder& recorder,
                                                     "conv2d", "conv2d_grad_input",
                                                     "conv2d_grad_weight", "matmul"});
 
-}  // namespace braid::testing
+}  // namespace braid::test

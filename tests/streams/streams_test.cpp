@@ -13,8 +13,8 @@
 namespace braid::test {
 namespace {
 
-using testing::Command;
-using testing::Recorder;
+using test::Command;
+using test::Recorder;
 
 struct Deployed {
   std::string name;
@@ -48,7 +48,7 @@ class Streams : public ::testing::TestWithParam<Deployed> {
     SessionOptions options{.devices = devices,
                            .engine = p.engine,
                            .disabled = {"replay"},
-                           .backend = testing::make_recording_backend(recorder)};
+                           .backend = test::make_recording_backend(recorder)};
     session = std::make_unique<Session>(std::move(model), options);
     const int64_t batch = 2 * p.replicas + 1;
     auto& executor = session->executor(Mode::train, batch);

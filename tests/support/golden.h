@@ -13,7 +13,7 @@
 
 #include <braid/core/error.h>
 
-namespace braid::testing {
+namespace braid::test {
 
 inline std::string slurp(const std::filesystem::path& path) {
   std::ostringstream text;
@@ -47,4 +47,4 @@ inline std::vector<std::string> yaml_files(const std::filesystem::path& folder) 
   return names;
 }
 
-}  // namespace braid::testing
+}  // namespace braid::test

@@ -9,20 +9,9 @@
 
 #include <vector>
 
-#include <braid/core/registry.h>
-#include <braid/nodes/builtin.h>
+#include "support/builtin.h"
 
-namespace braid::testing {
-
-/// Every layer and operation that comes with Braid; made once for a test binary.
-inline const Registry& builtin() {
-  static const Registry registry = [] {
-    Registry r;
-    register_builtin(r);
-    return r;
-  }();
-  return registry;
-}
+namespace braid::test {
 
 struct OpCall {
   Signature signature;
@@ -54,4 +43,4 @@ struct OpCall {
   }
 };
 
-}  // namespace braid::testing
+}  // namespace braid::test

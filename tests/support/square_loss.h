@@ -2,7 +2,7 @@
 #pragma once
 #include <braid/core/registry.h>
 
-namespace braid::testing {
+namespace braid::test {
 
 template <class T>
 KernelBody squares(const Signature& s) {
@@ -62,4 +62,4 @@ inline void register_square_loss(Registry& registry) {
           }});
 }
 
-}  // namespace braid::testing
+}  // namespace braid::test

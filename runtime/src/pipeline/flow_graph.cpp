@@ -33,21 +33,29 @@ void FlowGraph::enqueue(std::function<void()> work) {
 
 // Not the graph's own wait_for_all: it enters the arena anew, where isolation does not hold, and a
 // host's task that holds a lock could find itself in another one that wants it.
-void FlowGraph::help(const std::function<void()>& begin) {
+//
+// All within one isolation: another one would not see the tasks that this one has left.
+void FlowGraph::help(const std::function<void()>& begin, const std::function<bool()>& more) {
   auto wait = [&] {
     begin();
-    waiters_.wait();
+    do waiters_.wait();
+    while (more());
   };
-  pending_ = waiters_.defer([] {});
   arena_->impl().arena.execute([&] {
-    if (arena_->impl().of_host)
+    if (isolated())
       oneapi::tbb::this_task_arena::isolate(wait);
     else
       wait();
   });
 }
 
+void FlowGraph::expect() {
+  pending_ = waiters_.defer([] {});
+}
+
 void FlowGraph::done() { oneapi::tbb::task_handle gone = std::move(pending_); }
+
+bool FlowGraph::isolated() const { return arena_->impl().of_host; }
 
 int FlowGraph::slot() { return oneapi::tbb::this_task_arena::current_thread_index(); }
 

@@ -28,11 +28,16 @@ class FlowGraph {
   void put(size_t node, Work work);
   /// `work` by whichever thread of the arena is free.
   void enqueue(std::function<void()> work);
-  /// Enters the arena, calls `begin` there, and helps until done() was called. In the host's arena
-  /// it works on nothing else meanwhile.
-  void help(const std::function<void()>& begin);
-  /// What help() waits for has come about. By any thread, once for each help().
+  /// The next help() waits for done().
+  void expect();
+  /// Enters the arena, calls `begin` there, and helps until done() was called and `more` is false.
+  /// Where isolated() holds it works on nothing else meanwhile.
+  void help(const std::function<void()>& begin, const std::function<bool()>& more);
+  /// What help() waits for has come about. By any thread, but not by two at a time.
   void done();
+  /// Who helps takes tasks of this pipeline alone: the arena is the host's. What is enqueued there
+  /// may wait for as long as all its threads help so.
+  bool isolated() const;
   int slots() const;
   /// Which thread of the arena this is.
   static int slot();

@@ -80,29 +80,40 @@ void Stream::spawn(Work work) {
   graph_.put(size_t(work.station->index), work);
 }
 
-// To the pump, or to a thread of the arena if the pump is at work itself.
+// To the pump, or to a thread of the arena if the pump is at work itself. In the arena of a host
+// all threads may be pumps: there whoever carries something brings it in, or the pump is woken.
 void Stream::post(Work work) {
   const std::lock_guard lock(mutex_);
   inbox_.push_back(work);
   if (!helping_) {
     changed_.notify_all();
-    return;
+  } else if (graph_.isolated()) {
+    posted_ = true;
+    graph_.done();
+  } else {
+    ++carrying_;
+    graph_.enqueue([this] { bring_in(); });
   }
-  ++carrying_;  // the task that takes it
-  graph_.enqueue([this] {
-    std::deque<Work> works;
-    {
-      const std::lock_guard own(mutex_);
-      works.swap(inbox_);
-    }
-    for (const Work& one : works) spawn(one);
-    leave();
-  });
+}
+
+// By a thread of the arena, for which carrying_ counts one.
+void Stream::bring_in() {
+  std::deque<Work> works;
+  {
+    const std::lock_guard lock(mutex_);
+    works.swap(inbox_);
+    posted_ = false;
+  }
+  for (const Work& work : works) spawn(work);
+  leave();
 }
 
 void Stream::carry(Work work) {
   Next next(*this, std::min(FlowGraph::slot(), slots_ - 1), false);
-  for (; work.station; work = next.take()) work.station->carry(work.shell, next);
+  for (; work.station; work = next.take()) {
+    if (posted_.load(std::memory_order_relaxed)) ++carrying_, bring_in();
+    work.station->carry(work.shell, next);
+  }
   leave();
 }
 
@@ -137,14 +148,11 @@ void Stream::pump() {
   for (;;) {
     while (inbox_.empty() && (awake_ > 0 || carrying_ > 0)) changed_.wait(lock);
     if (!inbox_.empty()) {
-      std::deque<Work> works = std::exchange(inbox_, {});
       helping_ = true;
-      ++carrying_;  // begin() below
+      ++carrying_;
+      graph_.expect();
       lock.unlock();
-      graph_.help([&] {
-        for (const Work& work : works) spawn(work);
-        leave();
-      });
+      graph_.help([this] { bring_in(); }, [this] { return more(); });
       lock.lock();
       continue;
     }
@@ -152,6 +160,18 @@ void Stream::pump() {
     if (!settle()) break;
     lock.lock();
   }
+}
+
+// The pump was woken: all is done, or something was posted.
+bool Stream::more() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!helping_) return false;
+    ++carrying_;
+    graph_.expect();
+  }
+  bring_in();
+  return true;
 }
 
 // Nothing moves. False when it is over.

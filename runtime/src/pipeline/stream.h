@@ -79,6 +79,8 @@ class Stream {
   int limit_of(const StageDecl& decl) const;
 
   void pump();
+  void bring_in();
+  bool more();
   bool settle();
   void stall();
   void leave();
@@ -105,9 +107,10 @@ class Stream {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Work> inbox_;      // from outside
-  bool helping_ = false;        // the pump is in the arena
-  std::atomic<int> awake_ = 0;  // threads of sources that may bring something
+  std::deque<Work> inbox_;            // from outside
+  bool helping_ = false;              // the pump is in the arena
+  std::atomic<bool> posted_ = false;  // and is to look into the inbox
+  std::atomic<int> awake_ = 0;        // threads of sources that may bring something
   std::vector<Failure> failures_;
   Timer timer_;
 };
