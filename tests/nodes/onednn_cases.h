@@ -6,7 +6,7 @@
 
 #include "nodes/onednn_rig.h"
 
-namespace braid::test {
+namespace braid::test::onednn {
 
 struct Case {
   std::string name;
@@ -295,4 +295,4 @@ inline std::vector<Case> all_cases() {
   return cases;
 }
 
-}  // namespace braid::test
+}  // namespace braid::test::onednn

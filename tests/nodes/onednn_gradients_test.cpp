@@ -2,7 +2,7 @@
 // for a random g, d/dx of sum(g * forward(x)) is what the gradient's operation says.
 #include "nodes/onednn_cases.h"
 
-namespace braid::test {
+namespace braid::test::onednn {
 namespace {
 
 double dot(const Plain& a, const Plain& b) {
@@ -102,4 +102,4 @@ TEST_F(Gradients, OfAdaptivePooling) {
 }
 
 }  // namespace
-}  // namespace braid::test
+}  // namespace braid::test::onednn

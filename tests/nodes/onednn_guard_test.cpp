@@ -6,7 +6,7 @@
 
 #include "nodes/onednn_rig.h"
 
-namespace braid::test {
+namespace braid::test::onednn {
 namespace {
 
 class HostThreads {
@@ -109,4 +109,4 @@ TEST(OneDnnGuard, ConvolutionBackwardWeights) {
 }
 
 }  // namespace
-}  // namespace braid::test
+}  // namespace braid::test::onednn

@@ -17,7 +17,7 @@
 #include <braid/core/registry.h>
 #include <braid/nodes/builtin.h>
 
-namespace braid::test {
+namespace braid::test::onednn {
 
 /// A plain tensor of f64 (whatever the dtype that kernels see), for comparing.
 struct Plain {
@@ -192,4 +192,4 @@ class Rig {
   Registry registry;
 };
 
-}  // namespace braid::test
+}  // namespace braid::test::onednn

@@ -12,7 +12,7 @@
 #include "nodes/onednn_cases.h"
 #include "nodes/onednn_rig.h"
 
-namespace braid::test {
+namespace braid::test::onednn {
 namespace {
 
 /// The samples of a large batch that are also in the small one.
@@ -191,4 +191,4 @@ TEST(IsaNames, AnUnknownOneIsRefused) {
 INSTANTIATE_TEST_SUITE_P(All, Isa, ::testing::Values("sse4", "avx2", "avx512"));
 
 }  // namespace
-}  // namespace braid::test
+}  // namespace braid::test::onednn
