@@ -341,7 +341,7 @@ TEST(Pipeline, SharesAnArena) {
   std::atomic<int64_t> sum = 0;
   std::vector<std::thread> hosts;
   for (int h = 0; h < 3; ++h)
-    hosts.emplace_back([&] {
+    hosts.emplace_back([&, h] {
       Flow flow(8);
       auto x = flow.source("source", counting(2000), {.blocks = h % 2 == 0});
       flow.sink("sink", x, [&](int64_t v) { sum += v; }, {.parallel = 2});
