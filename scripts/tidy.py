@@ -97,7 +97,7 @@ def calls_its_own(text):
 
 NOT_APART = re.compile(r"^ *#(?!include)|^#include .*\.(?:inc|cpp)\"|^extern|^int main|^(?:struct|class) \w+;"
                        r"|^namespace (?!braid)\w+(?<!_cuda) {$"
-                       r"|^(?:\w[^={(\n]*[\s&*])?\w+(?:<.*>)?::~?(?:operator\b[^(]*|\w+)(?:\(|\s*=)", re.M)
+                       r"|^(?:\w[^={(\n]*[\s&*])?(?:\w+(?:<.*>)?::)+~?(?:operator\b[^(]*|\w+)(?:\(|\s*=)", re.M)
 
 
 def joined(unit):

@@ -17,7 +17,7 @@ namespace {
 constexpr size_t columns = 120;
 
 /// A member of a mapping or an item of a list.
-struct Entry {
+struct Piece {
   const std::string* key = nullptr;  ///< null: an item
   const Node* node = nullptr;
   std::string anchor = {}, alias = {};  ///< `&name`, `*name`
@@ -26,7 +26,7 @@ struct Entry {
   int line = 0, last = 0;
   std::vector<std::string> head = {};  ///< lines above; "" = an empty one
   std::string tail = {};               ///< behind it, on its line
-  std::vector<Entry> inner = {};
+  std::vector<Piece> inner = {};
 
   bool is_list() const { return alias.empty() && node->is_list(); }
   bool is_map() const { return alias.empty() && node->is_map(); }
@@ -65,23 +65,23 @@ int place_in_item(std::string_view key) {
 }
 
 template <class Place>
-void sort_by(std::vector<Entry>& entries, Place place) {
+void sort_by(std::vector<Piece>& entries, Place place) {
   std::stable_sort(entries.begin(), entries.end(),
-                   [&](const Entry& a, const Entry& b) { return place(*a.key) < place(*b.key); });
+                   [&](const Piece& a, const Piece& b) { return place(*a.key) < place(*b.key); });
 }
 
-void sort_items(Entry& list);
+void sort_items(Piece& list);
 
-void sort_item(Entry& item) {
+void sort_item(Piece& item) {
   if (!item.is_map()) return;
   sort_by(item.inner, place_in_item);
-  for (Entry& member : item.inner)
+  for (Piece& member : item.inner)
     if (*member.key == "layers") sort_items(member);
 }
 
-void sort_items(Entry& list) {
+void sort_items(Piece& list) {
   if (list.is_list())
-    for (Entry& item : list.inner) sort_item(item);
+    for (Piece& item : list.inner) sort_item(item);
 }
 
 /// What a callable or a kind of stage takes keeps its order, in the middle.
@@ -91,37 +91,37 @@ int place_in_stage(std::string_view key) {
 }
 
 /// The list that `pipeline` is, or has.
-Entry* stages_of(Entry& pipeline) {
+Piece* stages_of(Piece& pipeline) {
   if (pipeline.is_list()) return &pipeline;
   if (pipeline.is_map())
-    for (Entry& member : pipeline.inner)
+    for (Piece& member : pipeline.inner)
       if (*member.key == "stages" && member.is_list()) return &member;
   return nullptr;
 }
 
-void sort_pipeline(Entry& pipeline) {
+void sort_pipeline(Piece& pipeline) {
   if (pipeline.is_map()) sort_by(pipeline.inner, [](auto& key) { return key == "stages" ? 1 : 0; });
-  if (Entry* stages = stages_of(pipeline))
-    for (Entry& stage : stages->inner)
+  if (Piece* stages = stages_of(pipeline))
+    for (Piece& stage : stages->inner)
       if (stage.is_map()) sort_by(stage.inner, place_in_stage);
 }
 
-void mark_stages(Entry& root) {
-  for (Entry& section : root.inner)
+void mark_stages(Piece& root) {
+  for (Piece& section : root.inner)
     if (*section.key == "pipeline")
-      if (Entry* stages = stages_of(section)) stages->stages = true;
+      if (Piece* stages = stages_of(section)) stages->stages = true;
 }
 
-void sort_file(Entry& root) {
+void sort_file(Piece& root) {
   sort_by(root.inner, [](auto& key) { return place_in(of_file, key, 1000); });
-  for (Entry& section : root.inner) {
+  for (Piece& section : root.inner) {
     if (*section.key == "layers") sort_items(section);
     if (*section.key == "pipeline") sort_pipeline(section);
     if (*section.key != "blocks" || !section.is_map()) continue;
-    for (Entry& block : section.inner) {
+    for (Piece& block : section.inner) {
       if (!block.is_map()) continue;
       sort_by(block.inner, [](auto& key) { return place_in(of_block, key, 1000); });
-      for (Entry& member : block.inner)
+      for (Piece& member : block.inner)
         if (*member.key == "layers") sort_items(member);
     }
   }
@@ -133,8 +133,8 @@ class Reader {
  public:
   Reader(const std::string& text, const Node& root) : text_(text), lines_(text), root_(root) {}
 
-  Entry read() {
-    Entry top = entry(nullptr, root_, root_.place);
+  Piece read() {
+    Piece top = entry(nullptr, root_, root_.place);
     top.head.clear();
     for (const Comment& comment : find_comments(text_, root_)) attach(comment, top);
     return top;
@@ -144,8 +144,8 @@ class Reader {
   const std::vector<std::string>& foot() const { return foot_; }
 
  private:
-  Entry entry(const std::string* key, const Node& node, const Place& begin) {
-    Entry made{key, &node};
+  Piece entry(const std::string* key, const Node& node, const Place& begin) {
+    Piece made{key, &node};
     made.line = begin.line;
     made.last = std::max(begin.line, node.place.line);
     const size_t at = lines_.offset(node.place);
@@ -160,44 +160,44 @@ class Reader {
     for (const Node& item : node.items) made.inner.push_back(entry(nullptr, item, item.place));
     for (const Member& member : node.members)
       made.inner.push_back(entry(&member.key, member.value, member.place));
-    for (const Entry& inner : made.inner) made.last = std::max(made.last, inner.last);
+    for (const Piece& inner : made.inner) made.last = std::max(made.last, inner.last);
     return made;
   }
 
   /// The first of these that reaches to the line, or below it.
-  static auto reaching(std::vector<Entry>& entries, int line) {
+  static auto reaching(std::vector<Piece>& entries, int line) {
     return std::partition_point(entries.begin(), entries.end(),
-                                [line](const Entry& entry) { return entry.last < line; });
+                                [line](const Piece& entry) { return entry.last < line; });
   }
 
   /// The first entry that begins below the line; of those that begin together the outermost.
-  static Entry* below(Entry& around, int line) {
+  static Piece* below(Piece& around, int line) {
     for (auto inner = reaching(around.inner, line); inner != around.inner.end(); ++inner) {
       if (inner->line > line) return &*inner;
-      if (Entry* found = below(*inner, line)) return found;
+      if (Piece* found = below(*inner, line)) return found;
     }
     return nullptr;
   }
 
   /// The outermost entry that is all of the line, else the last one that begins there or above.
-  static Entry* beside(Entry& around, int line) {
+  static Piece* beside(Piece& around, int line) {
     auto inner = reaching(around.inner, line);
-    Entry* last = inner == around.inner.begin() ? nullptr : &*std::prev(inner);
+    Piece* last = inner == around.inner.begin() ? nullptr : &*std::prev(inner);
     for (; inner != around.inner.end() && inner->line <= line; ++inner) {
       last = &*inner;
       if (last->line == line && last->last == line) return last;
     }
-    Entry* deeper = last ? beside(*last, line) : nullptr;
+    Piece* deeper = last ? beside(*last, line) : nullptr;
     return deeper ? deeper : last;
   }
 
-  void attach(const Comment& comment, Entry& top) {
-    Entry* owner = comment.alone ? nullptr : beside(top, comment.line);
+  void attach(const Comment& comment, Piece& top) {
+    Piece* owner = comment.alone ? nullptr : beside(top, comment.line);
     if (owner && owner->tail.empty()) {
       owner->tail = comment.text;
       return;
     }
-    Entry* next = below(top, comment.line);
+    Piece* next = below(top, comment.line);
     auto& lines = next ? next->head : foot_;
     if (comment.text.empty() && !lines.empty() && lines.back().empty()) return;
     lines.push_back(comment.text);
@@ -216,26 +216,26 @@ std::string joined(const std::string& a, const std::string& b) {
   return a + (a.empty() || b.empty() ? "" : " ") + b;
 }
 
-std::string on_a_line(const Entry& entry, bool flow);
+std::string on_a_line(const Piece& entry, bool flow);
 
 /// `- {type: ReLU}` is `- ReLU`.
-bool is_bare(const Entry& item) {
+bool is_bare(const Piece& item) {
   if (!item.is_map() || item.inner.size() != 1 || !item.anchor.empty()) return false;
-  const Entry& type = item.inner.front();
+  const Piece& type = item.inner.front();
   return *type.key == "type" && type.node->is_scalar() && type.alias.empty() &&
          type.anchor.empty() && type.node->text.find('$') == std::string::npos;
 }
 
-std::string value_on_a_line(const Entry& entry, bool flow) {
+std::string value_on_a_line(const Piece& entry, bool flow) {
   if (!entry.alias.empty()) return entry.alias;
   if (entry.node->is_null()) return joined(entry.anchor, "null");
   if (entry.node->is_scalar()) return joined(entry.anchor, spelled(*entry.node, flow));
   std::string out;
-  for (const Entry& inner : entry.inner) out += (out.empty() ? "" : ", ") + on_a_line(inner, true);
+  for (const Piece& inner : entry.inner) out += (out.empty() ? "" : ", ") + on_a_line(inner, true);
   return joined(entry.anchor, entry.is_list() ? "[" + out + "]" : "{" + out + "}");
 }
 
-std::string on_a_line(const Entry& entry, bool flow) {
+std::string on_a_line(const Piece& entry, bool flow) {
   std::string lead = entry.key ? spelled_key(*entry.key, flow) + ": " : "";
   return lead + value_on_a_line(entry, flow);
 }
@@ -245,15 +245,15 @@ bool has_words(const std::vector<std::string>& lines) {
 }
 
 /// Layers and stages.
-bool holds_items(const Entry& entry) {
+bool holds_items(const Piece& entry) {
   return entry.stages || (entry.key && *entry.key == "layers" && entry.is_list());
 }
 
 /// Comments inside, and lists of layers or stages, need lines of their own.
-bool needs_lines(const Entry& entry) {
+bool needs_lines(const Piece& entry) {
   if (holds_items(entry)) return true;
   if (entry.literal) return true;
-  return std::any_of(entry.inner.begin(), entry.inner.end(), [](const Entry& inner) {
+  return std::any_of(entry.inner.begin(), entry.inner.end(), [](const Piece& inner) {
     return has_words(inner.head) || !inner.tail.empty() || needs_lines(inner);
   });
 }
@@ -265,8 +265,8 @@ struct Line {
 
 class Printer {
  public:
-  std::string print(Entry& root, const std::vector<std::string>& foot) {
-    for (Entry& section : root.inner) {
+  std::string print(Piece& root, const std::vector<std::string>& foot) {
+    for (Piece& section : root.inner) {
       const bool spread = *section.key == "inputs" || *section.key == "data" ||
                           *section.key == "blocks" || *section.key == "layers";
       entry(section, 0, &section != &root.inner.front(), spread);
@@ -290,7 +290,7 @@ class Printer {
   }
 
   /// `above`: something stands above it in the same list or mapping.
-  void entry(Entry& e, size_t indent, bool above, bool spread = false) {
+  void entry(Piece& e, size_t indent, bool above, bool spread = false) {
     const bool wide = e.is_map() || e.is_list();
     const bool bare = !e.key && is_bare(e) && in_items_;
     const std::string lead = e.key ? spelled_key(*e.key, false) + ":" : "-";
@@ -314,7 +314,7 @@ class Printer {
   }
 
   /// The first line of what is inside stands behind the dash; comments go above it.
-  void item(Entry& e, size_t indent, bool above) {
+  void item(Piece& e, size_t indent, bool above) {
     if (!e.tail.empty()) e.head.push_back(e.tail);
     for (std::string& line : e.inner.front().head)
       if (!line.empty()) e.head.push_back(std::move(line));
@@ -326,16 +326,16 @@ class Printer {
     lines_[first].indent = indent;
   }
 
-  void inner(Entry& e, size_t indent, bool spread) {
+  void inner(Piece& e, size_t indent, bool spread) {
     const bool outer = in_items_;
     in_items_ = holds_items(e);
-    for (Entry& entry : e.inner)
+    for (Piece& entry : e.inner)
       this->entry(entry, indent, &entry != &e.inner.front(),
                   spread && e.key && (*e.key == "blocks"));
     in_items_ = outer;
   }
 
-  void literal(const std::string& lead, const Entry& e, size_t indent) {
+  void literal(const std::string& lead, const Piece& e, size_t indent) {
     std::string text = e.node->text, chomp = "-";
     if (text.ends_with('\n')) chomp = text.ends_with("\n\n") ? "+" : "";
     if (text.ends_with('\n')) text.pop_back();
@@ -357,16 +357,16 @@ class Printer {
 };
 
 /// `- a: 1  # c` is about the item, which is all of the line.
-void lift_tails(Entry& entry) {
-  for (Entry& inner : entry.inner) lift_tails(inner);
+void lift_tails(Piece& entry) {
+  for (Piece& inner : entry.inner) lift_tails(inner);
   if (entry.key || entry.inner.size() != 1 || !entry.tail.empty()) return;
-  Entry& only = entry.inner.front();
+  Piece& only = entry.inner.front();
   if (!needs_lines(only)) std::swap(entry.tail, only.tail);
 }
 
 /// The line end of a text in the last line of a file belongs to the file.
-void end_with_a_line(Entry& top) {
-  Entry* last = &top;
+void end_with_a_line(Piece& top) {
+  Piece* last = &top;
   while (!last->inner.empty()) last = &last->inner.back();
   last->literal &= !last->node->text.ends_with('\n');
 }
@@ -422,11 +422,11 @@ std::optional<std::string> format(Reading& reading, std::string bytes, const std
   if (!check_version({reading}, root) || reading.errors > 0) return {};
   const std::string& text = reading.sources[*source]->text;
   Reader reader(text, root);
-  Entry entries = reader.read();
+  Piece entries = reader.read();
   // An alias must stand below its anchor.
   if (!reader.has_anchors()) sort_file(entries);
   mark_stages(entries);
-  for (Entry& section : entries.inner) lift_tails(section);
+  for (Piece& section : entries.inner) lift_tails(section);
   if (reader.foot().empty()) end_with_a_line(entries);
   std::string printed = Printer().print(entries, reader.foot());
   if (nothing_is_lost(text, root, printed)) return printed;

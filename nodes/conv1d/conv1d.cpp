@@ -5,6 +5,7 @@
 #include <braid/core/init.h>
 #include <braid/core/registry.h>
 
+#include "conv2d/channels.h"
 #include "conv2d/size.h"
 #include "max_pool1d/line.h"
 #include "ops/reshaped.h"
@@ -14,23 +15,6 @@ namespace braid {
 void register_conv1d(Registry& registry);
 
 namespace {
-
-int64_t checked_channels(const Builder& b, const Call& call) {
-  const Shape x = checked_signal(b, call);
-  const int64_t channels = x[1].value, groups = get_int(call.params, "groups"),
-                out = get_int(call.params, "out_channels");
-  const Attr& wanted = *find(call.params, "in_channels");
-  if (!wanted.is_null() && wanted.as_int() != channels)
-    b.fail("E0202",
-           "in_channels is " + to_string(wanted) + ", and the input " + to_string(x) + " has " +
-               std::to_string(channels),
-           "leave in_channels out: it follows from the input");
-  if (channels % groups || out % groups)
-    b.fail("E0204", "groups is " + std::to_string(groups) + ", which does not divide " +
-                        (channels % groups ? std::to_string(channels) + " input channels"
-                                           : std::to_string(out) + " output channels"));
-  return channels;
-}
 
 /// Before and behind the signal. With "same" an odd amount puts the larger half at the end.
 std::array<int64_t, 2> padding_of(const Builder& b, const Dict& params) {
@@ -93,7 +77,7 @@ Dict weight_attrs(const Call& call, Dict attrs, bool bias) {
 
 std::vector<int> forward(Builder& b, Call& call) {
   const Dict& params = call.params;
-  const int64_t in = checked_channels(b, call) / get_int(params, "groups"),
+  const int64_t in = checked_channels(b, call, checked_signal(b, call)) / get_int(params, "groups"),
                 kernel = get_single(params, "kernel_size");
   const Dict attrs = attrs_of(params, padding_of(b, params));
   const int64_t length = b.type(call.in[0]).shape[2].value;
@@ -153,7 +137,8 @@ Dict transposed_attrs(const Call& call) {
 
 std::vector<int> transposed_forward(Builder& b, Call& call) {
   const Dict& params = call.params;
-  const int64_t in = checked_channels(b, call), kernel = get_single(params, "kernel_size"),
+  const int64_t in = checked_channels(b, call, checked_signal(b, call)),
+                kernel = get_single(params, "kernel_size"),
                 out = get_int(params, "out_channels") / get_int(params, "groups");
   Dict attrs = transposed_attrs(call);
   set(attrs, "output_size", Attr::List{1, result_length(b, call, b.type(call.in[0]).shape)});

@@ -25,6 +25,10 @@ int64_t checked_channels(Builder& b, const Call& call) {
     b.fail("E0201", call.def->name +
                         " takes images [N, channels, height, width], and its input is " +
                         to_string(x));
+  return checked_channels(b, call, x);
+}
+
+int64_t checked_channels(const Builder& b, const Call& call, const Shape& x) {
   int64_t channels = x[1].value;
   const Attr* wanted = find(call.params, "in_channels");
   if (wanted && !wanted->is_null() && wanted->as_int() != channels)

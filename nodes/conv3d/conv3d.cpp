@@ -3,31 +3,20 @@
 
 #include <braid/core/init.h>
 
+#include "conv2d/channels.h"
 #include "conv3d/ops.h"
 #include "ops/checks.h"
 
 namespace braid {
 namespace {
 
-int64_t checked_channels(Builder& b, const Call& call) {
+int64_t channels_of_volume(Builder& b, const Call& call) {
   require_f32(b, call, 0);
   const Shape x = b.type(call.in[0]).shape;
   if (x.size() != 5)
     b.fail("E0201", "Conv3d takes volumes [N, channels, depth, height, width], and its input is " +
                         to_string(x));
-  const int64_t channels = x[1].value, groups = get_int(call.params, "groups"),
-                out = get_int(call.params, "out_channels");
-  const Attr& wanted = *find(call.params, "in_channels");
-  if (!wanted.is_null() && wanted.as_int() != channels)
-    b.fail("E0202",
-           "in_channels is " + to_string(wanted) + ", and the input " + to_string(x) + " has " +
-               std::to_string(channels),
-           "leave in_channels out: it follows from the input");
-  if (channels % groups || out % groups)
-    b.fail("E0204", "groups is " + std::to_string(groups) + ", which does not divide " +
-                        (channels % groups ? std::to_string(channels) + " input channels"
-                                           : std::to_string(out) + " output channels"));
-  return channels;
+  return checked_channels(b, call, x);
 }
 
 // Numbers around the volume, the same on both sides of a dimension.
@@ -78,7 +67,7 @@ Dict checked_attrs(Builder& b, const Call& call) {
 }
 
 std::vector<int> forward(Builder& b, Call& call) {
-  const int64_t in = checked_channels(b, call) / get_int(call.params, "groups");
+  const int64_t in = channels_of_volume(b, call) / get_int(call.params, "groups");
   const int64_t out = get_int(call.params, "out_channels");
   const Dict attrs = checked_attrs(b, call);
   const auto kernel = get_ints(call.params, "kernel_size");

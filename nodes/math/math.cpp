@@ -54,7 +54,7 @@ int sum_to(Builder& b, int whole, int value) {
 namespace {
 
 /// Where byte `at` of the expression stands, as far as the typed text is the expression.
-Mark place_of(const Attr& expr, const Fault& fault) {
+Mark place_of(const Attr& expr, const Mistake& fault) {
   Mark mark = expr.mark;
   const auto typed = size_t(std::max(0, mark.length)), size = expr.as_text().size();
   if (typed != size && typed != size + 2) return mark;
@@ -63,7 +63,7 @@ Mark place_of(const Attr& expr, const Fault& fault) {
   return mark;
 }
 
-[[noreturn]] void refuse(const Builder&, const Call& c, const Fault& fault) {
+[[noreturn]] void refuse(const Builder&, const Call& c, const Mistake& fault) {
   const Attr& expr = *find(c.params, "expr");
   Mark mark = expr.mark ? place_of(expr, fault) : c.mark;
   throw Error(braid::Fault::model, "E0150",
@@ -100,7 +100,7 @@ std::vector<std::string> names_of(const Builder& b, const Call& c) {
 Program program_of(const Builder& b, const Call& c) {
   try {
     return parse(find(c.params, "expr")->as_text(), names_of(b, c));
-  } catch (const Fault& fault) {
+  } catch (const Mistake& fault) {
     refuse(b, c, fault);
   }
 }
@@ -108,7 +108,7 @@ Program program_of(const Builder& b, const Call& c) {
 Program derivative_of(const Builder& b, const Call& c, size_t input) {
   try {
     return derivative(program_of(b, c), input, c.in.size());
-  } catch (const Fault& fault) {
+  } catch (const Mistake& fault) {
     refuse(b, c, fault);
   }
 }

@@ -96,7 +96,7 @@ class Parser {
     int a = number(left, from).step, b = number(sum(), right_at).step;
     size_t end = start();
     if (!accept_any({"==", "!=", "<=", ">=", "<", ">"}).empty())
-      throw Fault{end, at_ - end, "compares twice in a row", "write a < b and b < c"};
+      throw Mistake{end, at_ - end, "compares twice in a row", "write a < b and b < c"};
     if (op[0] == '>') std::swap(a, b);
     Op what = op == "=="       ? Op::equal
               : op == "!="     ? Op::not_equal
@@ -122,8 +122,8 @@ class Parser {
       size_t at = start();
       for (const char* none : {"//", "%"})
         if (text_.substr(at, std::string_view(none).size()) == none)
-          throw Fault{at, std::string_view(none).size(), std::string("has no `") + none + "`",
-                      "there are + - * / ** and comparisons"};
+          throw Mistake{at, std::string_view(none).size(), std::string("has no `") + none + "`",
+                        "there are + - * / ** and comparisons"};
       std::string_view op = text_.substr(at, 2) == "**" ? "" : accept_any({"*", "/"});
       if (op.empty()) return left;
       left = joined(op == "*" ? Op::multiply : Op::divide, left, from, &Parser::sign);
@@ -184,7 +184,7 @@ class Parser {
     double value = 0;
     auto [end, wrong] = std::from_chars(typed.data(), typed.data() + typed.size(), value);
     if (wrong != std::errc() || end != typed.data() + typed.size())
-      throw Fault{from, typed.size(), "has '" + std::string(typed) + "', which is no number"};
+      throw Mistake{from, typed.size(), "has '" + std::string(typed) + "', which is no number"};
     return {s_.constant(value)};
   }
 
@@ -198,8 +198,8 @@ class Parser {
     for (auto& number : numbers_)
       if (number.name == name) return {s_.constant(number.value)};
     const std::string list = listed(inputs_);
-    throw Fault{from, name.size(), "has no input '" + name + "'" + did_you_mean(name, inputs_),
-                "its inputs are " + list + "; name others by from: {" + name + ": LAYER}"};
+    throw Mistake{from, name.size(), "has no input '" + name + "'" + did_you_mean(name, inputs_),
+                  "its inputs are " + list + "; name others by from: {" + name + ": LAYER}"};
   }
 
   Value call(const std::string& name, size_t from) {
@@ -208,8 +208,8 @@ class Parser {
       names.push_back(f.name);
       if (name == f.name) return call(f, from);
     }
-    throw Fault{from, name.size(), "has no function '" + name + "'" + did_you_mean(name, names),
-                "there are " + all_functions()};
+    throw Mistake{from, name.size(), "has no function '" + name + "'" + did_you_mean(name, names),
+                  "there are " + all_functions()};
   }
 
   Value call(const Function& f, size_t from) {
@@ -224,10 +224,10 @@ class Parser {
     bool folds = f.op == Op::min || f.op == Op::max;
     size_t wanted = folds ? std::max<size_t>(2, given.size()) : size_t(operands(f.op));
     if (given.size() != wanted)
-      throw Fault{from, at_ - from,
-                  std::string(f.name) + " takes " +
-                      (folds ? "at least 2" : std::to_string(wanted)) + " values, given " +
-                      std::to_string(given.size())};
+      throw Mistake{from, at_ - from,
+                    std::string(f.name) + " takes " +
+                        (folds ? "at least 2" : std::to_string(wanted)) + " values, given " +
+                        std::to_string(given.size())};
     for (size_t k = f.op == Op::choose; k < given.size(); ++k) number(given[k], at[k], end[k]);
     if (f.op == Op::choose)
       return {s_.choose(truth(given[0], at[0], end[0]).step, given[1].step, given[2].step)};
@@ -240,14 +240,14 @@ class Parser {
   /// Operands are judged once they have been read: they end here, unless `end` says otherwise.
   Value number(Value value, size_t from, size_t end = 0) {
     if (value.condition)
-      throw Fault{from, (end ? end : at_) - from, "needs a number, and this is a condition",
-                  "where(condition, 1, 0) makes a number of it"};
+      throw Mistake{from, (end ? end : at_) - from, "needs a number, and this is a condition",
+                    "where(condition, 1, 0) makes a number of it"};
     return value;
   }
   Value truth(Value value, size_t from, size_t end = 0) {
     if (!value.condition)
-      throw Fault{from, (end ? end : at_) - from, "needs a condition, and this is a number",
-                  "compare it: x > 0"};
+      throw Mistake{from, (end ? end : at_) - from, "needs a condition, and this is a number",
+                    "compare it: x > 0"};
     return value;
   }
 
@@ -281,14 +281,14 @@ class Parser {
   [[noreturn]] void expected(const char* what) {
     skip_blanks();
     bool over = at_ >= text_.size();
-    throw Fault{at_, over ? size_t{0} : 1,
-                over ? std::string("ends where ") + what + " is expected"
-                     : std::string("expects ") + what + " where '" + text_[at_] + "' stands"};
+    throw Mistake{at_, over ? size_t{0} : 1,
+                  over ? std::string("ends where ") + what + " is expected"
+                       : std::string("expects ") + what + " where '" + text_[at_] + "' stands"};
   }
 
   struct Deeper {
     explicit Deeper(Parser& parser) : of(parser) {
-      if (++of.depth_ > 64) throw Fault{of.at_, 1, "is nested too deeply"};
+      if (++of.depth_ > 64) throw Mistake{of.at_, 1, "is nested too deeply"};
     }
     ~Deeper() { --of.depth_; }
     Deeper(const Deeper&) = delete;
@@ -310,8 +310,8 @@ void refuse_unused(const Program& program, std::string_view text,
     bool used = false;
     for (const Step& s : program) used |= s.op == Op::input && s.a == i;
     if (!used)
-      throw Fault{0, text.size(), "does not use its input '" + inputs[i] + "'",
-                  "take it out of `from`"};
+      throw Mistake{0, text.size(), "does not use its input '" + inputs[i] + "'",
+                    "take it out of `from`"};
   }
 }
 

@@ -137,7 +137,7 @@ int Steps::add(Step step) {
   }
   auto found = std::ranges::find(steps_, step);
   if (found != steps_.end()) return int(found - steps_.begin());
-  if (steps_.size() >= 255) throw Fault{0, 0, "is too long", "cut it into two Math layers"};
+  if (steps_.size() >= 255) throw Mistake{0, 0, "is too long", "cut it into two Math layers"};
   steps_.push_back(step);
   return int(steps_.size()) - 1;
 }
@@ -161,8 +161,8 @@ Program Steps::program(int result) const {
     program.push_back(s);
   }
   if (program.size() > most_steps)
-    throw Fault{0, 0, "is too long: it takes " + std::to_string(program.size()) + " steps",
-                "cut it into two Math layers"};
+    throw Mistake{0, 0, "is too long: it takes " + std::to_string(program.size()) + " steps",
+                  "cut it into two Math layers"};
   return program;
 }
 

@@ -59,12 +59,12 @@ Attr to_attr(const Program& program);
 Program program_of(const Attr& attr);
 
 /// What is wrong with an expression, and with which of its bytes.
-struct Fault {
+struct Mistake {
   size_t at, length;
   std::string message, help = {};
 };
 
-/// Throws Fault.
+/// Throws Mistake.
 Program parse(std::string_view text, const std::vector<std::string>& inputs);
 
 /// A number that an expression calls by a name.
@@ -77,8 +77,8 @@ Program parse(std::string_view text, const std::vector<std::string>& inputs,
               const std::vector<Named>& numbers);
 
 /// The gradient of one input. Its inputs are those of `program`, and behind them the gradient of
-/// the result. Empty where the result does not depend on the input. Throws Fault when it would take
-/// too many steps.
+/// the result. Empty where the result does not depend on the input. Throws Mistake when it would
+/// take too many steps.
 Program derivative(const Program& program, size_t input, size_t inputs);
 
 /// The inputs that a program reads, which are numbered anew in that order.

@@ -6,7 +6,7 @@
 namespace braid {
 namespace {
 
-using test::Array;
+using test::Doubles;
 using test::expect_close;
 using test::moments_array;
 using test::random_array;
@@ -16,14 +16,14 @@ using test::row_of;
 
 const Dict kMasked = {{"eps", 0.1}, {"affine", true}, {"relu", false}, {"masked", true}};
 
-Array ones(const Array& x) {
+Doubles ones(const Doubles& x) {
   const int64_t points = x.size() / x.dims[0] / x.dims[1];
   return {{x.dims[0], points}, std::vector<double>(size_t(x.dims[0] * points), 1)};
 }
 
 // Weights 0, 1/4, 1/2 ..., a third of them 0, and the last sample all padding.
-Array some_weights(const Array& x) {
-  Array w = ones(x);
+Doubles some_weights(const Doubles& x) {
+  Doubles w = ones(x);
   for (int64_t i = 0; i < w.size(); ++i)
     w[i] = std::max(0.0, double(uniform_below(77, uint64_t(i), 6)) / 4 - 0.25);
   for (int64_t i = w.size() - w.size() / w.dims[0]; i < w.size(); ++i) w[i] = 0;
@@ -31,7 +31,7 @@ Array some_weights(const Array& x) {
 }
 
 // What has no weight becomes `value`, in every channel.
-Array with_padding(Array x, const Array& w, double value) {
+Doubles with_padding(Doubles x, const Doubles& w, double value) {
   const int64_t points = w.dims[1], channels = x.dims[1];
   for (int64_t i = 0; i < x.size(); ++i)
     if (w[i / points / channels * points + i % points] == 0) x[i] = value;
@@ -39,9 +39,9 @@ Array with_padding(Array x, const Array& w, double value) {
 }
 
 // Only the values that count, as rows (N, C): each as often as its weight says.
-Array unpadded(const Array& x, const Array& w) {
+Doubles unpadded(const Doubles& x, const Doubles& w) {
   const int64_t points = w.dims[1], channels = x.dims[1];
-  Array rows{{0, channels}, {}};
+  Doubles rows{{0, channels}, {}};
   for (int64_t i = 0; i < w.size(); ++i)
     for (int k = 0; k < w[i]; ++k) {
       for (int64_t c = 0; c < channels; ++c)
@@ -74,7 +74,7 @@ const std::vector<std::vector<int64_t>> kShapes = {
     {7, 5},        {600, 20},       {3, 16},        {5, 3, 7},     {2, 33, 4},      {3, 20, 300},
     {5, 20, 7, 5}, {2, 17, 14, 14}, {2, 3, 80, 81}, {9, 17, 1, 1}, {2, 20, 3, 4, 5}};
 
-void expect_moments(const Array& m, const Array& expected, double tolerance,
+void expect_moments(const Doubles& m, const Doubles& expected, double tolerance,
                     const std::string& what) {
   for (int row : {0, 1, 2})
     expect_close(row_of(m, row), row_of(expected, row), tolerance,
@@ -85,16 +85,16 @@ TEST(MaskKernels, AgreeWithTheReferenceInEveryFormatAndShape) {
   for (auto& dims : kShapes)
     for (bool relu : {false, true}) {
       const int64_t c = dims[1];
-      Array x = random_array(dims, 1, 3, 2);
-      const Array g = random_array(dims, 2), w = some_weights(x);
+      Doubles x = random_array(dims, 1, 3, 2);
+      const Doubles g = random_array(dims, 2), w = some_weights(x);
       x = with_padding(x, w, 1e20);
-      const Array weight = random_array({c}, 3, 1, 0.5), bias = random_array({c}, 4);
+      const Doubles weight = random_array({c}, 3, 1, 0.5), bias = random_array({c}, 4);
       Dict attrs = kMasked;
       set(attrs, "relu", relu);
-      const Array m = reference("moments", {x, w});
-      const Array clean = with_padding(x, w, -1.5);
-      const Array s = reference("bn_reduce", {g, clean, m, weight, bias}, attrs);
-      const Array dx = reference("bn_dx", {g, clean, m, s, weight, bias, w}, attrs);
+      const Doubles m = reference("moments", {x, w});
+      const Doubles clean = with_padding(x, w, -1.5);
+      const Doubles s = reference("bn_reduce", {g, clean, m, weight, bias}, attrs);
+      const Doubles dx = reference("bn_dx", {g, clean, m, s, weight, bias, w}, attrs);
       for (auto& isa : machine_isas())
         for (auto& format : formats_of(dims.size())) {
           Rig rig{.format = format, .isa = isa};
@@ -112,12 +112,13 @@ TEST(MaskKernels, AgreeWithTheReferenceInEveryFormatAndShape) {
 TEST(MaskKernels, GiveTheSameBitsAtEveryAddress) {
   for (auto& dims : kShapes)
     for (auto& format : formats_of(dims.size())) {
-      const Array x = random_array(dims, 1, 3, 2), g = random_array(dims, 2), w = some_weights(x);
-      const Array m = reference("moments", {x, w}), s = reference("bn_reduce", {g, x, m}, kMasked);
-      const std::vector<std::pair<std::string, std::vector<Array>>> operations = {
+      const Doubles x = random_array(dims, 1, 3, 2), g = random_array(dims, 2), w = some_weights(x);
+      const Doubles m = reference("moments", {x, w}),
+                    s = reference("bn_reduce", {g, x, m}, kMasked);
+      const std::vector<std::pair<std::string, std::vector<Doubles>>> operations = {
           {"moments", {x, w}}, {"bn_dx", {g, x, m, s, w}}};
       for (auto& [op, in] : operations) {
-        const Array once = Rig{.format = format}.run(op, in, kMasked);
+        const Doubles once = Rig{.format = format}.run(op, in, kMasked);
         EXPECT_EQ((Rig{.format = format, .misalign = 6}.run(op, in, kMasked).data), once.data);
       }
     }
@@ -125,22 +126,22 @@ TEST(MaskKernels, GiveTheSameBitsAtEveryAddress) {
 
 TEST(Mask, PaddingMayHoldAnything) {
   for (auto& dims : kShapes) {
-    const Array x = random_array(dims, 1, 3, 2), w = some_weights(x);
-    const Array zeros = with_padding(random_array(dims, 2), w, 0);  // no gradient reaches padding
-    const Array expected = with_padding(x, w, 0);
-    const Array m = Rig{}.run("moments", {expected, w});
+    const Doubles x = random_array(dims, 1, 3, 2), w = some_weights(x);
+    const Doubles zeros = with_padding(random_array(dims, 2), w, 0);  // no gradient reaches padding
+    const Doubles expected = with_padding(x, w, 0);
+    const Doubles m = Rig{}.run("moments", {expected, w});
     for (double garbage : {double(NAN), double(INFINITY), 3e38})
       for (auto& format : formats_of(dims.size())) {
         Rig rig{.format = format};
-        const Array bad = with_padding(x, w, garbage);
+        const Doubles bad = with_padding(x, w, garbage);
         EXPECT_EQ(Rig{}.run("moments", {bad, w}).data, m.data);
-        const Array s = rig.run("bn_reduce", {zeros, bad, m}, kMasked);
+        const Doubles s = rig.run("bn_reduce", {zeros, bad, m}, kMasked);
         EXPECT_EQ(s.data, rig.run("bn_reduce", {zeros, expected, m}, kMasked).data);
-        const Array dx = rig.run("bn_dx", {zeros, bad, m, s, w}, kMasked);
+        const Doubles dx = rig.run("bn_dx", {zeros, bad, m, s, w}, kMasked);
         EXPECT_EQ(dx.data, rig.run("bn_dx", {zeros, expected, m, s, w}, kMasked).data);
         for (double v : dx.data) ASSERT_TRUE(std::isfinite(v));
         EXPECT_EQ(reference("moments", {bad, w}).data, reference("moments", {expected, w}).data);
-        const Array judged = reference("bn_dx", {zeros, bad, m, s, w}, kMasked);
+        const Doubles judged = reference("bn_dx", {zeros, bad, m, s, w}, kMasked);
         for (double v : judged.data) ASSERT_TRUE(std::isfinite(v));
       }
   }
@@ -149,13 +150,13 @@ TEST(Mask, PaddingMayHoldAnything) {
 TEST(Mask, FrozenStatisticsLookAtNoPaddingEither) {
   for (auto& dims : kShapes) {
     const int64_t c = dims[1];
-    const Array x = random_array(dims, 1, 3, 2), w = some_weights(x);
-    const Array g = with_padding(random_array(dims, 2), w, 0), bad = with_padding(x, w, NAN);
-    const Array mean = random_array({c}, 5, 3, 0.1), var = random_array({c}, 6, 4, 0.1);
+    const Doubles x = random_array(dims, 1, 3, 2), w = some_weights(x);
+    const Doubles g = with_padding(random_array(dims, 2), w, 0), bad = with_padding(x, w, NAN);
+    const Doubles mean = random_array({c}, 5, 3, 0.1), var = random_array({c}, 6, 4, 0.1);
     for (bool on_cpu : {false, true})
       for (const char* op : {"bn_eval_reduce", "bn_eval_dx"}) {
-        const std::vector<Array> in = {g, bad, mean, var};
-        const Array made = on_cpu ? Rig{}.run(op, in, kMasked) : reference(op, in, kMasked);
+        const std::vector<Doubles> in = {g, bad, mean, var};
+        const Doubles made = on_cpu ? Rig{}.run(op, in, kMasked) : reference(op, in, kMasked);
         for (double v : made.data) ASSERT_TRUE(std::isfinite(v)) << op;
       }
   }
@@ -163,14 +164,14 @@ TEST(Mask, FrozenStatisticsLookAtNoPaddingEither) {
 
 TEST(Mask, APaddedBatchHasTheStatisticsOfItsValues) {
   for (auto& dims : kShapes) {
-    const Array x = random_array(dims, 1, 100, 2);
-    Array w = ones(x);  // sequences of several lengths; the second sample has none
+    const Doubles x = random_array(dims, 1, 100, 2);
+    Doubles w = ones(x);  // sequences of several lengths; the second sample has none
     for (int64_t i = 0; i < w.size(); ++i) {
       const int64_t n = i / w.dims[1], p = i % w.dims[1];
       w[i] = n != 1 && (w.dims[1] == 1 || p < w.dims[1] - n * w.dims[1] / (dims[0] + 1));
     }
-    const Array bad = with_padding(x, w, NAN), values = unpadded(x, w);
-    const Array exact = reference("moments", {values});
+    const Doubles bad = with_padding(x, w, NAN), values = unpadded(x, w);
+    const Doubles exact = reference("moments", {values});
     expect_moments(reference("moments", {bad, w}), exact, 1e-12, "f64");
     for (auto& format : formats_of(dims.size()))
       expect_moments(Rig{.format = format}.run("moments", {bad, w}), exact, 1e-6, format);
@@ -178,14 +179,14 @@ TEST(Mask, APaddedBatchHasTheStatisticsOfItsValues) {
 }
 
 TEST(Mask, GradientsAreThoseOfTheValuesAlone) {
-  const Array x = random_array({4, 3, 6}, 1, 2, 2);
-  Array g = random_array({4, 3, 6}, 2), w = ones(x);
+  const Doubles x = random_array({4, 3, 6}, 1, 2, 2);
+  Doubles g = random_array({4, 3, 6}, 2), w = ones(x);
   for (int64_t i : {3, 4, 5, 9, 10, 11, 12, 23}) w[i] = 0;
   g = with_padding(g, w, 0);
-  const Array values = unpadded(x, w), up = unpadded(g, w), m = reference("moments", {values});
-  const Array s = reference("bn_reduce", {up, values, m}, {{"eps", 0.1}});
-  const Array dx = reference("bn_dx", {up, values, m, s}, {{"eps", 0.1}});
-  const Array masked_s = reference("bn_reduce", {g, x, m}, kMasked);
+  const Doubles values = unpadded(x, w), up = unpadded(g, w), m = reference("moments", {values});
+  const Doubles s = reference("bn_reduce", {up, values, m}, {{"eps", 0.1}});
+  const Doubles dx = reference("bn_dx", {up, values, m, s}, {{"eps", 0.1}});
+  const Doubles masked_s = reference("bn_reduce", {g, x, m}, kMasked);
   expect_close(masked_s, s, 1e-12);
   expect_close(unpadded(reference("bn_dx", {g, x, m, s, w}, kMasked), w), dx, 1e-12);
   expect_close(unpadded(Rig{}.run("bn_dx", {g, x, m, s, w}, kMasked), w), dx, 1e-6);
@@ -193,10 +194,10 @@ TEST(Mask, GradientsAreThoseOfTheValuesAlone) {
 
 TEST(Mask, OfOnesIsNoMask) {
   for (auto& dims : kShapes) {
-    const Array x = random_array(dims, 1, 3, 2), g = random_array(dims, 2), w = ones(x);
-    const Array m = reference("moments", {x});
+    const Doubles x = random_array(dims, 1, 3, 2), g = random_array(dims, 2), w = ones(x);
+    const Doubles m = reference("moments", {x});
     EXPECT_EQ(reference("moments", {x, w}).data, m.data);
-    const Array s = reference("bn_reduce", {g, x, m});
+    const Doubles s = reference("bn_reduce", {g, x, m});
     EXPECT_EQ(reference("bn_dx", {g, x, m, s, w}, kMasked).data,
               reference("bn_dx", {g, x, m, s}, {{"eps", 0.1}}).data);
     for (auto& format : formats_of(dims.size())) {
@@ -209,18 +210,18 @@ TEST(Mask, OfOnesIsNoMask) {
 }
 
 TEST(Mask, AWeightOfTwoIsTheValueTwice) {
-  const Array x = random_array({6, 4, 5}, 1, 7);
-  Array w = ones(x);
+  const Doubles x = random_array({6, 4, 5}, 1, 7);
+  Doubles w = ones(x);
   for (int64_t i = 0; i < w.size(); ++i) w[i] = double(uniform_below(3, uint64_t(i), 4));
   expect_moments(reference("moments", {x, w}), reference("moments", {unpadded(x, w)}), 1e-12, "");
   expect_moments(Rig{}.run("moments", {x, w}), reference("moments", {unpadded(x, w)}), 1e-6, "");
 }
 
 TEST(Mask, MomentsOfPaddingAloneMergeIntoNothing) {
-  const Array x = random_array({3, 4, 5}, 1);
-  Array none = ones(x);
+  const Doubles x = random_array({3, 4, 5}, 1);
+  Doubles none = ones(x);
   for (double& v : none.data) v = 0;
-  const Array empty = Rig{}.run("moments", {x, none}), some = reference("moments", {x});
+  const Doubles empty = Rig{}.run("moments", {x, none}), some = reference("moments", {x});
   EXPECT_EQ(empty.data, std::vector<double>(12, 0));
   EXPECT_EQ(Rig{}.run("merge_chan", {empty, some}).data, some.data);
   EXPECT_EQ(Rig{}.run("merge_chan", {some, empty}).data, some.data);
@@ -230,9 +231,9 @@ TEST(Mask, HoldsSixDigitsOfAFarMeanAndOfHugeValues) {
   for (auto& dims : kShapes) {
     if (dims == std::vector<int64_t>{9, 17, 1, 1} || dims == std::vector<int64_t>{3, 16}) continue;
     for (auto [mean, std] : {std::pair(123.7, 1e-3), {1e6, 1.0}, {1e30, 1e29}}) {
-      Array x = random_array(dims, 9, mean, std);
-      const Array w = some_weights(x), bad = with_padding(x, w, NAN);
-      const Array m = Rig{}.run("moments", {bad, w}), expected = reference("moments", {bad, w});
+      Doubles x = random_array(dims, 9, mean, std);
+      const Doubles w = some_weights(x), bad = with_padding(x, w, NAN);
+      const Doubles m = Rig{}.run("moments", {bad, w}), expected = reference("moments", {bad, w});
       expect_close(row_of(m, 1), row_of(expected, 1), 1e-12);
       expect_close(row_of(m, 2), row_of(expected, 2), 1e-5);
     }
@@ -252,7 +253,7 @@ std::string code_of(const std::function<void()>& f) {
 }
 
 TEST(Mask, WithoutASpreadIsRefused) {
-  const Array x = random_array({2, 1}, 1);
+  const Doubles x = random_array({2, 1}, 1);
   auto with_weight = [&](double sum) {
     return code_of([&] { Rig{}.run("normalize", {x, moments_array({sum, 0, 0})}); });
   };

@@ -5,7 +5,7 @@
 namespace braid {
 namespace {
 
-using test::Array;
+using test::Doubles;
 using test::expect_close;
 using test::moments_array;
 using test::OpCall;
@@ -18,7 +18,7 @@ struct Exact {
 };
 
 // Channel c of x [N, C, points], in long double.
-Exact exact_moments(const Array& x, int64_t c) {
+Exact exact_moments(const Doubles& x, int64_t c) {
   const int64_t points = x.size() / x.dims[0] / x.dims[1];
   auto each = [&](auto f) {
     for (int64_t n = 0; n < x.dims[0]; ++n)
@@ -32,10 +32,10 @@ Exact exact_moments(const Array& x, int64_t c) {
   return e;
 }
 
-void expect_exact(const Array& x, const std::string& what, double digits = 1e-6) {
+void expect_exact(const Doubles& x, const std::string& what, double digits = 1e-6) {
   const int64_t channels = x.dims[1];
   for (const Format& format : {Format{}, Format{x.dims.size() == 4 ? "aBcd16b" : ""}}) {
-    const Array m = Rig{.format = format}.run("moments", {x});
+    const Doubles m = Rig{.format = format}.run("moments", {x});
     for (int64_t c = 0; c < channels; ++c) {
       const Exact e = exact_moments(x, c);
       const double std = std::sqrt(double(e.m2) / m[c]);
@@ -64,13 +64,14 @@ TEST(Moments, HoldSixDigitsHoweverFarTheMean) {
 // Sums of x and x² in f32 give a negative variance here, and NaN behind it.
 TEST(Moments, OfASmallSpreadFarFromZeroAreRightForEverySeed) {
   for (uint64_t seed = 0; seed < 50; ++seed) {
-    const Array x = random_array({64, 8}, 1000 + seed, 123.7, 1e-3), m = Rig{}.run("moments", {x});
+    const Doubles x = random_array({64, 8}, 1000 + seed, 123.7, 1e-3),
+                  m = Rig{}.run("moments", {x});
     for (int64_t c = 0; c < 8; ++c) {
       const double variance = m[16 + c] / m[c], exact = double(exact_moments(x, c).m2) / 64;
       EXPECT_GE(variance, 0);
       EXPECT_LE(std::abs(variance / exact - 1), 1e-5) << seed;
     }
-    const Array y = Rig{}.run("normalize", {x, m}, {{"eps", 1e-5}});
+    const Doubles y = Rig{}.run("normalize", {x, m}, {{"eps", 1e-5}});
     for (double v : y.data) ASSERT_TRUE(std::isfinite(v)) << seed;
     expect_close(y, reference("normalize", {x, reference("moments", {x})}, {{"eps", 1e-5}}), 1e-5);
   }
@@ -79,7 +80,7 @@ TEST(Moments, OfASmallSpreadFarFromZeroAreRightForEverySeed) {
 TEST(Moments, DoNotLeanOnTheFirstValue) {
   for (auto& dims : kShapes)
     for (double first : {0.0, -1e6, 1e9}) {
-      Array x = random_array(dims, 6, 1e4, 1);
+      Doubles x = random_array(dims, 6, 1e4, 1);
       const int64_t points = x.size() / dims[0] / dims[1];
       for (int64_t c = 0; c < dims[1]; ++c) x[c * points] = first;
       expect_exact(x, "outlier in front", 5e-6);
@@ -88,7 +89,7 @@ TEST(Moments, DoNotLeanOnTheFirstValue) {
 
 TEST(Moments, FollowAMeanThatDrifts) {
   for (auto& dims : kShapes) {
-    Array x = random_array(dims, 7, 0, 1);
+    Doubles x = random_array(dims, 7, 0, 1);
     for (int64_t i = 0; i < x.size(); ++i) x[i] = float(x[i] + 1e3 * double(i) / double(x.size()));
     expect_exact(x, "drift");
     for (int64_t i = 0; i < x.size(); ++i) x[i] = float(x[i] + (i < x.size() / 2 ? 0 : 1e6));
@@ -99,10 +100,10 @@ TEST(Moments, FollowAMeanThatDrifts) {
 TEST(Moments, OfEqualValuesHaveNoSpread) {
   for (auto& dims : kShapes)
     for (double value : {0.0, 0.1, -123.456, 1e7, 1e10, 1e30}) {
-      Array x = random_array(dims, 8);
+      Doubles x = random_array(dims, 8);
       for (auto& v : x.data) v = float(value);
       for (const Format& format : {Format{}, Format{dims.size() == 4 ? "aBcd16b" : ""}}) {
-        const Array m = Rig{.format = format}.run("moments", {x});
+        const Doubles m = Rig{.format = format}.run("moments", {x});
         for (int64_t c = 0; c < dims[1]; ++c) {
           EXPECT_EQ(m[dims[1] + c], double(float(value)));
           EXPECT_EQ(m[2 * dims[1] + c], 0) << value << " '" << format << "'";
@@ -130,14 +131,14 @@ TEST(Moments, OfThirtyThreeMillionValuesDoNotSaturate) {
 TEST(Moments, KeepANaNToItsChannel) {
   for (auto& dims : kShapes)
     for (double bad : {double(NAN), double(INFINITY)}) {
-      const Array clean = random_array(dims, 11);
-      Array x = clean;
+      const Doubles clean = random_array(dims, 11);
+      Doubles x = clean;
       const int64_t points = x.size() / dims[0] / dims[1];
       x[(dims[0] - 1) * dims[1] * points + points] = bad;  // channel 1 of the last sample
-      const Array m = Rig{}.run("moments", {x}), expected = Rig{}.run("moments", {clean});
+      const Doubles m = Rig{}.run("moments", {x}), expected = Rig{}.run("moments", {clean});
       for (int64_t c : {0, 2}) EXPECT_EQ(m[2 * dims[1] + c], expected[2 * dims[1] + c]);
       EXPECT_TRUE(std::isnan(m[2 * dims[1] + 1]));
-      const Array y = Rig{}.run("normalize", {x, m}, {{"eps", 1e-5}, {"relu", true}});
+      const Doubles y = Rig{}.run("normalize", {x, m}, {{"eps", 1e-5}, {"relu", true}});
       EXPECT_TRUE(std::isnan(y[points]));
       EXPECT_FALSE(std::isnan(y[0]));
     }
@@ -145,17 +146,17 @@ TEST(Moments, KeepANaNToItsChannel) {
 
 // ---- merge_chan
 
-Array merge(const Array& left, const Array& right) {
+Doubles merge(const Doubles& left, const Doubles& right) {
   return Rig{}.run("merge_chan", {left, right});
 }
 
-Array moments_of(uint64_t key, int64_t n, double mean) {
+Doubles moments_of(uint64_t key, int64_t n, double mean) {
   return reference("moments", {random_array({n, 4}, key, mean, 1 + double(key))});
 }
 
 TEST(MergeChan, IsTheMomentsOfTheUnion) {
-  const Array a = random_array({5, 4}, 1, 3), b = random_array({2, 4}, 2, -1);
-  Array both = a;
+  const Doubles a = random_array({5, 4}, 1, 3), b = random_array({2, 4}, 2, -1);
+  Doubles both = a;
   both.dims[0] = 7;
   both.data.insert(both.data.end(), b.data.begin(), b.data.end());
   expect_close(merge(reference("moments", {a}), reference("moments", {b})),
@@ -163,8 +164,8 @@ TEST(MergeChan, IsTheMomentsOfTheUnion) {
 }
 
 TEST(MergeChan, TwoLayersAtOnceHaveTheBitsOfEachAlone) {
-  const Array l1 = moments_of(1, 5, 3), r1 = moments_of(2, 3, -1);
-  Array l2 = moments_array({2, 2, 1, 5, 4, 9}), r2 = moments_array({3, 0, 7, 1, 2, 6});
+  const Doubles l1 = moments_of(1, 5, 3), r1 = moments_of(2, 3, -1);
+  Doubles l2 = moments_array({2, 2, 1, 5, 4, 9}), r2 = moments_array({3, 0, 7, 1, 2, 6});
   Operand four{DType::f64, {3, 4}}, two{DType::f64, {3, 2}};
   std::vector<double> in[] = {l1.data, l2.data, r1.data, r2.data}, o1(12), o2(6);
   OpCall("merge_chan", {four, two, four, two}, {four, two})
@@ -174,21 +175,21 @@ TEST(MergeChan, TwoLayersAtOnceHaveTheBitsOfEachAlone) {
 }
 
 TEST(MergeChan, TakesNothingFromAnEmptySlice) {
-  const Array a = moments_of(1, 5, 1e3 / 3), none = moments_array(std::vector<double>(12, 0));
+  const Doubles a = moments_of(1, 5, 1e3 / 3), none = moments_array(std::vector<double>(12, 0));
   EXPECT_EQ(merge(a, none).data, a.data);
   EXPECT_EQ(merge(none, a).data, a.data);
   EXPECT_EQ(merge(none, none).data, none.data);
 }
 
 TEST(MergeChan, IsAssociativeUpToRounding) {
-  const Array a = moments_of(1, 5, 10), b = moments_of(2, 1, -3), c = moments_of(3, 30, 2);
+  const Doubles a = moments_of(1, 5, 10), b = moments_of(2, 1, -3), c = moments_of(3, 30, 2);
   expect_close(merge(merge(a, b), c), merge(a, merge(b, c)), 1e-12);
 }
 
 TEST(MergeChan, DoesNotCommuteInItsLastBits) {
   int differ = 0;
   for (uint64_t k = 1; k < 30; ++k) {
-    const Array a = moments_of(k, 5, 10), b = moments_of(k + 50, 7, -3);
+    const Doubles a = moments_of(k, 5, 10), b = moments_of(k + 50, 7, -3);
     differ += merge(a, b).data != merge(b, a).data;
     expect_close(merge(a, b), merge(b, a), 1e-14);
   }

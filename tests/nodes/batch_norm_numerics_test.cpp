@@ -5,14 +5,14 @@
 namespace braid {
 namespace {
 
-using test::Array;
+using test::Doubles;
 using test::expect_close;
 using test::moments_array;
 using test::random_array;
 using test::reference;
 using test::Rig;
 
-Array merge(const Array& left, const Array& right) {
+Doubles merge(const Doubles& left, const Doubles& right) {
   return Rig{}.run("merge_chan", {left, right});
 }
 
@@ -23,46 +23,46 @@ struct Golden {
   std::vector<double> y, dx, dweight;
 };
 
-Array f64(std::vector<int64_t> dims, std::vector<double> data) {
+Doubles f64(std::vector<int64_t> dims, std::vector<double> data) {
   return {std::move(dims), std::move(data)};
 }
 
-Array rows(const Array& a, int64_t from, int64_t to) {
+Doubles rows(const Doubles& a, int64_t from, int64_t to) {
   const int64_t width = a.size() / a.dims[0];
-  Array part{a.dims, {a.data.begin() + from * width, a.data.begin() + to * width}, a.dtype};
+  Doubles part{a.dims, {a.data.begin() + from * width, a.data.begin() + to * width}, a.dtype};
   part.dims[0] = to - from;
   return part;
 }
 
-Array sum(Array a, const Array& b) {
+Doubles sum(Doubles a, const Doubles& b) {
   for (int64_t i = 0; i < a.size(); ++i) a[i] += b[i];
   return a;
 }
 
 void check_golden(const Golden& golden, bool on_cpu, double tolerance) {
-  auto run = [&](const char* op, const std::vector<Array>& in, const Dict& attrs = {}) {
+  auto run = [&](const char* op, const std::vector<Doubles>& in, const Dict& attrs = {}) {
     return on_cpu ? Rig{}.run(op, in, attrs) : reference(op, in, attrs);
   };
-  const Array x = f64({4, 2}, {1, -2, 2, 0.5, 4, 3, -1, 1});
-  const Array g = f64({4, 2}, {.1, -.2, .3, .4, -.5, .6, .7, -.8});
-  const Array weight = f64({2}, {1.5, 0.5}), bias = f64({2}, {0.25, -1});
+  const Doubles x = f64({4, 2}, {1, -2, 2, 0.5, 4, 3, -1, 1});
+  const Doubles g = f64({4, 2}, {.1, -.2, .3, .4, -.5, .6, .7, -.8});
+  const Doubles weight = f64({2}, {1.5, 0.5}), bias = f64({2}, {0.25, -1});
   const Dict attrs = {{"eps", 0.5}, {"eps_mode", golden.mode}, {"affine", true}};
   // Replicas of 3 and 1 rows.
-  const Array x0 = rows(x, 0, 3), x1 = rows(x, 3, 4), g0 = rows(g, 0, 3), g1 = rows(g, 3, 4);
-  const Array m = merge(run("moments", {x0}), run("moments", {x1}));
-  Array y = run("normalize", {x0, m, weight, bias}, attrs);
-  const Array y1 = run("normalize", {x1, m, weight, bias}, attrs);
+  const Doubles x0 = rows(x, 0, 3), x1 = rows(x, 3, 4), g0 = rows(g, 0, 3), g1 = rows(g, 3, 4);
+  const Doubles m = merge(run("moments", {x0}), run("moments", {x1}));
+  Doubles y = run("normalize", {x0, m, weight, bias}, attrs);
+  const Doubles y1 = run("normalize", {x1, m, weight, bias}, attrs);
   y.data.insert(y.data.end(), y1.data.begin(), y1.data.end());
   expect_close(y, f64({4, 2}, golden.y), tolerance);
 
-  const Array s = sum(run("bn_reduce", {g0, x0, m, weight, bias}, attrs),
-                      run("bn_reduce", {g1, x1, m, weight, bias}, attrs));
-  Array dx = run("bn_dx", {g0, x0, m, s, weight, bias}, attrs);
-  const Array dx1 = run("bn_dx", {g1, x1, m, s, weight, bias}, attrs);
+  const Doubles s = sum(run("bn_reduce", {g0, x0, m, weight, bias}, attrs),
+                        run("bn_reduce", {g1, x1, m, weight, bias}, attrs));
+  Doubles dx = run("bn_dx", {g0, x0, m, s, weight, bias}, attrs);
+  const Doubles dx1 = run("bn_dx", {g1, x1, m, s, weight, bias}, attrs);
   dx.data.insert(dx.data.end(), dx1.data.begin(), dx1.data.end());
   expect_close(dx, f64({4, 2}, golden.dx), tolerance);
   expect_close(run("bn_row", {s}, {{"row", 1}}), f64({2}, golden.dweight), tolerance);
-  const Array dbias = run("bn_row", {s}, {{"row", 0}});
+  const Doubles dbias = run("bn_row", {s}, {{"row", 0}});
   EXPECT_NEAR(dbias[0], 0.6, tolerance);
   EXPECT_NEAR(dbias[1], 0, tolerance);
 }
@@ -93,13 +93,13 @@ TEST(GoldenVectors, OfTheOriginalComeOutOfTheKernels) {
 }
 
 TEST(GoldenVectors, ClampCutsThePathThroughTheVariance) {
-  const Array x = f64({4, 1}, {1, 1.001, 0.999, 1}), g = f64({4, 1}, {1, 2, 3, 4});
+  const Doubles x = f64({4, 1}, {1, 1.001, 0.999, 1}), g = f64({4, 1}, {1, 2, 3, 4});
   const Dict attrs = {{"eps", 1e-5}, {"eps_mode", "clamp"}, {"affine", false}};
-  const Array m =
+  const Doubles m =
       merge(reference("moments", {rows(x, 0, 2)}), reference("moments", {rows(x, 2, 4)}));
-  const Array s = sum(reference("bn_reduce", {rows(g, 0, 2), rows(x, 0, 2), m}, attrs),
-                      reference("bn_reduce", {rows(g, 2, 4), rows(x, 2, 4), m}, attrs));
-  const Array expected = f64(
+  const Doubles s = sum(reference("bn_reduce", {rows(g, 0, 2), rows(x, 0, 2), m}, attrs),
+                        reference("bn_reduce", {rows(g, 2, 4), rows(x, 2, 4), m}, attrs));
+  const Doubles expected = f64(
       {4, 1}, {-474.34164902525686, -158.11388300841895, 158.11388300841895, 474.34164902525686});
   expect_close(reference("bn_dx", {g, x, m, s}, attrs), expected, 1e-14);
   expect_close(Rig{}.run("bn_dx", {g, x, m, s}, attrs), expected, 1e-7);
@@ -114,22 +114,23 @@ struct Setting {
 };
 
 // The layer as a function of all that it depends on, summed up with weights g.
-double objective(const Setting& t, const Dict& attrs, const Array& g, const std::vector<Array>& v) {
-  std::vector<Array> in = {v[0]};
+double objective(const Setting& t, const Dict& attrs, const Doubles& g,
+                 const std::vector<Doubles>& v) {
+  std::vector<Doubles> in = {v[0]};
   if (t.frozen)
     in.insert(in.end(), {v[3], v[4]});
   else
     in.push_back(reference("moments", {v[0]}));
   if (t.affine) in.insert(in.end(), {v[1], v[2]});
-  const Array y = reference(t.frozen ? "normalize_eval" : "normalize", in, attrs);
+  const Doubles y = reference(t.frozen ? "normalize_eval" : "normalize", in, attrs);
   double sum = 0;
   for (int64_t i = 0; i < y.size(); ++i) sum += g[i] * y[i];
   return sum;
 }
 
-Array numeric(const Setting& t, const Dict& attrs, const Array& g, std::vector<Array> v,
-              size_t of) {
-  Array d = v[of];
+Doubles numeric(const Setting& t, const Dict& attrs, const Doubles& g, std::vector<Doubles> v,
+                size_t of) {
+  Doubles d = v[of];
   for (int64_t i = 0; i < d.size(); ++i) {
     const double at = v[of][i], h = 1e-5;
     v[of][i] = at + h;
@@ -151,22 +152,22 @@ TEST(BatchNormGradient, OfTheReferenceIsItsDerivative) {
                                                {"clamp", 50, false, true, false}}) {
     const Dict attrs = {
         {"eps", t.eps}, {"eps_mode", t.mode}, {"affine", t.affine}, {"relu", t.relu}};
-    const Array g = random_array({4, 3, 2, 3}, 1);
-    const std::vector<Array> v = {random_array({4, 3, 2, 3}, 2, 1, 2), random_array({3}, 3, 1, 0.3),
-                                  random_array({3}, 4), random_array({3}, 5, 1),
-                                  random_array({3}, 6, 3, 0.1)};
-    std::vector<Array> in = {g, v[0]};
+    const Doubles g = random_array({4, 3, 2, 3}, 1);
+    const std::vector<Doubles> v = {random_array({4, 3, 2, 3}, 2, 1, 2),
+                                    random_array({3}, 3, 1, 0.3), random_array({3}, 4),
+                                    random_array({3}, 5, 1), random_array({3}, 6, 3, 0.1)};
+    std::vector<Doubles> in = {g, v[0]};
     if (t.frozen)
       in.insert(in.end(), {v[3], v[4]});
     else
       in.push_back(reference("moments", {v[0]}));
-    auto with_affine = [&](std::vector<Array> first) {
+    auto with_affine = [&](std::vector<Doubles> first) {
       if (t.affine) first.insert(first.end(), {v[1], v[2]});
       return first;
     };
-    const Array s = reference(t.frozen ? "bn_eval_reduce" : "bn_reduce", with_affine(in), attrs);
+    const Doubles s = reference(t.frozen ? "bn_eval_reduce" : "bn_reduce", with_affine(in), attrs);
     if (!t.frozen) in.push_back(s);
-    const Array dx = reference(t.frozen ? "bn_eval_dx" : "bn_dx", with_affine(in), attrs);
+    const Doubles dx = reference(t.frozen ? "bn_eval_dx" : "bn_dx", with_affine(in), attrs);
     const std::string what =
         std::string(t.mode) + (t.relu ? " relu" : "") + (t.frozen ? " frozen" : "");
     expect_close(dx, numeric(t, attrs, g, v, 0), 1e-7, what + " dx");
@@ -179,7 +180,7 @@ TEST(BatchNormGradient, OfTheReferenceIsItsDerivative) {
 // ---- counts and running statistics
 
 TEST(BatchNormCounts, ASingleValuePerChannelIsRefusedInTraining) {
-  const Array x = random_array({1, 3}, 1), m = reference("moments", {x});
+  const Doubles x = random_array({1, 3}, 1), m = reference("moments", {x});
   for (bool on_cpu : {false, true}) try {
       on_cpu ? Rig{}.run("normalize", {x, m}) : reference("normalize", {x, m});
       FAIL() << "was accepted";
@@ -191,8 +192,8 @@ TEST(BatchNormCounts, ASingleValuePerChannelIsRefusedInTraining) {
 }
 
 TEST(BatchNormCounts, ASingleValueOnOneReplicaIsFine) {
-  const Array x = random_array({1, 3}, 1), other = random_array({1, 3}, 2);
-  const Array m = merge(reference("moments", {x}), reference("moments", {other}));
+  const Doubles x = random_array({1, 3}, 1), other = random_array({1, 3}, 2);
+  const Doubles m = merge(reference("moments", {x}), reference("moments", {other}));
   expect_close(Rig{}.run("normalize", {x, m}), reference("normalize", {x, m}), 1e-6);
 }
 
@@ -200,7 +201,7 @@ struct Running {
   std::vector<float> mean{0, 0}, var{1, 1};
   int64_t batches = 0;
 
-  void update(const Array& m, const Dict& attrs) {
+  void update(const Doubles& m, const Dict& attrs) {
     Signature s{"bn_running",
                 attrs,
                 {{DType::f64, {3, 2}}, {DType::f32, {2}}, {DType::f32, {2}}, {DType::i64, {}}},

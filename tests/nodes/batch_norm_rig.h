@@ -20,8 +20,8 @@
 
 namespace braid::test {
 
-/// Numbers in plain order. `dtype` is what the CPU kernel is given.
-struct Array {
+/// Doubles in plain order. `dtype` is what the CPU kernel is given.
+struct Doubles {
   std::vector<int64_t> dims;
   std::vector<double> data;
   DType dtype = DType::f32;
@@ -32,21 +32,21 @@ struct Array {
 };
 
 /// f32 values (kept as doubles), normal around `mean`.
-inline Array random_array(std::vector<int64_t> dims, uint64_t key, double mean = 0,
-                          double std = 1) {
-  Array a{std::move(dims), {}};
+inline Doubles random_array(std::vector<int64_t> dims, uint64_t key, double mean = 0,
+                            double std = 1) {
+  Doubles a{std::move(dims), {}};
   a.data.resize(size_t(storage_elements(a.dims, "")));
   for (int64_t i = 0; i < a.size(); ++i) a[i] = float(mean + std * normal(key, uint64_t(i)));
   return a;
 }
 
-inline std::vector<Array> blank_results(const std::string& op, const std::vector<Array>& in,
-                                        const Dict& attrs) {
+inline std::vector<Doubles> blank_results(const std::string& op, const std::vector<Doubles>& in,
+                                          const Dict& attrs) {
   std::vector<Type> types;
   for (auto& a : in) types.push_back({a.dtype, Shape(a.dims.begin(), a.dims.end())});
-  std::vector<Array> out;
+  std::vector<Doubles> out;
   for (auto& t : builtin().op(op)->infer(attrs, types)) {
-    Array a{t.dims(0), {}, t.dtype};
+    Doubles a{t.dims(0), {}, t.dtype};
     a.data.resize(size_t(storage_elements(a.dims, "")));
     out.push_back(std::move(a));
   }
@@ -68,7 +68,7 @@ struct Rig {
   size_t misalign = 0;          ///< floats by which activations miss a 64-byte boundary
   std::vector<float> raw = {};  ///< what the last activation result was in memory
 
-  std::vector<float> packed(const Array& a, const Format& f) const {
+  std::vector<float> packed(const Doubles& a, const Format& f) const {
     std::vector<float> memory(size_t(storage_elements(a.dims, f)), 0.0f);
     const int64_t block = channel_block(f);
     for (int64_t i = 0; i < a.size(); ++i)
@@ -76,14 +76,14 @@ struct Rig {
     return memory;
   }
 
-  Array run(const std::string& op, const std::vector<Array>& in, const Dict& attrs = {}) {
+  Doubles run(const std::string& op, const std::vector<Doubles>& in, const Dict& attrs = {}) {
     return run_all(op, in, attrs).at(0);
   }
-  std::vector<Array> run_all(const std::string& op, const std::vector<Array>& in,
-                             const Dict& attrs = {}) {
+  std::vector<Doubles> run_all(const std::string& op, const std::vector<Doubles>& in,
+                               const Dict& attrs = {}) {
     const size_t x = op.find("reduce") != op.npos || op.find("dx") != op.npos ? 1 : 0;
-    std::vector<Array> results = blank_results(op, in, attrs);
-    auto format_of = [&](const Array& a) { return a.dims == in[x].dims ? format : Format{}; };
+    std::vector<Doubles> results = blank_results(op, in, attrs);
+    auto format_of = [&](const Doubles& a) { return a.dims == in[x].dims ? format : Format{}; };
     Signature s{op, attrs};
     for (auto& a : in) s.in.push_back({a.dtype, a.dims, format_of(a)});
     for (auto& result : results) s.out.push_back({result.dtype, result.dims, ""});
@@ -122,7 +122,7 @@ struct Rig {
     offer.bind()({.inputs = inputs.data(), .outputs = outputs.data(), .workspace = workspace});
 
     for (size_t k = 0; k < results.size(); ++k) {
-      Array& result = results[k];
+      Doubles& result = results[k];
       if (result.dtype == DType::f64) {
         std::memcpy(result.data.data(), outputs[k], elements(k) * 8);
         continue;
@@ -137,9 +137,9 @@ struct Rig {
   }
 };
 
-inline std::vector<Array> all_of_reference(const std::string& op, std::vector<Array> in,
-                                           const Dict& attrs = {}) {
-  std::vector<Array> results = blank_results(op, in, attrs);
+inline std::vector<Doubles> all_of_reference(const std::string& op, std::vector<Doubles> in,
+                                             const Dict& attrs = {}) {
+  std::vector<Doubles> results = blank_results(op, in, attrs);
   Signature s{op, attrs};
   std::vector<void*> inputs;
   for (auto& a : in) {
@@ -157,12 +157,12 @@ inline std::vector<Array> all_of_reference(const std::string& op, std::vector<Ar
       .bind()({.inputs = inputs.data(), .outputs = outputs.data()});
   return results;
 }
-inline Array reference(const std::string& op, std::vector<Array> in, const Dict& attrs = {}) {
+inline Doubles reference(const std::string& op, std::vector<Doubles> in, const Dict& attrs = {}) {
   return all_of_reference(op, std::move(in), attrs).at(0);
 }
 
 /// max|a - b| <= tolerance * max|b|
-inline void expect_close(const Array& a, const Array& b, double tolerance,
+inline void expect_close(const Doubles& a, const Doubles& b, double tolerance,
                          const std::string& what = {}) {
   ASSERT_EQ(a.data.size(), b.data.size()) << what;
   double most = 0, off = 0;
@@ -174,13 +174,13 @@ inline void expect_close(const Array& a, const Array& b, double tolerance,
 }
 
 /// One row of [rows, C].
-inline Array row_of(const Array& a, int64_t row) {
+inline Doubles row_of(const Doubles& a, int64_t row) {
   const int64_t c = a.dims[1];
   return {{c}, {a.data.begin() + row * c, a.data.begin() + (row + 1) * c}, a.dtype};
 }
 
 /// A moments array from counts, means and M2s.
-inline Array moments_array(std::vector<double> data) {
+inline Doubles moments_array(std::vector<double> data) {
   const int64_t channels = int64_t(data.size()) / 3;
   return {{3, channels}, std::move(data), DType::f64};
 }

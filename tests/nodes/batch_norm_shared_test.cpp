@@ -8,7 +8,7 @@
 namespace braid::batch_norm {
 namespace {
 
-using test::Array;
+using test::Doubles;
 using test::moments_array;
 using test::Rig;
 
@@ -153,14 +153,14 @@ TEST(BatchNormShared, CpuKernelsMakeTheSameBits) {
     std::vector<double> m(3 * 6);
     const double means[] = {0, 0.25, -3, 123.7, 1e6, 1e-20};
     for (size_t c = 0; c < 6; ++c) m[c] = 8, m[6 + c] = means[c], m[12 + c] = 8 * kVariances[c];
-    const Array moments = moments_array(m);
-    Array x{{8, 6}, {}}, g = test::random_array({8, 6}, 4);
-    const Array weight = test::random_array({6}, 5), bias = test::random_array({6}, 6);
+    const Doubles moments = moments_array(m);
+    Doubles x{{8, 6}, {}}, g = test::random_array({8, 6}, 4);
+    const Doubles weight = test::random_array({6}, 5), bias = test::random_array({6}, 6);
     for (int64_t i = 0; i < 48; ++i)
       x.data.push_back(float(means[i % 6] + test::random_array({48}, 7)[i]));
-    const Array s{{2, 6}, test::random_array({12}, 8).data, DType::f64};
-    const Array y = Rig{}.run("normalize", {x, moments, weight, bias}, attrs);
-    const Array dx = Rig{}.run("bn_dx", {g, x, moments, s, weight, bias}, attrs);
+    const Doubles s{{2, 6}, test::random_array({12}, 8).data, DType::f64};
+    const Doubles y = Rig{}.run("normalize", {x, moments, weight, bias}, attrs);
+    const Doubles dx = Rig{}.run("bn_dx", {g, x, moments, s, weight, bias}, attrs);
     for (int64_t i = 0; i < 48; ++i) {
       const int64_t c = i % 6;
       const auto of = statistics_of({.moments = m.data()}, 6, c);

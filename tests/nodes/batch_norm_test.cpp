@@ -8,7 +8,7 @@
 namespace braid {
 namespace {
 
-using test::Array;
+using test::Doubles;
 using test::expect_close;
 using test::random_array;
 using test::reference;
@@ -38,7 +38,7 @@ std::vector<Format> formats_of(size_t rank) {
 
 // One layer's numbers, with everything that its operations need.
 struct Case {
-  Array x, z, g, y, weight, bias, mean, var, moments, sums;
+  Doubles x, z, g, y, weight, bias, mean, var, moments, sums;
   Dict attrs;
   bool affine, relu;
 
@@ -53,7 +53,7 @@ struct Case {
     moments = reference("moments", {x});
     sums = reference("bn_reduce", with_affine({g, x, moments}), attrs);
   }
-  std::vector<Array> with_affine(std::vector<Array> in) const {
+  std::vector<Doubles> with_affine(std::vector<Doubles> in) const {
     if (affine) in.insert(in.end(), {weight, bias});
     return in;
   }
@@ -62,12 +62,12 @@ struct Case {
     set(made, "relu", false);
     return made;
   }
-  std::vector<Array> with(std::vector<Array> in, const Array& last) const {
+  std::vector<Doubles> with(std::vector<Doubles> in, const Doubles& last) const {
     in = with_affine(std::move(in));
     in.push_back(last);
     return in;
   }
-  std::vector<std::pair<std::string, std::vector<Array>>> operations() const {
+  std::vector<std::pair<std::string, std::vector<Doubles>>> operations() const {
     return {{"moments", {x}},
             {"normalize", with_affine({x, moments})},
             {"normalize_eval", with_affine({x, mean, var})},
@@ -153,7 +153,7 @@ TEST(BatchNormKernels, LeaveZerosInThePaddingOfBlockedFormats) {
 TEST(BatchNormKernels, TakeEmptySlices) {
   for (const std::vector<int64_t>& dims : std::vector<std::vector<int64_t>>{{0, 5}, {0, 5, 3, 2}}) {
     const Case c({4, 5}, true, true, "plus");
-    const Array none = random_array(dims, 1);
+    const Doubles none = random_array(dims, 1);
     Rig rig;
     EXPECT_EQ(rig.run("moments", {none}).data, std::vector<double>(15, 0));
     EXPECT_EQ(rig.run("bn_reduce", {none, none, c.moments, c.weight, c.bias}, c.attrs).data,
@@ -193,8 +193,8 @@ TEST(BatchNormKernels, AskForPlainWhereTheyDoNotKnowAFormat) {
 }
 
 // Elementwise, as the operations do that a fused one stands for.
-Array each(const Array& a, const Array& b, float (*f)(float, float)) {
-  Array made = a;
+Doubles each(const Doubles& a, const Doubles& b, float (*f)(float, float)) {
+  Doubles made = a;
   for (int64_t i = 0; i < a.size(); ++i) made[i] = f(float(a[i]), float(b[i]));
   return made;
 }
@@ -209,27 +209,27 @@ TEST(BatchNormAdd, HasTheBitsOfTheOperationsItStandsFor) {
       for (int64_t i = 0; i < c.x.size(); i += 7) c.z[i] = i % 3 ? NAN : -INFINITY, c.y[i] = c.z[i];
       for (auto& isa : machine_isas())
         for (auto& format : formats_of(dims.size())) {
-          auto run = [&](const std::string& op, const std::vector<Array>& in, bool relu = false) {
+          auto run = [&](const std::string& op, const std::vector<Doubles>& in, bool relu = false) {
             Dict attrs = c.attrs;
             set(attrs, "relu", relu);
             return Rig{.format = format, .isa = isa}.run_all(op, in, attrs);
           };
-          auto expect_same = [&](const Array& a, const Array& b, const std::string& what) {
+          auto expect_same = [&](const Doubles& a, const Doubles& b, const std::string& what) {
             ASSERT_EQ(a.data.size(), b.data.size());
             EXPECT_EQ(std::memcmp(a.data.data(), b.data.data(), a.data.size() * 8), 0)
                 << what << " " << isa << " '" << format << "' " << dims[0] << "x" << dims[1];
           };
           for (bool eval : {false, true}) {
             const std::string op = eval ? "normalize_eval" : "normalize";
-            const std::vector<Array> in =
+            const std::vector<Doubles> in =
                 eval ? std::vector{c.x, c.mean, c.var} : std::vector{c.x, c.moments};
-            const Array sum =
+            const Doubles sum =
                 each(run(op, c.with_affine(in))[0], c.z, [](float a, float b) { return a + b; });
             expect_same(run(op + "_add", c.with(in, c.z))[0], sum, op);
-            const Array y = each(sum, sum, [](float v, float) { return v < 0 ? 0 : v; });
+            const Doubles y = each(sum, sum, [](float v, float) { return v < 0 ? 0 : v; });
             expect_same(run(op + "_add", c.with(in, c.z), true)[0], y, op + " relu");
             if (c.x.size() > 1000000) continue;
-            std::vector<Array> back = in;
+            std::vector<Doubles> back = in;
             back.insert(back.begin(), c.g);
             const std::string reduce = eval ? "bn_eval_" : "bn_";
             const auto joined = run(reduce + "relu_reduce", c.with(back, c.y));
@@ -259,9 +259,10 @@ TEST(BatchNormRelu, BackwardLetsThroughExactlyWhatForwardLeftPositive) {
     for (auto& isa : machine_isas())
       for (auto& format : formats_of(dims.size())) {
         Rig rig{.format = format, .isa = isa};
-        const Array y = rig.run("normalize", {c.x, c.moments, c.weight, c.bias}, c.attrs);
-        const Array dx = rig.run("bn_dx", {c.g, c.x, c.moments, c.sums, c.weight, c.bias}, c.attrs);
-        const Array s = rig.run("bn_reduce", {c.g, c.x, c.moments, c.weight, c.bias}, c.attrs);
+        const Doubles y = rig.run("normalize", {c.x, c.moments, c.weight, c.bias}, c.attrs);
+        const Doubles dx =
+            rig.run("bn_dx", {c.g, c.x, c.moments, c.sums, c.weight, c.bias}, c.attrs);
+        const Doubles s = rig.run("bn_reduce", {c.g, c.x, c.moments, c.weight, c.bias}, c.attrs);
         int64_t positive = 0, differ = 0;
         for (int64_t i = 0; i < y.size(); ++i) {
           positive += y[i] > 0;

@@ -82,7 +82,7 @@ TEST(Math, SaysWhatIsWrongAndWhere) {
   auto fault = [](const char* text) {
     try {
       math::parse(text, {"x", "gamma"});
-    } catch (const math::Fault& f) {
+    } catch (const math::Mistake& f) {
       return std::to_string(f.at) + "+" + std::to_string(f.length) + " " + f.message;
     }
     return std::string("nothing");

@@ -26,7 +26,7 @@ constexpr int64_t format = 1;  // counts up when older builds would misread what
 constexpr const char* step_key = "braid.step";
 constexpr const char* sum_key = "braid.xxh3";
 
-struct Item {
+struct Part {
   int64_t step;
   std::string path;
 };
@@ -53,8 +53,8 @@ std::optional<int64_t> step_of(const std::string& path) {
   return parse_number(digits.substr(begin.size(), name.size() - begin.size() - end.size()));
 }
 
-std::vector<Item> items_by_step(const std::string& folder) {
-  std::vector<Item> items;
+std::vector<Part> items_by_step(const std::string& folder) {
+  std::vector<Part> items;
   std::error_code failed;
   fs::directory_iterator it(subfolder(folder), failed), end;
   for (; !failed && it != end; it.increment(failed)) {
@@ -65,7 +65,7 @@ std::vector<Item> items_by_step(const std::string& folder) {
     throw Error(Fault::data, "E0301",
                 fmt::format("cannot read folder '{}': {}", subfolder(folder), failed.message()));
   }
-  std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) {
+  std::sort(items.begin(), items.end(), [](const Part& a, const Part& b) {
     return std::pair(a.step, a.path) < std::pair(b.step, b.path);
   });
   return items;
@@ -84,9 +84,9 @@ TensorFile to_file(Checkpoint&& checkpoint) {
 
 // Neither failure to tidy up is worth losing a run for: the new checkpoint is already safe.
 void tidy(const std::string& folder, int64_t step, int64_t keep) {
-  std::vector<Item> items = items_by_step(folder);
+  std::vector<Part> items = items_by_step(folder);
   auto later = std::partition_point(items.begin(), items.end(),
-                                    [&](const Item& item) { return item.step <= step; });
+                                    [&](const Part& item) { return item.step <= step; });
   std::error_code ignored;
   for (auto it = later; it != items.end(); ++it) {
     fs::rename(it->path, it->path + ".superseded", ignored);
@@ -142,7 +142,7 @@ Checkpoint read_checkpoint(const std::string& path) {
 }
 
 std::optional<FoundCheckpoint> load_checkpoint(const std::string& folder) {
-  std::vector<Item> items = items_by_step(folder);
+  std::vector<Part> items = items_by_step(folder);
   if (items.empty()) return std::nullopt;
   std::string damaged;
   for (auto it = items.rbegin(); it != items.rend(); ++it) try {
@@ -159,7 +159,7 @@ std::optional<FoundCheckpoint> load_checkpoint(const std::string& folder) {
 
 std::vector<std::string> list_checkpoints(const std::string& folder) {
   std::vector<std::string> paths;
-  for (Item& item : items_by_step(folder)) paths.push_back(std::move(item.path));
+  for (Part& item : items_by_step(folder)) paths.push_back(std::move(item.path));
   return paths;
 }
 

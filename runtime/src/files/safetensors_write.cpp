@@ -15,7 +15,7 @@ namespace braid {
 
 namespace {
 
-using Item = const std::pair<const std::string, Array>*;
+using NamedArray = const std::pair<const std::string, Array>*;
 
 /// A file that is written and hashed at the same time.
 class HashedFile {
@@ -53,13 +53,13 @@ void check(const std::string& name, const Array& array) {
 }
 
 /// The wider elements first, so that every tensor is aligned to its element; then by name.
-std::vector<Item> in_order_of_data(const TensorFile& file) {
-  std::vector<Item> items;
+std::vector<NamedArray> in_order_of_data(const TensorFile& file) {
+  std::vector<NamedArray> items;
   for (const auto& item : file.tensors) {
     check(item.first, item.second);
     items.push_back(&item);
   }
-  std::stable_sort(items.begin(), items.end(), [](Item a, Item b) {
+  std::stable_sort(items.begin(), items.end(), [](NamedArray a, NamedArray b) {
     return size_of(a->second.dtype) > size_of(b->second.dtype);
   });
   return items;
@@ -73,11 +73,11 @@ std::string_view name_of(DType dtype) {
 }
 
 // nlohmann::json keeps keys sorted, which makes the header a function of the contents.
-std::string header_of(const TensorFile& file, const std::vector<Item>& items) try {
+std::string header_of(const TensorFile& file, const std::vector<NamedArray>& items) try {
   nlohmann::json header = nlohmann::json::object();
   if (!file.metadata.empty()) header[std::string(safetensors::metadata_key)] = file.metadata;
   size_t offset = 0;
-  for (Item item : items) {
+  for (NamedArray item : items) {
     const auto& [name, array] = *item;
     header[name] = {{"dtype", name_of(array.dtype)},
                     {"shape", array.dims},
@@ -101,11 +101,11 @@ class Pieces {
     uint64_t length = header_.size();
     out(std::as_bytes(std::span(&length, 1)));
     out(std::as_bytes(std::span(header_)));
-    for (Item item : items_) out(item->second.bytes);
+    for (NamedArray item : items_) out(item->second.bytes);
   }
 
  private:
-  std::vector<Item> items_;
+  std::vector<NamedArray> items_;
   std::string header_;
 };
 

@@ -64,7 +64,7 @@ void write_pid(int fd) {
 }
 
 /// The locked descriptor, or nothing when the file was replaced meanwhile.
-std::optional<Descriptor> try_lock(const std::string& folder, const std::string& path) {
+std::optional<Descriptor> lock_file(const std::string& folder, const std::string& path) {
   Descriptor fd = posix::open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0666);
   if (!fd.valid()) refuse(folder, posix::reason(errno));
   // A file system without locks (ENOLCK, EOPNOTSUPP) should not keep anybody from training.
@@ -95,7 +95,7 @@ void make_writable(const std::string& folder) {
 
 FolderLock::FolderLock(const std::string& folder) : path_(folder + "/.braid-lock") {
   for (int attempt = 0; attempt < 100; ++attempt) {
-    if (auto fd = try_lock(folder, path_)) {
+    if (auto fd = lock_file(folder, path_)) {
       fd_ = fd->release();
       return;
     }
