@@ -12,6 +12,7 @@ namespace braid {
 Stream::Stream(const Resolved& pipeline, FlowGraph& graph, Trace* trace)
     : pipeline_(pipeline),
       graph_(graph),
+      isolated_(graph.isolated()),
       slots_(graph.slots() + 2),
       trace_(trace),
       timer_([this](void* batch) {
@@ -87,7 +88,7 @@ void Stream::post(Work work) {
   inbox_.push_back(work);
   if (!helping_) {
     changed_.notify_all();
-  } else if (graph_.isolated()) {
+  } else if (isolated_) {
     posted_ = true;
     graph_.done();
   } else {
@@ -111,7 +112,7 @@ void Stream::bring_in() {
 void Stream::carry(Work work) {
   Next next(*this, std::min(FlowGraph::slot(), slots_ - 1), false);
   for (; work.station; work = next.take()) {
-    if (posted_.load(std::memory_order_relaxed)) ++carrying_, bring_in();
+    if (isolated_ && posted_.load(std::memory_order_relaxed)) ++carrying_, bring_in();
     work.station->carry(work.shell, next);
   }
   leave();

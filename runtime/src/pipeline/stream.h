@@ -91,6 +91,7 @@ class Stream {
 
   const Resolved& pipeline_;
   FlowGraph& graph_;
+  const bool isolated_;
   int slots_;  // of the arena's threads; then come the pump, the timer and each source
   std::deque<StageRun> stages_;
   std::vector<std::unique_ptr<Station>> stations_;
