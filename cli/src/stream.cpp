@@ -85,8 +85,15 @@ class Sessions {
 
   std::map<std::string, Session*> all() {
     std::map<std::string, Session*> of_stages;
-    for (auto& stage : own_.model.pipeline->stages)
-      if (stage.kind == StageKind::network) of_stages[stage.name] = &of(stage);
+    for (auto& stage : own_.model.pipeline->stages) {
+      if (stage.kind != StageKind::network) continue;
+      try {
+        of_stages[stage.name] = &of(stage);
+      } catch (Error& error) {
+        if (error.first().mark.source == stage.mark.source) throw;
+        throw Error(std::move(error).note(stage.mark, "for stage '" + stage.name + "'"));
+      }
+    }
     return of_stages;
   }
 

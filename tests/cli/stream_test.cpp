@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <sstream>
 
@@ -247,6 +248,48 @@ TEST(Stream, CtrlCEndsTheSourcesAndWhatIsUnderWayGoesToItsEnd) {
   for (size_t i = 0; i < lines.size(); ++i) ASSERT_EQ(lines[i].at("i"), i);
 }
 
+/// What a shell says of a script in which $braid is the command and $net a file from stdin to
+/// stdout.
+Outcome of_shell(const Folder& folder, const std::string& script) {
+  write_text(
+      folder / "net.yaml",
+      "braid: 1\npipeline:\n  - {name: in, type: Source, call: jsonl, file: \"-\"}\n" + to_stdout);
+  const std::string out = folder / "out", command = "cd '" + folder.path() +
+                                                    "' && braid='" BRAID_BINARY_DIR
+                                                    "/bin/braid' && { " +
+                                                    script + "; } > '" + out + "' 2> err";
+  const int status = std::system(command.c_str());
+  return {WEXITSTATUS(status), read_text(out), read_text(folder / "err")};
+}
+
+TEST(Stream, ReadsStdinLineByLine) {
+  Folder folder;
+  auto outcome =
+      of_shell(folder, R"({ printf '{"i": 0}\n\n{"i"'; sleep 0.3; printf ': 1}\n{"i": 2}'; } |)"
+                       R"( "$braid" stream net.yaml)");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(objects(outcome.out), (std::vector<Json>{{{"i", 0}}, {{"i", 1}}, {{"i", 2}}}));
+
+  outcome = of_shell(folder, R"(printf '{"i": 0}\n\n{"i": \n' | "$braid" stream net.yaml)");
+  EXPECT_EQ(outcome.code, 4);
+  EXPECT_NE(outcome.err.find("'-', line 3: this is no JSON object"), std::string::npos)
+      << outcome.err;
+  EXPECT_EQ(of_shell(folder, R"("$braid" stream net.yaml < .)").code, 4);
+  EXPECT_EQ(of_shell(folder, R"("$braid" stream net.yaml <&-)").code, 4);
+  outcome =
+      of_shell(folder, R"(head -c 17000000 /dev/zero | tr '\0' ' ' | "$braid" stream net.yaml)");
+  EXPECT_NE(outcome.err.find("longer than 16 MiB"), std::string::npos) << outcome.err;
+}
+
+// Nothing comes and nothing ends: the pipe is open for writing, too.
+TEST(Stream, CtrlCEndsASourceThatWaits) {
+  Folder folder;
+  const auto outcome = of_shell(
+      folder,
+      R"(mkfifo pipe; timeout --preserve-status -s INT -k 60 1 "$braid" stream net.yaml 0<>pipe)");
+  EXPECT_EQ(outcome.code, 130) << outcome.err;
+}
+
 void expect_refused(const Outcome& outcome, int code, const std::string& said) {
   EXPECT_EQ(outcome.code, code) << outcome.err;
   EXPECT_NE(outcome.err.find(said), std::string::npos) << outcome.err;
@@ -273,6 +316,17 @@ TEST(Stream, WhatCannotRunHasItsReason) {
              "folder: nowhere}\n" +
                  to_stdout);
   expect_refused(braid_command({"stream", folder / "net.yaml"}), 4, "nowhere");
+}
+
+TEST(Stream, ANetworkThatIsNotThereIsNamedWithItsStage) {
+  Folder folder;
+  const auto outcome = braid_command(
+      {"stream",
+       file_of(folder, "  - {name: net, type: Network, model: gone.yaml}\n" + to_stdout)});
+  EXPECT_EQ(outcome.code, 3);
+  EXPECT_NE(outcome.err.find("gone.yaml: error[E0001]"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("for stage 'net'"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("net.yaml:4"), std::string::npos) << outcome.err;
 }
 
 TEST(Stream, ANetworkOfTheFileNeedsWeights) {

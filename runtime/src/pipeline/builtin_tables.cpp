@@ -1,45 +1,16 @@
 // Sources of lines: tables with a line of titles, and JSON, an object a line.
 #include <charconv>
-#include <fstream>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "pipeline/builtin.h"
+#include "pipeline/line_file.h"
 
 namespace braid::builtin {
 namespace {
 
 using Json = nlohmann::json;
-
-constexpr size_t longest_line = size_t{16} << 20;
-
-class LineFile {
- public:
-  explicit LineFile(std::string path) : path_(std::move(path)), in_(path_, std::ios::binary) {
-    if (!in_) throw Error(Fault::data, "E0301", fmt::format("cannot read '{}'", path_));
-  }
-
-  bool next(std::string& line) {
-    do {
-      line.clear();
-      if (!std::getline(in_, line)) return false;
-      ++number_;
-      if (line.size() > longest_line) refuse("it is longer than 16 MiB");
-      if (line.ends_with('\r')) line.pop_back();
-    } while (line.empty());
-    return true;
-  }
-
-  [[noreturn]] void refuse(const std::string& why) const {
-    throw Error(Fault::data, "E0348", fmt::format("'{}', line {}: {}", path_, number_, why));
-  }
-
- private:
-  std::string path_;
-  std::ifstream in_;
-  int64_t number_ = 0;
-};
 
 Array value_of(const std::string& cell) {
   const char *begin = cell.data(), *end = begin + cell.size();
@@ -73,14 +44,12 @@ std::vector<std::string> cells_of(const std::string& line, const LineFile& file)
 
 class Table {
  public:
-  explicit Table(const std::string& path) : file_(path) {
-    std::string line;
-    if (file_.next(line)) titles_ = cells_of(line, file_);
-  }
+  explicit Table(const std::string& path) : file_(path) {}
 
-  std::optional<Record> operator()() {
+  std::optional<Record> operator()(const std::stop_token& stop) {
     std::string line;
-    if (!file_.next(line)) return {};
+    if (titles_.empty() && file_.next(line, stop)) titles_ = cells_of(line, file_);
+    if (!file_.next(line, stop)) return {};
     auto cells = cells_of(line, file_);
     if (cells.size() != titles_.size())
       file_.refuse(
@@ -99,9 +68,9 @@ class Objects {
  public:
   explicit Objects(const std::string& path) : file_(path) {}
 
-  std::optional<Record> operator()() {
+  std::optional<Record> operator()(const std::stop_token& stop) {
     std::string line;
-    if (!file_.next(line)) return {};
+    if (!file_.next(line, stop)) return {};
     const Json object = Json::parse(line, nullptr, false);
     if (!object.is_object()) file_.refuse("this is no JSON object");
     Record item;
@@ -144,14 +113,14 @@ class Objects {
 }  // namespace
 
 void add_tables(Stages& stages, const SharedModel& model) {
-  stages.source("csv", with_params({text_param("file", "with a line of titles")},
-                                   [model](const Dict& params) {
-                                     return Table(path_in(*model, get_text(params, "file")));
-                                   }));
-  stages.source("jsonl",
-                with_params({text_param("file", "an object a line")}, [model](const Dict& params) {
-                  return Objects(path_in(*model, get_text(params, "file")));
-                }));
+  auto path = [model](const Dict& params) {
+    const std::string typed = get_text(params, "file");
+    return typed == "-" ? typed : path_in(*model, typed);
+  };
+  stages.source("csv", with_params({text_param("file", "with a line of titles; - is stdin")},
+                                   [path](const Dict& params) { return Table(path(params)); }));
+  stages.source("jsonl", with_params({text_param("file", "an object a line; - is stdin")},
+                                     [path](const Dict& params) { return Objects(path(params)); }));
 }
 
 }  // namespace braid::builtin

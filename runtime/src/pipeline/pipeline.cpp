@@ -44,11 +44,15 @@ Session& Pipeline::Impl::open(const StageDecl& stage) {
   if (stage.model.empty() && !options.model)
     throw Error(Fault::model, "E0456", title(stage) + ": there is no network for it", stage.mark)
         .help("give `model: net.yaml`, or layers beside the pipeline; in C++ a Session");
-  own.push_back(std::make_unique<Session>(
-      stage.model.empty()
-          ? Session(*options.model, session_options)
-          : Session::open(in_folder(options.folder, stage.model), session_options)));
-  if (!stage.weights.empty()) own.back()->load_weights(in_folder(options.folder, stage.weights));
+  try {
+    own.push_back(std::make_unique<Session>(
+        stage.model.empty()
+            ? Session(*options.model, session_options)
+            : Session::open(in_folder(options.folder, stage.model), session_options)));
+    if (!stage.weights.empty()) own.back()->load_weights(in_folder(options.folder, stage.weights));
+  } catch (Error& error) {
+    throw Error(std::move(error).note(stage.mark, "for stage '" + stage.name + "'"));
+  }
   return *own.back();
 }
 
