@@ -3,16 +3,8 @@
 #include "conformance/layer_graph.h"
 #include "nodes/batch_norm_rig.h"
 
-namespace braid {
+namespace braid::test {
 namespace {
-
-using test::Doubles;
-using test::expect_close;
-using test::moments_array;
-using test::random_array;
-using test::reference;
-using test::Rig;
-using test::row_of;
 
 const Dict kMasked = {{"eps", 0.1}, {"affine", true}, {"relu", false}, {"masked", true}};
 
@@ -315,4 +307,4 @@ TEST(Mask, FitsWithoutTheChannelsOrWithOneForThem) {
 }
 
 }  // namespace
-}  // namespace braid
+}  // namespace braid::test

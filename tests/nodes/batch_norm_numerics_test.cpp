@@ -2,15 +2,8 @@
 // descends from, gradients, counts, running statistics.
 #include "nodes/batch_norm_rig.h"
 
-namespace braid {
+namespace braid::test {
 namespace {
-
-using test::Doubles;
-using test::expect_close;
-using test::moments_array;
-using test::random_array;
-using test::reference;
-using test::Rig;
 
 Doubles merge(const Doubles& left, const Doubles& right) {
   return Rig{}.run("merge_chan", {left, right});
@@ -255,4 +248,4 @@ TEST(RunningStatistics, AreState) {
 }
 
 }  // namespace
-}  // namespace braid
+}  // namespace braid::test

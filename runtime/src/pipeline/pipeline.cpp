@@ -51,6 +51,7 @@ Session& Pipeline::Impl::open(const StageDecl& stage) {
             : Session::open(in_folder(options.folder, stage.model), session_options)));
     if (!stage.weights.empty()) own.back()->load_weights(in_folder(options.folder, stage.weights));
   } catch (Error& error) {
+    if (error.first().mark.source == stage.mark.source) throw;
     throw Error(std::move(error).note(stage.mark, "for stage '" + stage.name + "'"));
   }
   return *own.back();
